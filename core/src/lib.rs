@@ -1,0 +1,3 @@
+//! Satellites: programs that find each other under a shared name and talk, without a server.
+
+pub mod error;
