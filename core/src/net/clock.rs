@@ -1,0 +1,25 @@
+//! The clock and the dice: the only place where time of day and randomness come from.
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+
+/// Milliseconds since 1970 by this machine's clock.
+#[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
+pub(crate) fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Time for intervals.
+#[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// Fresh random bytes. The operating system's generator failing is not something to go on after.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness no key and no nonce would be safe")]
+    SystemRandom::new().fill(&mut bytes).expect("the system's random generator works");
+    bytes
+}

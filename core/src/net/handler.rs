@@ -1,0 +1,547 @@
+//! The connection handler: one for each connection, run by that connection's task.
+//!
+//! It drives one session machine over two substreams (one each way), moves what the link has queued into as few writes as
+//! possible, and hands what came in to the satellite's inbox in batches. All packets go this way; the swarm's loop sees only that
+//! a session opened or ended. It runs no code of the application and waits for nobody but the peer and the clock.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::{AsyncRead, AsyncWrite, FutureExt};
+use libp2p::core::upgrade::ReadyUpgrade;
+use libp2p::swarm::handler::{ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound};
+use libp2p::swarm::{Stream, StreamProtocol, SubstreamProtocol};
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use super::account::{Charge, Window};
+use super::link::{Ended, Link, Note, Outgoing};
+use super::{Delivery, NetShared, clock};
+use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
+use crate::error::Code;
+use crate::identity::PeerId;
+use crate::proto::frame::FrameReader;
+use crate::proto::packet::PacketType;
+use crate::proto::session::{CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session};
+
+/// The protocol of the native wire.
+pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
+/// Packets of about this many bytes go into one write.
+const WRITE_BYTES: usize = 56 * 1024;
+/// Reads of one poll before other connections of this thread get their turn.
+const READS_PER_POLL: usize = 8;
+/// While the account of held bytes is over its limit, credit is looked at again this often.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What the handler tells the behaviour.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// The peer greeted: shall this connection carry the session?
+    Greeted { epoch: u64 },
+    /// The session is open.
+    Opened { link: Arc<Link> },
+    /// The session, or its beginning, is over; the connection is of no more use for packets.
+    Ended { ended: Ended, was_open: bool },
+    /// The peer does not speak the native wire: a node of the DHT, not a satellite.
+    Foreign,
+}
+
+/// What the behaviour tells the handler.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// This connection carries the session.
+    Authorise,
+    /// It does not: say Bye and close.
+    Close(Ended),
+}
+
+#[derive(Debug)]
+enum Timer {
+    Off,
+    At(Pin<Box<Sleep>>),
+}
+
+impl Timer {
+    fn after(duration: Duration) -> Self {
+        Self::At(Box::pin(tokio::time::sleep(duration)))
+    }
+
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Off => false,
+            Self::At(sleep) => sleep.poll_unpin(cx).is_ready(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Hello and Auth are under way, until the timer.
+    Handshake,
+    Open,
+    /// The Bye is being written, until the timer.
+    Closing(Ended),
+    /// Nothing more is read or written.
+    Over,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    shared: Arc<NetShared>,
+    remote: PeerId,
+    address: String,
+    stage: Stage,
+    timer: Timer,
+    retry: Timer,
+    session: Session,
+    assembling: usize,
+    inbound: Option<Stream>,
+    outbound: Option<Stream>,
+    outbound_asked: bool,
+    reader: FrameReader,
+    link: Option<Arc<Link>>,
+    window: Arc<Window>,
+    batch: Vec<Delivery>,
+    outgoing: Outgoing,
+    chunks: VecDeque<Bytes>,
+    unflushed: bool,
+    confirms: VecDeque<(u64, oneshot::Sender<()>)>,
+    notices: VecDeque<Notice>,
+}
+
+impl Handler {
+    pub(crate) fn new(shared: &Arc<NetShared>, remote: PeerId, address: String) -> Self {
+        let session = Session::new(SessionConfig {
+            identity: shared.identity.clone(),
+            delegated: shared.delegated(),
+            remote,
+            signing: shared.signing,
+            limits: shared.limits,
+            secret: shared.secret.clone(),
+            network: shared.network,
+            nonce: clock::random(),
+            epoch: shared.epoch,
+            clock_ms: clock::now_ms(),
+        });
+        Self {
+            shared: Arc::clone(shared),
+            remote,
+            address,
+            stage: Stage::Handshake,
+            timer: Timer::after(HANDSHAKE_TIMEOUT),
+            retry: Timer::Off,
+            session,
+            assembling: 0,
+            inbound: None,
+            outbound: None,
+            outbound_asked: false,
+            reader: FrameReader::new(),
+            link: None,
+            window: Window::new(shared.limits.window, Arc::clone(&shared.account)),
+            batch: Vec::new(),
+            outgoing: Outgoing::default(),
+            chunks: VecDeque::new(),
+            unflushed: false,
+            confirms: VecDeque::new(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    // ---- reading ----
+
+    /// Reads and takes in what is there. Ready: something happened and there may be more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
+            return Poll::Pending;
+        }
+        let Some(stream) = &mut self.inbound else { return Poll::Pending };
+        let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
+        match read {
+            Ok(0) => self.end(Ended { code: Code::Disconnected, text: "the peer closed the connection".into() }),
+            Err(error) => {
+                self.end(Ended { code: Code::Disconnected, text: format!("the connection broke: {error}") });
+            }
+            Ok(bytes) => {
+                self.reader.advance(bytes);
+                if let Err(violation) = self.take_in() {
+                    tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+                    self.shared.counters.violations.add(1);
+                    self.say_bye(violation.into());
+                }
+                self.hand_over();
+                self.watch_parts();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn take_in(&mut self) -> Result<(), Violation> {
+        while let Some(frame) = self.reader.next()? {
+            let Some(kind) = frame.kind else {
+                self.shared.counters.unknown_frames.add(1);
+                continue;
+            };
+            self.session.on_frame(kind, &frame.raw, clock::now_ms())?;
+            while let Some(output) = self.session.output() {
+                self.on_output(output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_output(&mut self, output: Output) -> Result<(), Violation> {
+        match output {
+            Output::Packet(incoming) => return self.on_packet(incoming),
+            Output::Taken { packet_type, request_id, cost } => self.on_part(packet_type, request_id, cost)?,
+            Output::Granted { request_id, bytes } => {
+                if let Some(link) = &self.link {
+                    link.granted(request_id, bytes)?;
+                }
+            }
+            Output::Cancelled { request_id } => {
+                if let Some(link) = &self.link {
+                    link.cancelled(request_id);
+                }
+            }
+            Output::Acked { up_to } => {
+                while self.confirms.front().is_some_and(|(sequence, _)| *sequence <= up_to) {
+                    if let Some((_, waiter)) = self.confirms.pop_front() {
+                        // Who no longer waits has no use for the answer.
+                        let _gone = waiter.send(());
+                    }
+                }
+            }
+            Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Opened => self.on_opened(),
+            Output::Bye { code, text } => {
+                let code = Code::from_number(code).unwrap_or(Code::Disconnected);
+                self.end(Ended { code, text: format!("the peer ended the session: {text}") });
+            }
+        }
+        Ok(())
+    }
+
+    fn on_opened(&mut self) {
+        let Some((limits, signing, key)) = self.session.agreed() else { return };
+        let link = Link::new(self.remote, key.clone(), signing, limits);
+        self.link = Some(Arc::clone(&link));
+        self.stage = Stage::Open;
+        self.timer = Timer::Off;
+        self.shared.inbox.opened(&link, &self.address);
+        self.notices.push_back(Notice::Opened { link });
+    }
+
+    fn on_packet(&mut self, incoming: Incoming) -> Result<(), Violation> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let Incoming { packet_type, packet, cost } = incoming;
+        let id = packet.request_id;
+        match packet_type {
+            PacketType::Response if id & CAST_BIT == 0 => {
+                let Some(asked) = link.asked(id) else {
+                    // It crossed our Cancel.
+                    self.shared.counters.late_replies.add(1);
+                    return Ok(());
+                };
+                asked.spend(cost)?;
+                let charge = Charge::new(&self.shared.uncredited, 0, packet.content.len());
+                asked.reply(self.remote, packet, cost, charge);
+            }
+            PacketType::EndResponse if id & CAST_BIT == 0 => match link.finish_request(id) {
+                Some(asked) => {
+                    asked.end(self.remote, packet.status, String::from_utf8_lossy(&packet.content).into_owned());
+                }
+                None => self.shared.counters.late_replies.add(1),
+            },
+            _ => {
+                let charge = Charge::new(&self.window, cost, packet.content.len());
+                let answer = match packet_type {
+                    PacketType::Request | PacketType::Seek => {
+                        Some(link.open_answer(id, self.shared.limits.requests as usize)?)
+                    }
+                    _ => None,
+                };
+                self.batch.push(Delivery { packet_type, packet, charge, answer });
+            }
+        }
+        Ok(())
+    }
+
+    /// A part went into an assembly: its credit comes back now, or no content could be larger than its window.
+    fn on_part(&mut self, packet_type: PacketType, request_id: u64, cost: u64) -> Result<(), Violation> {
+        if charged_to_session(packet_type, request_id) {
+            self.window.add(cost);
+            return Ok(());
+        }
+        match self.link.as_ref().and_then(|link| link.asked(request_id)) {
+            Some(asked) => {
+                asked.spend(cost)?;
+                asked.taken(cost);
+            }
+            None => self.session.forget(request_id),
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(link) = &self.link {
+            if !self.batch.is_empty() {
+                self.shared.inbox.deliver(link, &mut self.batch);
+                self.batch.clear();
+            }
+        }
+        let assembling = self.session.assembling();
+        if assembling > self.assembling {
+            self.shared.account.add(assembling - self.assembling);
+        } else {
+            self.shared.account.sub(self.assembling - assembling);
+        }
+        self.assembling = assembling;
+    }
+
+    /// Half a frame, or half a content, may not stay half for ever.
+    fn watch_parts(&mut self) {
+        if matches!(self.stage, Stage::Open) {
+            self.timer =
+                if self.reader.is_partial() || self.assembling > 0 { Timer::after(PART_TIMEOUT) } else { Timer::Off };
+        }
+    }
+
+    // ---- writing ----
+
+    /// Writes what there is. Ready: something was written and there may be more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.stage, Stage::Over) {
+            return Poll::Pending;
+        }
+        let Some(stream) = &mut self.outbound else { return Poll::Pending };
+        let Some(chunk) = self.chunks.front_mut() else {
+            if self.unflushed && Pin::new(stream).poll_flush(cx).is_ready() {
+                self.unflushed = false;
+            }
+            if self.unflushed {
+                return Poll::Pending;
+            }
+            if matches!(self.stage, Stage::Closing(_)) {
+                self.over();
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
+        };
+        match ready!(Pin::new(stream).poll_write(cx, chunk)) {
+            Ok(0) => self.end(Ended { code: Code::Disconnected, text: "the peer closed the connection".into() }),
+            Err(error) => {
+                self.end(Ended { code: Code::Disconnected, text: format!("the connection broke: {error}") });
+            }
+            Ok(written) => {
+                self.unflushed = true;
+                if written == chunk.len() {
+                    self.chunks.pop_front();
+                } else {
+                    bytes::Buf::advance(chunk, written);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Moves what is queued into chunks, once the last ones are written: one write takes all that came meanwhile.
+    fn refill(&mut self) {
+        if !self.chunks.is_empty() {
+            return;
+        }
+        if let (Stage::Open, Some(link)) = (&self.stage, &self.link) {
+            self.outgoing.packets.clear();
+            link.take(&mut self.outgoing, WRITE_BYTES);
+            for note in self.outgoing.notes.drain(..) {
+                match note {
+                    Note::Cancel { request_id } => self.session.cancel(request_id),
+                    Note::Credit { request_id, bytes } => self.session.grant(request_id, bytes),
+                }
+            }
+            if self.window.has_lump() {
+                if self.shared.account.is_over() {
+                    self.retry = Timer::after(RETRY);
+                } else {
+                    let bytes = self.window.take();
+                    self.session.grant(0, bytes);
+                }
+            }
+            let delegated = self.shared.delegated();
+            self.session.renew(&delegated);
+        }
+        let mut small = BytesMut::new();
+        while let Some(frame) = self.session.frame() {
+            small.extend_from_slice(&frame);
+        }
+        if !self.outgoing.packets.is_empty() && matches!(self.stage, Stage::Open) {
+            let confirm = !self.outgoing.confirms.is_empty();
+            let mut sealed = Vec::new();
+            let last = self.session.seal(&self.outgoing.packets, confirm, &mut sealed);
+            self.outgoing.packets.clear();
+            for waiter in self.outgoing.confirms.drain(..) {
+                self.confirms.push_back((last, waiter));
+            }
+            if !small.is_empty() {
+                self.chunks.push_back(small.freeze());
+            }
+            self.chunks.extend(sealed);
+        } else if !small.is_empty() {
+            self.chunks.push_back(small.freeze());
+        }
+    }
+
+    // ---- ending ----
+
+    /// Ends the session from this side: the Bye goes out first.
+    fn say_bye(&mut self, ended: Ended) {
+        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
+            return;
+        }
+        // Chunks already begun stay, or the Bye would land in the middle of a frame.
+        self.session.bye(ended.code as i32, &ended.text);
+        self.stage = Stage::Closing(ended);
+        self.timer = Timer::after(BYE_TIMEOUT);
+    }
+
+    /// Ends the session at once.
+    fn end(&mut self, ended: Ended) {
+        if !matches!(self.stage, Stage::Over) {
+            self.stage = Stage::Closing(ended);
+            self.over();
+        }
+    }
+
+    fn over(&mut self) {
+        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
+        self.timer = Timer::Off;
+        self.chunks.clear();
+        self.inbound = None;
+        self.outbound = None;
+        let link = self.link.take();
+        if let Some(link) = &link {
+            link.end(ended.clone());
+            self.shared.inbox.ended(link, &ended);
+        }
+        self.notices.push_back(Notice::Ended { ended, was_open: link.is_some() });
+    }
+
+    fn on_timer(&mut self) {
+        self.timer = Timer::Off;
+        match &self.stage {
+            Stage::Handshake => self.say_bye(Ended {
+                code: Code::Timeout,
+                text: format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
+            }),
+            Stage::Open => self.say_bye(Ended {
+                code: Code::Protocol,
+                text: format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
+            }),
+            Stage::Closing(_) => self.over(),
+            Stage::Over => {}
+        }
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.end(Ended { code: Code::Disconnected, text: "the connection ended".into() });
+        self.shared.account.sub(self.assembling);
+    }
+}
+
+impl ConnectionHandler for Handler {
+    type FromBehaviour = Order;
+    type ToBehaviour = Notice;
+    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol, ()> {
+        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ())
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
+        if !self.outbound_asked {
+            self.outbound_asked = true;
+            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol: self.listen_protocol() });
+        }
+        self.window.register(cx.waker());
+        if let Some(link) = &self.link {
+            link.register(cx.waker());
+        }
+        let mut reads = 0;
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(notice));
+            }
+            if self.timer.is_due(cx) {
+                self.on_timer();
+                continue;
+            }
+            if self.retry.is_due(cx) {
+                self.retry = Timer::Off;
+            }
+            if let Some(ended) = self.link.as_ref().and_then(|link| link.close_wanted()) {
+                self.say_bye(ended);
+            }
+            let read = reads < READS_PER_POLL && self.poll_read(cx).is_ready();
+            reads += usize::from(read);
+            self.refill();
+            let wrote = self.poll_write(cx).is_ready();
+            if !(read || wrote) {
+                if reads == READS_PER_POLL {
+                    cx.waker().wake_by_ref();
+                }
+                if self.notices.is_empty() {
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn on_behaviour_event(&mut self, order: Order) {
+        match order {
+            Order::Authorise => {
+                self.session.authorise();
+                while let Some(output) = self.session.output() {
+                    if let Err(violation) = self.on_output(output) {
+                        self.say_bye(violation.into());
+                    }
+                }
+            }
+            Order::Close(ended) => self.say_bye(ended),
+        }
+    }
+
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
+                if self.inbound.is_some() {
+                    self.say_bye(Ended { code: Code::Protocol, text: "a second substream for packets".into() });
+                } else {
+                    self.inbound = Some(stream);
+                }
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, .. }) => {
+                self.outbound = Some(stream);
+            }
+            ConnectionEvent::DialUpgradeError(_) => {
+                // Nothing to say Bye on.
+                self.stage = Stage::Over;
+                self.timer = Timer::Off;
+                self.notices.push_back(Notice::Foreign);
+            }
+            _ => {}
+        }
+    }
+}
+

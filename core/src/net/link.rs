@@ -1,0 +1,476 @@
+//! A link: the sending side of one session, shared by the handles people hold and the connection's task.
+//!
+//! Handles put packets in, within the peer's credit; the task takes out what is queued, up to one write at a time, and hands back
+//! credit, replies and cancels that came in. It is a bounded channel with the session's rules: messages are bounded by the peer's
+//! window, replies by their request's, requests by their count. It never waits for the task and the task never waits for it.
+//!
+//! Order: messages leave in the order they were accepted in. Requests and replies have a queue of their own, so that a large
+//! message does not hold them up, and large contents go part by part, in turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+use super::replies::{Asked, ReplyQueue};
+use crate::config::{ANSWER_QUEUE, Signing};
+use crate::error::Code;
+use crate::identity::{PeerId, PublicKey};
+use crate::proto::packet::Encoded;
+use crate::proto::parts::PART_BYTES;
+use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
+
+/// Why a session ended, for handles that waited on it and for the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: Code,
+    pub(crate) text: String,
+}
+
+impl From<Violation> for Ended {
+    fn from(violation: Violation) -> Self {
+        Self { code: violation.code, text: violation.text }
+    }
+}
+
+/// What an open answer of ours is allowed: shared by its responder and the task.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    credit: Semaphore,
+    cancelled: AtomicBool,
+    /// Some of it went to the bulk queue: the rest must follow it there, to stay behind.
+    bulk: AtomicBool,
+}
+
+impl Answer {
+    /// Whether the asker no longer wants it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+}
+
+/// Things other than packets to be written.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Cancel { request_id: u64 },
+    Credit { request_id: u64, bytes: u64 },
+}
+
+/// A request or reply in its queue.
+#[derive(Debug)]
+struct Urgent {
+    stamp: u64,
+    /// Bytes of the link's room it holds until it is taken.
+    room: u32,
+    packet: Encoded,
+}
+
+/// All that is queued; taken out by the connection's task.
+#[derive(Debug, Default)]
+struct Queues {
+    notes: Vec<Note>,
+    ordered: VecDeque<Encoded>,
+    /// With the stamp each was put in at: a part never overtakes what was put in before it.
+    small: VecDeque<Urgent>,
+    bulk: VecDeque<Urgent>,
+    stamp: u64,
+    /// Confirmations wanted: (the count of ordered packets accepted by then, who waits).
+    confirms: VecDeque<(u64, oneshot::Sender<()>)>,
+    accepted: u64,
+    asked: HashMap<u64, Arc<Asked>>,
+    answering: HashMap<u64, Arc<Answer>>,
+    ended: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: PeerId,
+    pub(crate) key: PublicKey,
+    pub(crate) signing: Signing,
+    pub(crate) limits: Limits,
+    /// The window this side opens for each request's replies.
+    credit: Semaphore,
+    slots: Arc<Semaphore>,
+    /// Room for replies waiting to be written, in bytes: what bounds this side's memory beside the asker's window.
+    room: Semaphore,
+    /// Large messages go one at a time, so that their parts do not mix.
+    large: tokio::sync::Mutex<()>,
+    next_request: AtomicU64,
+    queues: Mutex<Queues>,
+    task: AtomicWaker,
+    ended: OnceLock<Ended>,
+    gone: Notify,
+    close_wanted: Mutex<Option<Ended>>,
+}
+
+impl Link {
+    pub(crate) fn new(peer: PeerId, key: PublicKey, signing: Signing, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            peer,
+            key,
+            signing,
+            limits,
+            credit: Semaphore::new(permits(limits.window)),
+            slots: Arc::new(Semaphore::new(limits.requests as usize)),
+            room: Semaphore::new(ANSWER_QUEUE),
+            large: tokio::sync::Mutex::new(()),
+            next_request: AtomicU64::new(1),
+            queues: Mutex::default(),
+            task: AtomicWaker::new(),
+            ended: OnceLock::new(),
+            gone: Notify::new(),
+            close_wanted: Mutex::new(None),
+        })
+    }
+
+    // ---- for handles ----
+
+    /// Why the session ended, if it did.
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        self.ended.get()
+    }
+
+    /// Resolves once the session has ended.
+    pub(crate) async fn gone(&self) -> Ended {
+        loop {
+            let waiting = self.gone.notified();
+            if let Some(ended) = self.ended.get() {
+                return ended.clone();
+            }
+            waiting.await;
+        }
+    }
+
+    /// Accepts a small message or request at once if there is credit and nobody waits before it. Gives it back otherwise.
+    pub(crate) fn try_push(&self, packet: Encoded, urgent: bool) -> Result<(), Encoded> {
+        let price = cost(packet.len());
+        match self.credit.try_acquire_many(permits_u32(price)) {
+            Ok(permit) => {
+                permit.forget();
+                self.enqueue(packet, urgent, None);
+                Ok(())
+            }
+            Err(_) => Err(packet),
+        }
+    }
+
+    /// Accepts a packet within the session's credit. `confirm` resolves when the peer has taken it in.
+    pub(crate) async fn push(
+        &self,
+        packet: Encoded,
+        urgent: bool,
+        confirm: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Ended> {
+        let price = cost(packet.len());
+        let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
+        permit.forget();
+        self.enqueue(packet, urgent, confirm);
+        Ok(())
+    }
+
+    /// Accepts all parts of a large content, in order; parts of two messages never mix.
+    pub(crate) async fn push_parts(
+        &self,
+        parts: impl Iterator<Item = Encoded>,
+        urgent: bool,
+        mut confirm: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Ended> {
+        let _one_at_a_time = if urgent { None } else { Some(self.large.lock().await) };
+        let mut parts = parts.peekable();
+        while let Some(part) = parts.next() {
+            let confirm = if parts.peek().is_none() { confirm.take() } else { None };
+            let permit =
+                self.credit.acquire_many(permits_u32(cost(part.len()))).await.map_err(|_| self.why())?;
+            permit.forget();
+            let mut queues = self.queues();
+            if urgent {
+                queues.push(part, 0, true);
+            } else {
+                queues.push_ordered(part, confirm);
+            }
+            drop(queues);
+            self.task.wake();
+        }
+        Ok(())
+    }
+
+    /// A place among the requests the peer takes at once.
+    pub(crate) async fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Ended> {
+        Arc::clone(&self.slots).acquire_owned().await.map_err(|_| self.why())
+    }
+
+    /// Opens a request whose replies go to `queue`.
+    pub(crate) fn open_request(self: &Arc<Self>, queue: &Arc<ReplyQueue>, window: u64) -> Result<u64, Ended> {
+        let id = self.next_request.fetch_add(1, Ordering::Relaxed) & !CAST_BIT;
+        let mut queues = self.queues();
+        if queues.ended {
+            return Err(self.why());
+        }
+        queues.asked.insert(id, Asked::new(queue, self, id, window));
+        Ok(id)
+    }
+
+    /// The asker no longer wants replies. Nothing happens if the last one was there already.
+    pub(crate) fn cancel_request(&self, request_id: u64) {
+        let mut queues = self.queues();
+        if queues.asked.remove(&request_id).is_some() && !queues.ended {
+            queues.notes.push(Note::Cancel { request_id });
+            drop(queues);
+            self.task.wake();
+        }
+    }
+
+    /// Gives credit for replies back to the answering side.
+    pub(crate) fn grant_replies(&self, request_id: u64, bytes: u64) {
+        let mut queues = self.queues();
+        if queues.asked.contains_key(&request_id) {
+            queues.notes.push(Note::Credit { request_id, bytes });
+            drop(queues);
+            self.task.wake();
+        }
+    }
+
+    /// Sends one reply (or one part of one) within the asker's credit.
+    pub(crate) async fn reply(&self, answer: &Answer, packet: Encoded, bulk: bool) -> Result<(), ReplyEnd> {
+        let price = permits_u32(cost(packet.len()));
+        let room = match self.room.try_acquire_many(price) {
+            Ok(room) => room,
+            Err(_) => self.room.acquire_many(price).await.map_err(|_| ReplyEnd::Gone)?,
+        };
+        let credit = match answer.credit.try_acquire_many(price) {
+            Ok(credit) => credit,
+            Err(_) => answer.credit.acquire_many(price).await.map_err(|_| ReplyEnd::Cancelled)?,
+        };
+        credit.forget();
+        room.forget();
+        let mut queues = self.queues();
+        if queues.ended {
+            return Err(ReplyEnd::Gone);
+        }
+        let bulk = bulk || answer.bulk.load(Ordering::Relaxed);
+        answer.bulk.store(bulk, Ordering::Relaxed);
+        queues.push(packet, price, bulk);
+        drop(queues);
+        self.task.wake();
+        Ok(())
+    }
+
+    /// Ends an answer: its END_RESPONSE goes out after its replies. Costs no credit. False when it was over before.
+    pub(crate) fn end_answer(&self, request_id: u64, packet: Encoded) -> bool {
+        let mut queues = self.queues();
+        let Some(answer) = queues.answering.remove(&request_id) else { return false };
+        queues.push(packet, 0, answer.bulk.load(Ordering::Relaxed));
+        drop(queues);
+        self.task.wake();
+        true
+    }
+
+    /// Asks the task to say Bye and close.
+    pub(crate) fn close(&self, ended: Ended) {
+        lock(&self.close_wanted).get_or_insert(ended);
+        self.task.wake();
+    }
+
+    // ---- for the connection's task ----
+
+    pub(crate) fn register(&self, waker: &std::task::Waker) {
+        self.task.register(waker);
+    }
+
+    pub(crate) fn close_wanted(&self) -> Option<Ended> {
+        lock(&self.close_wanted).clone()
+    }
+
+    /// Moves what is queued to the task: notes whole, packets up to about one write. Returns how many packets of `ordered` went.
+    pub(crate) fn take(&self, outgoing: &mut Outgoing, bytes: usize) {
+        let mut queues = self.queues();
+        outgoing.notes.append(&mut queues.notes);
+        let mut left = bytes;
+        let queues = &mut *queues;
+        let mut freed = 0;
+        while left > 0 {
+            let Some(urgent) = queues.small.pop_front() else { break };
+            left = left.saturating_sub(urgent.packet.len());
+            freed += urgent.room as usize;
+            outgoing.packets.push(urgent.packet);
+        }
+        while left > 0 {
+            let Some(packet) = queues.ordered.pop_front() else { break };
+            left = left.saturating_sub(packet.len());
+            outgoing.ordered_taken += 1;
+            outgoing.packets.push(packet);
+        }
+        // One large part a turn, whatever else waits: neither holds the other up. Never before what was put in before it.
+        let oldest_small = queues.small.front().map_or(u64::MAX, |urgent| urgent.stamp);
+        if queues.bulk.front().is_some_and(|part| part.stamp < oldest_small) {
+            if let Some(part) = queues.bulk.pop_front() {
+                freed += part.room as usize;
+                outgoing.packets.push(part.packet);
+            }
+        }
+        while queues.confirms.front().is_some_and(|(at, _)| *at <= outgoing.ordered_taken) {
+            if let Some((_, waiter)) = queues.confirms.pop_front() {
+                outgoing.confirms.push(waiter);
+            }
+        }
+        outgoing.more = !(queues.small.is_empty() && queues.ordered.is_empty() && queues.bulk.is_empty());
+        if freed > 0 {
+            self.room.add_permits(freed);
+        }
+    }
+
+    /// The peer gave credit.
+    pub(crate) fn granted(&self, request_id: u64, bytes: u64) -> Result<(), Violation> {
+        let semaphore_room = |semaphore: &Semaphore| {
+            let room = Semaphore::MAX_PERMITS - semaphore.available_permits();
+            usize::try_from(bytes).ok().filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
+        };
+        if request_id == 0 {
+            let bytes = semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            self.credit.add_permits(bytes);
+            return Ok(());
+        }
+        // Credit for an answer that is over crosses its end: nothing to do.
+        if let Some(answer) = self.queues().answering.get(&request_id) {
+            let bytes = semaphore_room(&answer.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            answer.credit.add_permits(bytes);
+        }
+        Ok(())
+    }
+
+    /// The peer asks: opens an answer for it.
+    pub(crate) fn open_answer(&self, request_id: u64, limit: usize) -> Result<Arc<Answer>, Violation> {
+        let answer = Arc::new(Answer {
+            credit: Semaphore::new(permits(self.limits.reply_window)),
+            cancelled: AtomicBool::new(false),
+            bulk: AtomicBool::new(false),
+        });
+        let mut queues = self.queues();
+        if queues.answering.len() >= limit {
+            return Err(Violation::protocol(format!("more than {limit} requests open at once")));
+        }
+        if queues.answering.insert(request_id, Arc::clone(&answer)).is_some() {
+            return Err(Violation::protocol("a request id was used twice"));
+        }
+        Ok(answer)
+    }
+
+    /// The peer no longer wants replies to its request.
+    pub(crate) fn cancelled(&self, request_id: u64) {
+        if let Some(answer) = self.queues().answering.remove(&request_id) {
+            answer.cancelled.store(true, Ordering::Release);
+            answer.credit.close();
+        }
+    }
+
+    /// Where replies to a request go; `None` when it was cancelled or is over.
+    pub(crate) fn asked(&self, request_id: u64) -> Option<Arc<Asked>> {
+        self.queues().asked.get(&request_id).cloned()
+    }
+
+    /// A request's last reply was there.
+    pub(crate) fn finish_request(&self, request_id: u64) -> Option<Arc<Asked>> {
+        self.queues().asked.remove(&request_id)
+    }
+
+    /// The session is over: everybody who waits learns it.
+    pub(crate) fn end(&self, ended: Ended) {
+        if self.ended.set(ended.clone()).is_err() {
+            return;
+        }
+        let mut queues = self.queues();
+        queues.ended = true;
+        let asked = std::mem::take(&mut queues.asked);
+        let answering = std::mem::take(&mut queues.answering);
+        queues.ordered.clear();
+        queues.small.clear();
+        queues.bulk.clear();
+        queues.notes.clear();
+        queues.confirms.clear();
+        drop(queues);
+        self.credit.close();
+        self.slots.close();
+        self.room.close();
+        for answer in answering.into_values() {
+            answer.credit.close();
+        }
+        for asked in asked.into_values() {
+            asked.disconnected(self.peer, &ended);
+        }
+        self.gone.notify_waiters();
+    }
+
+    fn enqueue(&self, packet: Encoded, urgent: bool, confirm: Option<oneshot::Sender<()>>) {
+        let mut queues = self.queues();
+        if urgent {
+            queues.push(packet, 0, false);
+        } else {
+            queues.push_ordered(packet, confirm);
+        }
+        drop(queues);
+        self.task.wake();
+    }
+
+    fn why(&self) -> Ended {
+        self.ended.get().cloned().unwrap_or_else(|| Ended { code: Code::Disconnected, text: "the session ended".into() })
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        lock(&self.queues)
+    }
+}
+
+impl Queues {
+    fn push(&mut self, packet: Encoded, room: u32, bulk: bool) {
+        self.stamp += 1;
+        let queue = if bulk { &mut self.bulk } else { &mut self.small };
+        queue.push_back(Urgent { stamp: self.stamp, room, packet });
+    }
+
+    fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
+        self.accepted += 1;
+        self.ordered.push_back(packet);
+        if let Some(confirm) = confirm {
+            self.confirms.push_back((self.accepted, confirm));
+        }
+    }
+}
+
+/// Why a reply went nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyEnd {
+    Cancelled,
+    Gone,
+}
+
+/// What the task took out and has not written yet.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) notes: Vec<Note>,
+    pub(crate) packets: Vec<Encoded>,
+    pub(crate) confirms: Vec<oneshot::Sender<()>>,
+    pub(crate) more: bool,
+    ordered_taken: u64,
+}
+
+fn permits(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+fn permits_u32(bytes: u64) -> u32 {
+    // One packet is at most one part: far below 4 GiB.
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A content that needs parts.
+pub(crate) fn is_large(content: &Bytes) -> bool {
+    content.len() > PART_BYTES
+}
