@@ -221,3 +221,6 @@ fn refused(place: &str, error: DatabaseError) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
