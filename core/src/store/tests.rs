@@ -221,7 +221,7 @@ fn a_database_cut_off_anywhere_ends_in_an_error_or_its_content() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Every use after opening is tried too: a page that is only read then must not panic either.
     #[test]
@@ -232,14 +232,16 @@ proptest! {
     ) {
         static WHOLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(filled);
         let mut bytes = WHOLE.clone();
-        let at = at.index(bytes.len());
+        // Most of the file is room for later: damage where something stands.
+        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+        let at = used[at.index(used.len())];
         bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte ^= mask);
         let dir = folder();
         fs::write(dir.path().join(DATABASE), &bytes).unwrap();
         if let Ok(store) = Store::open(dir.path()) {
-            let _ = store.remembered();
-            let _ = store.remember(&[seen(1, 9)]);
-            let _ = store.next_epoch(1);
+            prop_assert_eq!(store.remembered().unwrap().len(), 200);
+            store.remember(&[seen(1, 9)]).unwrap();
+            prop_assert!(store.next_epoch(1).unwrap() > 1000);
         }
     }
 }
