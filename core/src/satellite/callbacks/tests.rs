@@ -1,0 +1,507 @@
+//! The callback rules with real threads. Nothing here sleeps: each test waits for what it is about.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use tokio::sync::mpsc;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+const BLINK: Duration = Duration::from_millis(50);
+
+/// Counts its drops.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn count() -> Arc<AtomicUsize> {
+    Arc::default()
+}
+
+fn of(count: &AtomicUsize) -> usize {
+    count.load(Ordering::SeqCst)
+}
+
+fn callbacks(threads: usize) -> Arc<Callbacks> {
+    Arc::new(Callbacks::new(threads, None).unwrap())
+}
+
+/// A handler that says when it was entered and goes on when told to.
+fn gate() -> (
+    impl FnMut(u32) + Send + 'static,
+    Receiver<u32>,
+    SyncSender<()>,
+) {
+    let (entered, was_entered) = sync_channel(1000);
+    let (go, goes) = sync_channel::<()>(1000);
+    let handler = move |item| {
+        entered.send(item).unwrap();
+        goes.recv().unwrap();
+    };
+    (handler, was_entered, go)
+}
+
+#[test]
+fn a_job_is_called_in_order_and_never_twice_at_once() {
+    let callbacks = callbacks(4);
+    let (sender, receiver) = mpsc::channel(64);
+    let busy = AtomicBool::new(false);
+    let (seen, saw) = sync_channel(10_000);
+    let handler = move |item: u32| {
+        assert!(!busy.swap(true, Ordering::SeqCst), "two calls at once");
+        seen.send(item).unwrap();
+        busy.store(false, Ordering::SeqCst);
+    };
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    for item in 0..10_000 {
+        sender.blocking_send(item).unwrap();
+    }
+    for item in 0..10_000 {
+        assert_eq!(saw.recv_timeout(LONG), Ok(item));
+    }
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+    assert_eq!(callbacks.panics(), 0);
+    assert_eq!(callbacks.threads(), 0);
+}
+
+#[test]
+fn a_job_that_blocks_holds_up_no_other() {
+    let callbacks = callbacks(2);
+    let (handler, entered, go) = gate();
+    let (slow, receiver) = mpsc::channel(8);
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    slow.blocking_send(1).unwrap();
+    entered.recv_timeout(LONG).unwrap();
+
+    let (fast, receiver) = mpsc::channel(8);
+    let (seen, saw) = sync_channel(8);
+    callbacks
+        .attach(
+            receiver,
+            Box::new(move |item: u32| seen.send(item).unwrap()),
+        )
+        .unwrap();
+    fast.blocking_send(7).unwrap();
+    assert_eq!(saw.recv_timeout(LONG), Ok(7));
+    go.send(()).unwrap();
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+}
+
+#[test]
+fn jobs_take_turns_of_one_batch() {
+    let callbacks = callbacks(0);
+    let (seen, saw) = sync_channel(4 * BATCH_EVENTS);
+    let mut senders = Vec::new();
+    for name in ['a', 'b'] {
+        let (sender, receiver) = mpsc::channel(2 * BATCH_EVENTS);
+        let seen = seen.clone();
+        callbacks
+            .attach(receiver, Box::new(move |_: u32| seen.send(name).unwrap()))
+            .unwrap();
+        for item in 0..2 * BATCH_EVENTS {
+            sender.try_send(u32::try_from(item).unwrap()).unwrap();
+        }
+        senders.push(sender);
+    }
+    for _ in 0..2 {
+        assert_eq!(callbacks.dispatch(Duration::ZERO), Ok(2 * BATCH_EVENTS));
+    }
+    let order: String = saw.try_iter().collect();
+    let batch = |name: &str| name.repeat(BATCH_EVENTS);
+    assert_eq!(order, batch("a") + &batch("b") + &batch("a") + &batch("b"));
+}
+
+#[test]
+fn cancel_from_outside_waits_for_the_running_call_and_then_none_follows() {
+    let callbacks = callbacks(2);
+    let drops = count();
+    let calls = count();
+    let (mut gated, entered, go) = gate();
+    let (sender, receiver) = mpsc::channel(1000);
+    let guard = Dropped(drops.clone());
+    let counted = calls.clone();
+    let subscription = callbacks
+        .attach(
+            receiver,
+            Box::new(move |item| {
+                let _kept = &guard;
+                counted.fetch_add(1, Ordering::SeqCst);
+                gated(item);
+            }),
+        )
+        .unwrap();
+    for item in 0..1000 {
+        sender.try_send(item).unwrap();
+    }
+    entered.recv_timeout(LONG).unwrap();
+
+    let (cancelled, was_cancelled) = sync_channel(1);
+    let canceller = std::thread::spawn(move || {
+        let answer = subscription.cancel();
+        cancelled.send(answer).unwrap();
+    });
+    assert!(
+        was_cancelled.recv_timeout(BLINK).is_err(),
+        "cancel returned while the handler ran"
+    );
+    assert_eq!(of(&drops), 0);
+    go.send(()).unwrap();
+    assert_eq!(was_cancelled.recv_timeout(LONG), Ok(Cancelled::Done));
+    assert_eq!(of(&drops), 1);
+    assert_eq!(of(&calls), 1);
+    assert!(sender.is_closed());
+    canceller.join().unwrap();
+}
+
+#[test]
+fn cancel_of_an_idle_job_drops_its_handler_at_once() {
+    for threads in [0, 1] {
+        let callbacks = callbacks(threads);
+        let drops = count();
+        let guard = Dropped(drops.clone());
+        let (sender, receiver) = mpsc::channel::<u32>(1);
+        let subscription = callbacks
+            .attach(receiver, Box::new(move |_| drop(&guard)))
+            .unwrap();
+        assert_eq!(subscription.cancel(), Cancelled::Done);
+        assert_eq!(of(&drops), 1);
+        assert_eq!(subscription.cancel(), Cancelled::Done);
+        assert!(sender.try_send(1).is_err());
+        assert_eq!(callbacks.close(LONG), Closed::Done);
+        assert_eq!(of(&drops), 1);
+    }
+}
+
+#[test]
+fn cancel_inside_its_own_callback_never_waits_and_no_call_follows() {
+    let callbacks = callbacks(2);
+    let (answers, answered) = sync_channel(10);
+    let (own, take) = sync_channel::<Subscription>(1);
+    let drops = count();
+    let guard = Dropped(drops.clone());
+    let (sender, receiver) = mpsc::channel(1000);
+    for item in 0..1000 {
+        sender.try_send(item).unwrap();
+    }
+    let subscription = callbacks
+        .attach(
+            receiver,
+            Box::new(move |_: u32| {
+                let _kept = &guard;
+                answers.send(take.recv().unwrap().cancel()).unwrap();
+            }),
+        )
+        .unwrap();
+    own.send(subscription.clone()).unwrap();
+    assert_eq!(answered.recv_timeout(LONG), Ok(Cancelled::Pending));
+    // From here it waits, so after it the drop has run.
+    assert_eq!(subscription.cancel(), Cancelled::Done);
+    assert_eq!(of(&drops), 1);
+    assert!(
+        answered.recv_timeout(LONG).is_err(),
+        "the handler, which held the sender, was not dropped"
+    );
+}
+
+#[test]
+fn two_callbacks_that_cancel_each_other_do_not_stop_each_other() {
+    let callbacks = callbacks(2);
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let (answers, answered) = sync_channel(2);
+    let mut subscriptions = Vec::new();
+    let mut others = Vec::new();
+    let mut senders = Vec::new();
+    for _ in 0..2 {
+        let (sender, receiver) = mpsc::channel(1);
+        let (other, take) = sync_channel::<Subscription>(1);
+        let (both, answers) = (both.clone(), answers.clone());
+        let handler = move |_: u32| {
+            both.wait();
+            answers.send(take.recv().unwrap().cancel()).unwrap();
+        };
+        subscriptions.push(callbacks.attach(receiver, Box::new(handler)).unwrap());
+        others.push(other);
+        senders.push(sender);
+    }
+    others[0].send(subscriptions[1].clone()).unwrap();
+    others[1].send(subscriptions[0].clone()).unwrap();
+    for sender in &senders {
+        sender.try_send(1).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(answered.recv_timeout(LONG), Ok(Cancelled::Pending));
+    }
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+}
+
+#[test]
+fn cancel_while_items_rain_never_loses_or_doubles_a_drop() {
+    for round in 0..200 {
+        let callbacks = callbacks(2);
+        let drops = count();
+        let (sender, receiver) = mpsc::channel(16);
+        let guard = Dropped(drops.clone());
+        let after = Arc::new(AtomicBool::new(false));
+        let late = after.clone();
+        let subscription = callbacks
+            .attach(
+                receiver,
+                Box::new(move |_: u32| {
+                    let _kept = &guard;
+                    assert!(!late.load(Ordering::SeqCst), "a call after cancel returned");
+                }),
+            )
+            .unwrap();
+        let rain = std::thread::spawn(move || while sender.blocking_send(1).is_ok() {});
+        if round % 2 == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(subscription.cancel(), Cancelled::Done);
+        after.store(true, Ordering::SeqCst);
+        assert_eq!(of(&drops), 1);
+        rain.join().unwrap();
+        assert_eq!(callbacks.close(LONG), Closed::Done);
+        assert_eq!(callbacks.panics(), 0);
+    }
+}
+
+#[test]
+fn a_panicking_handler_is_counted_and_goes_on() {
+    let callbacks = callbacks(1);
+    let (sender, receiver) = mpsc::channel(3);
+    let (seen, saw) = sync_channel(3);
+    callbacks
+        .attach(
+            receiver,
+            Box::new(move |item: u32| {
+                assert!(item != 2, "two is too much");
+                seen.send(item).unwrap();
+            }),
+        )
+        .unwrap();
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+    }
+    assert_eq!(saw.recv_timeout(LONG), Ok(1));
+    assert_eq!(saw.recv_timeout(LONG), Ok(3));
+    assert_eq!(callbacks.panics(), 1);
+}
+
+#[test]
+fn a_handler_is_dropped_once_also_when_registering_fails_or_its_source_ends() {
+    let callbacks = callbacks(1);
+    let drops = count();
+
+    let guard = Dropped(drops.clone());
+    let (sender, receiver) = mpsc::channel::<u32>(1);
+    let subscription = callbacks
+        .attach(receiver, Box::new(move |_| drop(&guard)))
+        .unwrap();
+    drop(sender);
+    assert_eq!(subscription.cancel(), Cancelled::Done);
+    assert_eq!(of(&drops), 1);
+
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+    let guard = Dropped(drops.clone());
+    let (_sender, receiver) = mpsc::channel::<u32>(1);
+    let refused = callbacks.attach(receiver, Box::new(move |_| drop(&guard)));
+    assert!(matches!(refused, Err(SubscribeError::Closed)));
+    assert_eq!(of(&drops), 2);
+}
+
+#[test]
+fn close_ends_threads_and_drops_every_handler() {
+    let callbacks = callbacks(2);
+    let drops = count();
+    let mut senders = Vec::new();
+    for _ in 0..50 {
+        let guard = Dropped(drops.clone());
+        let (sender, receiver) = mpsc::channel::<u32>(1);
+        callbacks
+            .attach(receiver, Box::new(move |_| drop(&guard)))
+            .unwrap();
+        senders.push(sender);
+    }
+    assert_eq!(callbacks.threads(), 2);
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+    assert_eq!(of(&drops), 50);
+    assert_eq!(callbacks.threads(), 0);
+    assert!(senders.iter().all(mpsc::Sender::is_closed));
+    assert_eq!(callbacks.close(Duration::ZERO), Closed::Done);
+}
+
+#[test]
+fn close_gives_up_on_a_callback_that_blocks_and_can_be_asked_again() {
+    let callbacks = callbacks(1);
+    let (handler, entered, go) = gate();
+    let (sender, receiver) = mpsc::channel(1);
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    sender.try_send(1).unwrap();
+    entered.recv_timeout(LONG).unwrap();
+    assert_eq!(callbacks.close(BLINK), Closed::TimedOut);
+    go.send(()).unwrap();
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+}
+
+#[test]
+fn close_inside_a_callback_is_pending_and_all_ends_by_itself() {
+    let callbacks = callbacks(2);
+    let (sender, receiver) = mpsc::channel(1);
+    let (answers, answered) = sync_channel(1);
+    let shared = callbacks.clone();
+    let handler = move |_: u32| answers.send(shared.close(LONG)).unwrap();
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    sender.try_send(1).unwrap();
+    assert_eq!(answered.recv_timeout(LONG), Ok(Closed::Pending));
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+}
+
+#[test]
+fn dropped_inside_a_callback_all_ends_by_itself() {
+    let callbacks = callbacks(1);
+    let (sender, receiver) = mpsc::channel(1);
+    let (last, take) = sync_channel::<Arc<Callbacks>>(1);
+    // Ends when the handler is dropped.
+    let (alive, ended) = sync_channel::<()>(1);
+    let handler = move |_: u32| {
+        let _alive = &alive;
+        drop(take.recv().unwrap());
+    };
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    last.send(callbacks).unwrap();
+    sender.try_send(1).unwrap();
+    assert_eq!(
+        ended.recv_timeout(LONG),
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+    );
+}
+
+#[test]
+fn a_drop_may_cancel_its_own_subscription() {
+    struct Cancels(Receiver<Subscription>, SyncSender<Cancelled>);
+    impl Drop for Cancels {
+        fn drop(&mut self) {
+            self.1.send(self.0.recv().unwrap().cancel()).unwrap();
+        }
+    }
+    let callbacks = callbacks(1);
+    let (own, take) = sync_channel(1);
+    let (answers, answered) = sync_channel(1);
+    let guard = Cancels(take, answers);
+    let (_sender, receiver) = mpsc::channel::<u32>(1);
+    let subscription = callbacks
+        .attach(receiver, Box::new(move |_| drop(&guard)))
+        .unwrap();
+    own.send(subscription.clone()).unwrap();
+    assert_eq!(subscription.cancel(), Cancelled::Done);
+    assert_eq!(answered.try_recv(), Ok(Cancelled::Pending));
+}
+
+/// Whether the event descriptor is readable now.
+fn readable(callbacks: &Callbacks) -> bool {
+    let (reader, _) = callbacks.0.event.as_ref().unwrap();
+    let copy = reader.try_clone().unwrap();
+    // Reading takes the byte: put it back, as only `pop` may take it.
+    let was = (&copy).read(&mut [0; 8]).is_ok_and(|bytes| bytes > 0);
+    if was {
+        let (_, writer) = callbacks.0.event.as_ref().unwrap();
+        assert_eq!((&mut &*writer).write(&[1]).unwrap(), 1);
+    }
+    was
+}
+
+#[test]
+fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
+    let callbacks = callbacks(0);
+    assert!(callbacks.event_fd().is_some());
+    let thread = std::thread::current().id();
+    let (seen, saw) = sync_channel(10);
+    let (sender, receiver) = mpsc::channel(10);
+    callbacks
+        .attach(
+            receiver,
+            Box::new(move |item: u32| {
+                assert_eq!(std::thread::current().id(), thread);
+                seen.send(item).unwrap();
+            }),
+        )
+        .unwrap();
+    // The first turn only leaves the waker with the source.
+    assert!(readable(&callbacks));
+    assert_eq!(callbacks.dispatch(Duration::ZERO), Ok(0));
+    assert!(!readable(&callbacks));
+    assert_eq!(callbacks.dispatch(Duration::ZERO), Ok(0));
+    assert_eq!(callbacks.threads(), 0);
+
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    assert!(readable(&callbacks));
+    assert!(saw.try_recv().is_err());
+    assert_eq!(callbacks.dispatch(LONG), Ok(2));
+    assert_eq!(saw.try_iter().collect::<Vec<_>>(), [1, 2]);
+
+    let rain = std::thread::spawn(move || sender.blocking_send(3).unwrap());
+    let mut calls = 0;
+    while calls == 0 {
+        calls = callbacks.dispatch(LONG).unwrap();
+    }
+    rain.join().unwrap();
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+    assert_eq!(
+        callbacks.dispatch(Duration::ZERO).map_err(|e| e.code()),
+        Err(Code::Closed)
+    );
+}
+
+#[test]
+fn own_loop_refuses_dispatch_inside_a_callback_and_with_threads() {
+    let threaded = callbacks(1);
+    assert_eq!(threaded.event_fd(), None);
+    assert_eq!(
+        threaded.dispatch(LONG).map_err(|e| e.code()),
+        Err(Code::BadInput)
+    );
+
+    let callbacks = callbacks(0);
+    let (sender, receiver) = mpsc::channel(1);
+    let (answers, answered) = sync_channel(1);
+    let shared = callbacks.clone();
+    let handler = move |_: u32| {
+        answers
+            .send(shared.dispatch(LONG).map_err(|e| e.code()))
+            .unwrap()
+    };
+    let subscription = callbacks.attach(receiver, Box::new(handler)).unwrap();
+    sender.try_send(1).unwrap();
+    assert_eq!(callbacks.dispatch(LONG), Ok(1));
+    assert_eq!(answered.try_recv(), Ok(Err(Code::BadInput)));
+    assert_eq!(subscription.cancel(), Cancelled::Done);
+}
+
+#[test]
+fn own_loop_closed_inside_a_callback_drops_all_before_dispatch_returns() {
+    let callbacks = callbacks(0);
+    let drops = count();
+    let (sender, receiver) = mpsc::channel(1);
+    let (guard, other) = (Dropped(drops.clone()), Dropped(drops.clone()));
+    let shared = callbacks.clone();
+    let handler = move |_: u32| {
+        let _kept = &guard;
+        assert_eq!(shared.close(LONG), Closed::Pending);
+    };
+    callbacks.attach(receiver, Box::new(handler)).unwrap();
+    let (_idle, receiver) = mpsc::channel::<u32>(1);
+    callbacks
+        .attach(receiver, Box::new(move |_| drop(&other)))
+        .unwrap();
+    sender.try_send(1).unwrap();
+    assert_eq!(callbacks.dispatch(LONG), Ok(1));
+    assert_eq!(of(&drops), 2);
+    assert_eq!(callbacks.panics(), 0);
+    assert_eq!(callbacks.close(LONG), Closed::Done);
+}
