@@ -96,6 +96,7 @@ pub struct Config {
     pub(crate) callback_threads: usize,
     pub(crate) worker_threads: usize,
     pub(crate) runtime: Option<tokio::runtime::Handle>,
+    pub(crate) log: Option<tracing::Dispatch>,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
 }
@@ -128,6 +129,7 @@ impl Config {
             callback_threads: 2,
             worker_threads: 2,
             runtime: None,
+            log: None,
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(10),
         }
@@ -295,6 +297,14 @@ impl Config {
     #[must_use]
     pub fn runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// Where log lines of this satellite's own threads go. Default: to the subscriber of the process. With a shared
+    /// [`Config::runtime`] only the callback threads are this satellite's own.
+    #[must_use]
+    pub fn log(mut self, log: tracing::Dispatch) -> Self {
+        self.log = Some(log);
         self
     }
 

@@ -77,7 +77,10 @@ impl<T, F: FnMut(T) + Send> Handler<T> for F {
 
 /// How cancelling went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "it is over or it is not: there is no third answer")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it is over or it is not: there is no third answer"
+)]
 pub enum Cancelled {
     /// No call runs and none will; the handler is dropped.
     Done,
@@ -111,7 +114,9 @@ impl Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("ended", &self.0.is_ended()).finish()
+        f.debug_struct("Subscription")
+            .field("ended", &self.0.is_ended())
+            .finish()
     }
 }
 
@@ -176,14 +181,26 @@ impl Callbacks {
     ///
     /// # Errors
     /// [`SubscribeError::Closed`] after shutdown began; [`SubscribeError::Thread`].
-    pub(crate) fn attach<T, S>(&self, source: S, handler: Box<dyn Handler<T>>) -> Result<Subscription, SubscribeError>
+    pub(crate) fn attach<T, S>(
+        &self,
+        source: S,
+        handler: Box<dyn Handler<T>>,
+    ) -> Result<Subscription, SubscribeError>
     where
         T: Send + 'static,
         S: Source<T> + 'static,
     {
-        let work = Work { source, handler, batch: Vec::new() };
+        let work = Work {
+            source,
+            handler,
+            batch: Vec::new(),
+        };
         let mut state = self.0.lock();
-        let refused = if state.closing { Err(SubscribeError::Closed) } else { self.0.start_threads(&mut state) };
+        let refused = if state.closing {
+            Err(SubscribeError::Closed)
+        } else {
+            self.0.start_threads(&mut state)
+        };
         if let Err(error) = refused {
             drop(state);
             work.end(&self.0, false);
@@ -191,7 +208,12 @@ impl Callbacks {
         }
         let id = state.next_id;
         state.next_id += 1;
-        let job = Arc::new(Job { id, pool: self.0.clone(), phase: AtomicU8::new(READY), work: Mutex::new(Some(work)) });
+        let job = Arc::new(Job {
+            id,
+            pool: self.0.clone(),
+            phase: AtomicU8::new(READY),
+            work: Mutex::new(Some(work)),
+        });
         state.jobs.insert(id, job.clone());
         // The first turn asks the source once, and so leaves a waker with it.
         self.0.push(state, job.clone());
@@ -210,17 +232,25 @@ impl Callbacks {
     /// With callback threads; inside a callback; after shutdown.
     pub(crate) fn dispatch(&self, timeout: Duration) -> Result<usize, Error> {
         if self.0.event.is_none() {
-            return Err(Error::new(Code::BadInput, "dispatch is for satellites with 0 callback threads: this one calls by itself"));
+            return Err(Error::new(
+                Code::BadInput,
+                "dispatch is for satellites with 0 callback threads: this one calls by itself",
+            ));
         }
         if inside_callback() {
-            return Err(Error::new(Code::BadInput, "dispatch was called inside a callback: return first"));
+            return Err(Error::new(
+                Code::BadInput,
+                "dispatch was called inside a callback: return first",
+            ));
         }
         let mut state = self.0.lock();
         state.idle += 1;
         let (mut state, _) = self
             .0
             .work
-            .wait_timeout_while(state, timeout, |state| state.ready.is_empty() && !state.closing)
+            .wait_timeout_while(state, timeout, |state| {
+                state.ready.is_empty() && !state.closing
+            })
             .unwrap_or_else(PoisonError::into_inner);
         state.idle -= 1;
         if state.closing && state.jobs.is_empty() {
@@ -295,7 +325,9 @@ impl Drop for Callbacks {
 
 impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callbacks").field("threads", &self.0.threads).finish_non_exhaustive()
+        f.debug_struct("Callbacks")
+            .field("threads", &self.0.threads)
+            .finish_non_exhaustive()
     }
 }
 
@@ -342,7 +374,10 @@ impl Pool {
                 break;
             } else {
                 state.idle += 1;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
             }
         }
@@ -414,7 +449,10 @@ impl Pool {
             Ok(value) => Some(value),
             Err(panic) => {
                 self.panics.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(text = panic_text(&*panic), "{what} panicked; its subscription goes on");
+                tracing::error!(
+                    text = panic_text(&*panic),
+                    "{what} panicked; its subscription goes on"
+                );
                 None
             }
         }
@@ -435,7 +473,7 @@ thread_local! {
 }
 
 /// Whether this thread is running a callback of any satellite (or dropping its handler) further up its stack.
-pub(crate) fn inside_callback() -> bool {
+pub fn inside_callback() -> bool {
     INSIDE.get() > 0
 }
 
@@ -495,7 +533,9 @@ impl<T, S: Source<T>> Work<T, S> {
         if registered {
             pool.user("the last call of a handler", || self.handler.end());
         }
-        let Self { source, handler, .. } = self;
+        let Self {
+            source, handler, ..
+        } = self;
         drop(source);
         pool.user("dropping a handler", || drop(handler));
     }
@@ -508,7 +548,9 @@ where
 {
     /// Moves `from` to `to`, keeping nothing else.
     fn swap(&self, from: u8, to: u8) -> bool {
-        self.phase.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.phase
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 
     fn work(&self) -> MutexGuard<'_, Option<Work<T, S>>> {
@@ -527,9 +569,15 @@ where
     /// Polls once and calls the handler with what came. Returns the calls and what the source said.
     fn batch(self: &Arc<Self>) -> (usize, Poll<bool>) {
         let mut slot = self.work();
-        let Some(work) = slot.as_mut() else { return (0, Poll::Ready(false)) };
+        let Some(work) = slot.as_mut() else {
+            return (0, Poll::Ready(false));
+        };
         let waker = Waker::from(self.clone());
-        let polled = work.source.poll_batch(&mut Context::from_waker(&waker), &mut work.batch, BATCH_EVENTS);
+        let polled = work.source.poll_batch(
+            &mut Context::from_waker(&waker),
+            &mut work.batch,
+            BATCH_EVENTS,
+        );
         let mut calls = 0;
         for item in work.batch.drain(..) {
             // What is not called any more is dropped with the rest of the batch: requests among it answer their asker so.
@@ -549,9 +597,11 @@ where
     S: Source<T> + 'static,
 {
     fn turn(self: Arc<Self>) -> usize {
-        let claimed = self.phase.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |phase| {
-            (phase & PHASE == READY).then_some(RUNNING | (phase & CANCEL))
-        });
+        let claimed = self
+            .phase
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |phase| {
+                (phase & PHASE == READY).then_some(RUNNING | (phase & CANCEL))
+            });
         let Ok(before) = claimed else { return 0 };
         if before & CANCEL != 0 {
             self.finish();
@@ -581,7 +631,11 @@ where
         if inside_callback() {
             let ended = self.is_ended();
             self.stop();
-            return if ended { Cancelled::Done } else { Cancelled::Pending };
+            return if ended {
+                Cancelled::Done
+            } else {
+                Cancelled::Pending
+            };
         }
         self.phase.fetch_or(CANCEL, Ordering::SeqCst);
         loop {
@@ -595,7 +649,12 @@ where
                 }
                 RUNNING => {
                     let state = self.pool.lock();
-                    drop(self.pool.ended.wait_while(state, |_| !self.is_ended()).unwrap_or_else(PoisonError::into_inner));
+                    drop(
+                        self.pool
+                            .ended
+                            .wait_while(state, |_| !self.is_ended())
+                            .unwrap_or_else(PoisonError::into_inner),
+                    );
                 }
                 _ => return Cancelled::Done,
             }

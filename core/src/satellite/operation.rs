@@ -59,7 +59,9 @@ impl Operation {
 
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operation").field("outcome", &self.outcome()).finish()
+        f.debug_struct("Operation")
+            .field("outcome", &self.outcome())
+            .finish()
     }
 }
 
@@ -76,7 +78,10 @@ impl Shared {
     }
 
     fn closed() -> Error {
-        Error::new(Code::Closed, "the satellite was shut down before the operation ended")
+        Error::new(
+            Code::Closed,
+            "the satellite was shut down before the operation ended",
+        )
     }
 }
 
@@ -144,9 +149,20 @@ impl Callbacks {
         I: Send + 'static,
         W: Future<Output = Outcome> + Send + 'static,
     {
-        let shared = Arc::new(Shared { outcome: Mutex::new(None), ended: Condvar::new(), cancel: CancellationToken::new() });
+        let shared = Arc::new(Shared {
+            outcome: Mutex::new(None),
+            ended: Condvar::new(),
+            cancel: CancellationToken::new(),
+        });
         let (sender, receiver) = mpsc::channel(BATCH_EVENTS);
-        self.attach(receiver, Box::new(Delivery { shared: shared.clone(), item, done: Some(done) }))?;
+        self.attach(
+            receiver,
+            Box::new(Delivery {
+                shared: shared.clone(),
+                item,
+                done: Some(done),
+            }),
+        )?;
 
         // The channel ends after the outcome is settled, so that the job's last call finds it.
         let open = sender.clone();

@@ -32,7 +32,11 @@ fn callbacks(threads: usize) -> Arc<Callbacks> {
 }
 
 /// A handler that says when it was entered and goes on when told to.
-fn gate() -> (impl FnMut(u32) + Send + 'static, Receiver<u32>, SyncSender<()>) {
+fn gate() -> (
+    impl FnMut(u32) + Send + 'static,
+    Receiver<u32>,
+    SyncSender<()>,
+) {
     let (entered, was_entered) = sync_channel(1000);
     let (go, goes) = sync_channel::<()>(1000);
     let handler = move |item| {
@@ -77,7 +81,10 @@ fn a_job_that_blocks_holds_up_no_other() {
     let (fast, receiver) = mpsc::channel(8);
     let (seen, saw) = sync_channel(8);
     callbacks
-        .attach(receiver, Box::new(move |item: u32| seen.send(item).unwrap()))
+        .attach(
+            receiver,
+            Box::new(move |item: u32| seen.send(item).unwrap()),
+        )
         .unwrap();
     fast.blocking_send(7).unwrap();
     assert_eq!(saw.recv_timeout(LONG), Ok(7));
@@ -138,7 +145,10 @@ fn cancel_from_outside_waits_for_the_running_call_and_then_none_follows() {
         let answer = subscription.cancel();
         cancelled.send(answer).unwrap();
     });
-    assert!(was_cancelled.recv_timeout(BLINK).is_err(), "cancel returned while the handler ran");
+    assert!(
+        was_cancelled.recv_timeout(BLINK).is_err(),
+        "cancel returned while the handler ran"
+    );
     assert_eq!(of(&drops), 0);
     go.send(()).unwrap();
     assert_eq!(was_cancelled.recv_timeout(LONG), Ok(Cancelled::Done));
@@ -192,7 +202,10 @@ fn cancel_inside_its_own_callback_never_waits_and_no_call_follows() {
     // From here it waits, so after it the drop has run.
     assert_eq!(subscription.cancel(), Cancelled::Done);
     assert_eq!(of(&drops), 1);
-    assert!(answered.recv_timeout(LONG).is_err(), "the handler, which held the sender, was not dropped");
+    assert!(
+        answered.recv_timeout(LONG).is_err(),
+        "the handler, which held the sender, was not dropped"
+    );
 }
 
 #[test]
@@ -362,7 +375,10 @@ fn dropped_inside_a_callback_all_ends_by_itself() {
     callbacks.attach(receiver, Box::new(handler)).unwrap();
     last.send(callbacks).unwrap();
     sender.try_send(1).unwrap();
-    assert_eq!(ended.recv_timeout(LONG), Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+    assert_eq!(
+        ended.recv_timeout(LONG),
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+    );
 }
 
 #[test]
@@ -436,20 +452,30 @@ fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
     }
     rain.join().unwrap();
     assert_eq!(callbacks.close(LONG), Closed::Done);
-    assert_eq!(callbacks.dispatch(Duration::ZERO).map_err(|e| e.code()), Err(Code::Closed));
+    assert_eq!(
+        callbacks.dispatch(Duration::ZERO).map_err(|e| e.code()),
+        Err(Code::Closed)
+    );
 }
 
 #[test]
 fn own_loop_refuses_dispatch_inside_a_callback_and_with_threads() {
     let threaded = callbacks(1);
     assert_eq!(threaded.event_fd(), None);
-    assert_eq!(threaded.dispatch(LONG).map_err(|e| e.code()), Err(Code::BadInput));
+    assert_eq!(
+        threaded.dispatch(LONG).map_err(|e| e.code()),
+        Err(Code::BadInput)
+    );
 
     let callbacks = callbacks(0);
     let (sender, receiver) = mpsc::channel(1);
     let (answers, answered) = sync_channel(1);
     let shared = callbacks.clone();
-    let handler = move |_: u32| answers.send(shared.dispatch(LONG).map_err(|e| e.code())).unwrap();
+    let handler = move |_: u32| {
+        answers
+            .send(shared.dispatch(LONG).map_err(|e| e.code()))
+            .unwrap()
+    };
     let subscription = callbacks.attach(receiver, Box::new(handler)).unwrap();
     sender.try_send(1).unwrap();
     assert_eq!(callbacks.dispatch(LONG), Ok(1));
@@ -470,7 +496,9 @@ fn own_loop_closed_inside_a_callback_drops_all_before_dispatch_returns() {
     };
     callbacks.attach(receiver, Box::new(handler)).unwrap();
     let (_idle, receiver) = mpsc::channel::<u32>(1);
-    callbacks.attach(receiver, Box::new(move |_| drop(&other))).unwrap();
+    callbacks
+        .attach(receiver, Box::new(move |_| drop(&other)))
+        .unwrap();
     sender.try_send(1).unwrap();
     assert_eq!(callbacks.dispatch(LONG), Ok(1));
     assert_eq!(of(&drops), 2);
