@@ -12,7 +12,7 @@ use super::NetShared;
 use super::gate::Gate;
 use super::members::Members;
 use super::packets::Packets;
-use super::providers::Providers;
+use super::providers::{ProviderLimits, ProviderStore};
 use crate::config::BROADCAST_MAX;
 use crate::error::StartError;
 
@@ -36,7 +36,7 @@ pub(crate) struct Behaviour {
     pub(crate) packets: Packets,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
-    pub(crate) kad: kad::Behaviour<Providers>,
+    pub(crate) kad: kad::Behaviour<ProviderStore>,
     pub(crate) gossip: Members<gossipsub::Behaviour>,
     pub(crate) mdns: Toggle<Mdns>,
 }
@@ -62,7 +62,7 @@ impl Behaviour {
                 .with_push_listen_addr_updates(true),
         );
         let ping = ping::Behaviour::new(ping::Config::new().with_interval(ping_interval).with_timeout(ping_timeout));
-        let mut kad = kad::Behaviour::with_config(local, Providers::new(local, seed), kad_config());
+        let mut kad = kad::Behaviour::with_config(local, ProviderStore::new(local, ProviderLimits::default(), seed), kad_config());
         // A satellite answers from its start; one that cannot be reached is found out by those who try.
         kad.set_mode(Some(kad::Mode::Server));
         let gossip = gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, gossip_config()?)

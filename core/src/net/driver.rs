@@ -20,8 +20,9 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{self, BroadcastFailure, Check, Outbox, Unchecked, Verdict, Waiting};
 use super::link::{Ended, Link};
 use super::packets::SessionEvent;
-use super::{NetShared, address, clock, exchange, from_libp2p, to_libp2p};
-use crate::config::{EXCHANGE_PEERS, KNOWN_PEERS};
+use super::exchange::{self, Told};
+use super::{NetShared, address, clock, from_libp2p, to_libp2p};
+use crate::config::KNOWN_PEERS;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
@@ -37,9 +38,6 @@ const LOOKUPS_MAX: usize = 8;
 /// The first look for others, and the longest pause between two.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);
-/// How soon others are told of peers after something new was learned, and how rarely when nothing is new.
-const TELL_FIRST: Duration = Duration::from_millis(500);
-const TELL_LAST: Duration = Duration::from_secs(20);
 /// How often addresses are written to disk, and the delegated key looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How often broadcasts that nobody could take are tried again, beside the moments when somebody new can.
@@ -113,8 +111,6 @@ pub(crate) struct State {
     look_at: Instant,
     look_pause: Duration,
     announced: bool,
-    tell_at: Instant,
-    tell_pause: Duration,
     keep_at: Instant,
     retry_at: Option<Instant>,
     explicit: HashMap<PeerId, ()>,
@@ -136,8 +132,6 @@ impl State {
             look_at: now + LOOK_FIRST,
             look_pause: LOOK_FIRST,
             announced: false,
-            tell_at: now + TELL_FIRST,
-            tell_pause: TELL_FIRST,
             keep_at: now + HOUSEKEEPING,
             retry_at: None,
             explicit: HashMap::new(),
@@ -170,7 +164,7 @@ impl Driver {
 
     /// An address of the configuration.
     pub(crate) fn bootstrap(&mut self, address: &Multiaddr) {
-        let (bare, peer) = address::split_peer(address);
+        let (bare, peer) = (address::without_peer(address), address::peer_of(address));
         match peer.as_ref().and_then(from_libp2p) {
             Some(peer) => self.learn(peer, vec![bare], Source::Bootstrap, Duration::ZERO),
             None => self.tell_roster(roster::Event::Bootstrap { address: bare.to_string().into() }),
@@ -192,7 +186,7 @@ impl Driver {
     fn next_due(&self) -> Instant {
         let state = &self.state;
         let roster = self.roster.next_timeout().map(|at| state.start + at);
-        [Some(state.look_at), Some(state.tell_at), Some(state.keep_at), state.retry_at, roster]
+        [Some(state.look_at), Some(state.keep_at), state.retry_at, roster]
             .into_iter()
             .flatten()
             .min()
@@ -205,9 +199,6 @@ impl Driver {
         self.apply(actions);
         if self.state.look_at <= now {
             self.look();
-        }
-        if self.state.tell_at <= now {
-            self.tell_somebody();
         }
         if self.state.retry_at.is_some_and(|at| at <= now) {
             self.send_waiting();
@@ -244,7 +235,7 @@ impl Driver {
     }
 
     fn on_connect(&mut self, address: Multiaddr, reply: Reply) {
-        let (bare, peer) = address::split_peer(&address);
+        let (bare, peer) = (address::without_peer(&address), address::peer_of(&address));
         match peer {
             Some(peer) if peer == to_libp2p(&self.shared.identity.peer_id()) => answer(reply, Err(ReachFailure::Own)),
             Some(peer) => match from_libp2p(&peer) {
@@ -336,11 +327,8 @@ impl Driver {
                 roster::Action::Forget { peer } => {
                     self.swarm.behaviour_mut().kad.remove_peer(&to_libp2p(&peer));
                 }
-                roster::Action::Discovered { peer } => {
-                    self.state.tell_pause = TELL_FIRST;
-                    self.state.tell_at = self.state.tell_at.min(clock::now() + TELL_FIRST);
-                    self.shared.inbox.discovered(peer);
-                }
+                roster::Action::Tell { peer, sightings, ask } => self.tell_peer(&peer, &Told { sightings, ask }),
+                roster::Action::Discovered { peer } => self.shared.inbox.discovered(peer),
                 roster::Action::Unreachable { peer, reason } => self.shared.inbox.unreachable(peer, &reason),
             }
         }
@@ -488,8 +476,7 @@ impl Driver {
             BehaviourEvent::Mdns(libp2p::mdns::Event::Discovered(found)) => {
                 for (peer, address) in found {
                     if let Some(peer) = from_libp2p(&peer) {
-                        let (address, _) = address::split_peer(&address);
-                        self.learn(peer, vec![address], Source::Mdns, Duration::ZERO);
+                        self.learn(peer, vec![address::without_peer(&address)], Source::Mdns, Duration::ZERO);
                     }
                 }
             }
@@ -509,9 +496,8 @@ impl Driver {
                 let _full = self.checks.try_send(Check::Met(peer));
                 let explicit = self.state.explicit.contains_key(&peer);
                 let inbound = address.is_none();
-                let address = address.map(|address| address::split_peer(&address).0.to_string().into());
+                let address = address.map(|address| address::without_peer(&address).to_string().into());
                 self.tell_roster(roster::Event::Connected { peer, address, inbound, explicit });
-                self.tell_peer(&peer);
                 self.answer_peer(&peer, &Ok(link));
             }
             SessionEvent::Moved { link } => {
@@ -562,7 +548,7 @@ impl Driver {
         }
         if let Some(peer) = from_libp2p(&id) {
             if self.state.links.contains_key(&peer) {
-                let addresses = addresses.into_iter().map(|address| address::split_peer(&address).0).collect();
+                let addresses = addresses.into_iter().map(|address| address::without_peer(&address)).collect();
                 self.learn(peer, addresses, Source::Identify, Duration::ZERO);
             }
         }
@@ -617,7 +603,7 @@ impl Driver {
                 };
                 let id = to_libp2p(&wanted);
                 if let Some(found) = peers.into_iter().find(|found| found.peer_id == id) {
-                    let addresses = found.addrs.iter().map(|address| address::split_peer(address).0).collect();
+                    let addresses = found.addrs.iter().map(|address| address::without_peer(address)).collect();
                     self.learn(wanted, addresses, Source::Provider, Duration::ZERO);
                 }
             }
@@ -636,44 +622,28 @@ impl Driver {
         self.state.lookups.insert(query, peer);
     }
 
-    /// Tells one peer, in turn at random, whom we know.
-    fn tell_somebody(&mut self) {
-        self.state.tell_pause = (self.state.tell_pause * 2).min(TELL_LAST);
-        self.state.tell_at = clock::now() + self.state.tell_pause;
-        let count = self.state.links.len() as u64;
-        if count == 0 {
-            return;
-        }
-        let pick = u64::from_be_bytes(clock::random()) % count;
-        let peer = self.state.links.keys().nth(usize::try_from(pick).unwrap_or(0)).copied();
-        if let Some(peer) = peer {
-            self.tell_peer(&peer);
-        }
-    }
-
-    fn tell_peer(&mut self, peer: &PeerId) {
+    fn tell_peer(&self, peer: &PeerId, told: &Told) {
         let Some(link) = self.state.links.get(peer) else { return };
-        let sample = self.roster.exchange_sample(peer, EXCHANGE_PEERS, self.now());
-        if sample.is_empty() {
-            return;
-        }
         let header = Header::new(PacketType::Internal, exchange::NAMESPACE, clock::now_ms());
         // Without credit it is left out: the next one tells the same.
-        let _no_credit = link.try_push(packet::encode(&header, exchange::encode(&sample)), false);
+        let _no_credit = link.try_push(packet::encode(&header, exchange::encode(told)), false);
     }
 
     fn on_internal(&mut self, peer: PeerId, packet: StreamPacket) {
-        let sightings = match packet.namespace.as_str() {
+        let told = match packet.namespace.as_str() {
             exchange::NAMESPACE => exchange::decode(packet.content),
             _ => None,
         };
-        let Some(sightings) = sightings else {
+        let Some(Told { sightings, ask }) = told else {
             self.shared.counters.internal_dropped.add(1);
             return tracing::debug!(%peer, namespace = %packet.namespace, "internal message not understood");
         };
         for sighting in sightings {
             let addresses = sighting.addresses.iter().filter_map(|address| address.parse().ok()).collect();
             self.learn(sighting.peer, addresses, Source::Exchange, sighting.age);
+        }
+        if ask {
+            self.tell_roster(roster::Event::Asked { peer });
         }
     }
 

@@ -16,10 +16,20 @@ pub(crate) const NAMESPACE: &str = "peers";
 /// A longer address is left out: no transport here needs more.
 const ADDRESS_MAX: usize = 256;
 
+/// What one message tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) sightings: Vec<Sighting>,
+    /// The one who tells would like to be told as well.
+    pub(crate) ask: bool,
+}
+
 /// Encodes what we tell.
-pub(crate) fn encode(sightings: &[Sighting]) -> Bytes {
+pub(crate) fn encode(told: &Told) -> Bytes {
     let peers = wire::Peers {
-        sightings: sightings
+        ask: told.ask,
+        sightings: told
+            .sightings
             .iter()
             .take(EXCHANGE_PEERS)
             .map(|sighting| wire::Sighting {
@@ -33,8 +43,9 @@ pub(crate) fn encode(sightings: &[Sighting]) -> Bytes {
 }
 
 /// Decodes what we are told; what is too much or malformed in it is left out, `None` if nothing can be read.
-pub(crate) fn decode(bytes: Bytes) -> Option<Vec<Sighting>> {
+pub(crate) fn decode(bytes: Bytes) -> Option<Told> {
     let peers = wire::Peers::decode(bytes).ok()?;
+    let ask = peers.ask;
     let sightings = peers.sightings.into_iter().take(EXCHANGE_PEERS).filter_map(|sighting| {
         let peer = PeerId::from_bytes(&sighting.peer).ok()?;
         let addresses = sighting
@@ -46,7 +57,7 @@ pub(crate) fn decode(bytes: Bytes) -> Option<Vec<Sighting>> {
             .collect();
         Some(Sighting { peer, addresses, age: Duration::from_millis(sighting.age) })
     });
-    Some(sightings.collect())
+    Some(Told { sightings: sightings.collect(), ask })
 }
 
 #[cfg(test)]
@@ -65,9 +76,10 @@ mod tests {
 
     #[test]
     fn what_is_told_arrives_and_no_more_than_allowed() {
-        let told: Vec<_> = (0..EXCHANGE_PEERS as u8).map(sighting).collect();
+        let told = Told { sightings: (0..EXCHANGE_PEERS as u8).map(sighting).collect(), ask: true };
         assert_eq!(decode(encode(&told)).unwrap(), told);
         let flood = wire::Peers {
+            ask: false,
             sightings: (0..1000)
                 .map(|_| wire::Sighting {
                     peer: Bytes::copy_from_slice(sighting(1).peer.as_bytes()),
@@ -77,16 +89,18 @@ mod tests {
                 .collect(),
         };
         let heard = decode(flood.encode_to_vec().into()).unwrap();
-        assert_eq!(heard.len(), EXCHANGE_PEERS);
-        assert!(heard.iter().all(|sighting| sighting.addresses.is_empty()));
+        assert_eq!(heard.sightings.len(), EXCHANGE_PEERS);
+        assert!(heard.sightings.iter().all(|sighting| sighting.addresses.is_empty()));
     }
 
     #[test]
     fn garbage_is_nothing() {
         assert!(decode(Bytes::from_static(&[0xff; 64])).is_none());
         let half = wire::Peers {
+            ask: false,
             sightings: vec![wire::Sighting { peer: Bytes::from_static(b"no id"), ..Default::default() }],
         };
-        assert_eq!(decode(half.encode_to_vec().into()), Some(Vec::new()));
+        let nobody = Told { sightings: Vec::new(), ask: false };
+        assert_eq!(decode(half.encode_to_vec().into()), Some(nobody));
     }
 }

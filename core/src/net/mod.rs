@@ -6,6 +6,7 @@
 mod account;
 pub(crate) mod address;
 pub(crate) mod behaviour;
+mod certificate;
 pub(crate) mod clock;
 pub(crate) mod driver;
 mod exchange;

@@ -166,19 +166,21 @@ impl Packets {
 
     fn handler(
         &mut self,
-        peer: &libp2p::PeerId,
+        id: ConnectionId,
+        peer: libp2p::PeerId,
         remote: &Multiaddr,
     ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
-        let Some(peer) = from_libp2p(peer) else {
-            // A foreign node of the DHT: it has no session.
-            return Ok(Either::Right(dummy::ConnectionHandler));
-        };
         if let Err(refusal) = self.gate.allows_peer(&peer) {
             self.shared.counters.refused_peers.add(1);
             tracing::info!(%peer, %refusal, "connection refused");
             return Err(ConnectionDenied::new(refusal));
         }
-        Ok(Either::Left(Handler::new(&self.shared, peer, remote.to_string())))
+        self.gate.established(id, address::ip_of(remote), peer);
+        Ok(match from_libp2p(&peer) {
+            Some(peer) => Either::Left(Handler::new(&self.shared, peer, remote.to_string())),
+            // A foreign node of the DHT: it has no session.
+            None => Either::Right(dummy::ConnectionHandler),
+        })
     }
 
     fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
@@ -273,11 +275,11 @@ impl NetworkBehaviour for Packets {
 
     fn handle_pending_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.gate.inbound(address::ip_of(remote), clock::now()).map_err(|refusal| {
+        self.gate.inbound(id, address::ip_of(remote), clock::now()).map_err(|refusal| {
             self.shared.counters.refused_connections.add(1);
             tracing::debug!(%remote, %refusal, "connection refused");
             ConnectionDenied::new(refusal)
@@ -291,12 +293,7 @@ impl NetworkBehaviour for Packets {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
-        let handler = self.handler(&peer, remote)?;
-        self.gate.established(id, address::ip_of(remote)).map_err(|refusal| {
-            self.shared.counters.refused_connections.add(1);
-            ConnectionDenied::new(refusal)
-        })?;
-        Ok(handler)
+        self.handler(id, peer, remote)
     }
 
     fn handle_established_outbound_connection(
@@ -307,18 +304,15 @@ impl NetworkBehaviour for Packets {
         _: Endpoint,
         _: PortUse,
     ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
-        let handler = self.handler(&peer, remote)?;
-        self.gate.established(id, address::ip_of(remote)).map_err(|refusal| {
-            self.shared.counters.refused_connections.add(1);
-            ConnectionDenied::new(refusal)
-        })?;
-        Ok(handler)
+        self.handler(id, peer, remote)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => self.on_established(&event),
             FromSwarm::ConnectionClosed(event) => self.on_closed(&event),
+            FromSwarm::DialFailure(event) => self.gate.closed(event.connection_id),
+            FromSwarm::ListenFailure(event) => self.gate.closed(event.connection_id),
             _ => {}
         }
     }

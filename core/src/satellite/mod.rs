@@ -91,7 +91,8 @@ impl Drop for Last {
 pub(crate) struct Inner {
     config: Config,
     identity: Identity,
-    store: Store,
+    /// Taken when the satellite ends.
+    store: Mutex<Option<Store>>,
     epoch: u64,
     counters: Arc<Counters>,
     account: Arc<Account>,
@@ -150,10 +151,10 @@ impl Satellite {
         let epoch = store.next_epoch(crate::net::clock::now_ms())?;
         let counters = Arc::new(Counters::default());
         let router = Arc::new(Router::new(Arc::clone(&counters), config.queue_limit));
-        let callbacks = Callbacks::new(config.callback_threads, None).map_err(StartError::Runtime)?;
+        let callbacks = Callbacks::new(config.callback_threads, config.log.clone()).map_err(StartError::Runtime)?;
         let inner = Arc::new(Inner {
             identity,
-            store,
+            store: Mutex::new(Some(store)),
             epoch,
             account: Account::new(config.memory_limit),
             counters,
@@ -306,6 +307,11 @@ impl Satellite {
 impl Inner {
     fn stage(&self) -> Stage {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> Result<Store, StartError> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.clone().ok_or(StartError::Twice("shut down"))
     }
 
     fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {

@@ -15,6 +15,7 @@ use crate::config::{ANSWERS_MAX, BROADCAST_MAX};
 use crate::error::{ConnectError, RequestError, SendError};
 use crate::identity::PeerId;
 use crate::net::driver::{Command, ReachFailure};
+use crate::net::address::Purpose;
 use crate::net::gossip::{BroadcastFailure, Waiting};
 use crate::net::link::{Ended, is_large};
 use crate::net::replies::ReplyQueue;
@@ -180,7 +181,7 @@ impl Satellite {
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
-        let parsed = address::parse_dial(address)
+        let parsed = address::parse(address, Purpose::Dial)
             .map_err(|reason| ConnectError::Address { address: address.into(), reason: reason.to_string() })?;
         let (reply, answer) = oneshot::channel();
         self.inner.command(Command::Connect { address: parsed, reply }).await.ok_or(ConnectError::Closed)?;
@@ -212,7 +213,7 @@ impl Satellite {
 }
 
 impl Running {
-    fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
+    pub(super) fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
         // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
         let _ours = self.handle.enter();
         Box::pin(tokio::time::sleep(duration))

@@ -13,12 +13,13 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{Inner, Running, Satellite, Stage};
-use crate::config::{COMMAND_QUEUE, Config, KNOWN_PEERS};
+use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
 use crate::error::StartError;
 use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
-use crate::net::{NetShared, NetSetup, address, clock, gate, gossip};
+use crate::net::address::Purpose;
+use crate::net::{NetShared, NetSetup, address, clock, gate, gossip, to_libp2p};
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -76,12 +77,12 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
 }
 
 fn parse_listen(text: &str) -> Result<Multiaddr, StartError> {
-    address::parse_listen(text)
+    address::parse(text, Purpose::Listen)
         .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
 }
 
 fn parse_dial(text: &str) -> Result<Multiaddr, StartError> {
-    address::parse_dial(text)
+    address::parse(text, Purpose::Dial)
         .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
 }
 
@@ -193,7 +194,7 @@ impl Inner {
             swarm,
             shared: Arc::clone(&shared),
             roster: self.roster(),
-            store: self.store.clone(),
+            store: self.store()?,
             topic,
             rendezvous_key: driver::record_key(&signed::dht_key(&network)),
             commands,
@@ -225,13 +226,17 @@ impl Inner {
                 reason: error.to_string(),
             })
         })?;
-        let transport = transport::build(&key, &TransportOptions::default())
+        let transport = transport::build(&key, &TransportOptions { network: self.uses_network(), handshake_timeout: HANDSHAKE_TIMEOUT })
             .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
         let local = key.public().to_peer_id();
         let mut limits = gate::GateLimits::default();
         limits.total = config.connections;
         limits.per_ip = config.connections_per_ip;
-        let gate = gate::Gate::new(limits, config.allow.clone(), config.deny.clone());
+        let mut gate = gate::Gate::new(limits);
+        gate.set_allowed(config.allow.as_ref().map(|peers| peers.iter().map(to_libp2p).collect()));
+        for peer in &config.deny {
+            gate.deny(to_libp2p(peer));
+        }
         let behaviour = Behaviour::new(
             shared,
             Protocols {
@@ -282,11 +287,18 @@ impl Inner {
         Ok(())
     }
 
+    /// Networks within one process need no sockets: each transport that is left out saves its state.
+    fn uses_network(&self) -> bool {
+        let memory = |text: &String| text.starts_with("/memory/");
+        self.config.listen.is_empty() || !self.config.listen.iter().all(memory)
+    }
+
     fn roster(&self) -> Roster {
         let limits = roster::Limits {
             low: self.config.peers_low,
             high: self.config.peers_high,
             known: KNOWN_PEERS,
+            tell: EXCHANGE_PEERS,
             ..roster::Limits::default()
         };
         Roster::new(self.identity.peer_id(), limits, u64::from_be_bytes(clock::random()))
@@ -297,7 +309,7 @@ impl Inner {
         for text in &self.config.bootstrap {
             driver.bootstrap(&parse_dial(text)?);
         }
-        let store = self.store.clone();
+        let store = self.store()?;
         let remembered = tokio::task::spawn_blocking(move || store.remembered())
             .await
             .map_err(|error| StartError::Runtime(std::io::Error::other(error)))??;

@@ -107,7 +107,8 @@ impl Inner {
         if let Some(runtime) = own {
             runtime.shutdown_timeout(left());
         }
-        self.store.close();
+        // The last clone: its file and lock are released here.
+        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
         closed
     }
 
