@@ -36,7 +36,8 @@ pub use error::{Code, Error};
 pub use identity::{Identity, PeerId, PublicKey};
 pub use proto::packet::PacketType;
 pub use satellite::{
-    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome, PeerEvent, PeerEvents, PeerInfo,
-    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription,
+    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
+    PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,
+    Satellite, SendOptions, Shutdown, Subscription,
 };
 pub use stats::Stats;

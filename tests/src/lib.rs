@@ -23,7 +23,10 @@ pub fn key(number: usize) -> Identity {
 
 /// A config as tests want it: the `number`th key, no mDNS, a free port on loopback.
 pub fn config(rendezvous: &str, number: usize) -> Config {
-    Config::new(rendezvous).identity(key(number)).mdns(false).listen("127.0.0.1:0")
+    Config::new(rendezvous)
+        .identity(key(number))
+        .mdns(false)
+        .listen("127.0.0.1:0")
 }
 
 /// Waits until something is so. Tests must not sleep for a fixed time instead.
@@ -34,7 +37,10 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "a test's patience is real time")]
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -42,7 +48,10 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Whether `satellite` has a session with `other`.
 pub fn connected(satellite: &Satellite, other: &Satellite) -> bool {
     let id = other.peer_id();
-    satellite.peers().iter().any(|info| info.peer == id && info.state == PeerState::Connected)
+    satellite
+        .peers()
+        .iter()
+        .any(|info| info.peer == id && info.state == PeerState::Connected)
 }
 
 /// Starts two satellites of one network, the second knowing the first, and waits until both have the session.
@@ -52,7 +61,10 @@ pub fn connected(satellite: &Satellite, other: &Satellite) -> bool {
 pub async fn pair(first: Config, second: Config) -> (Satellite, Satellite) {
     let first = start(first).await;
     let second = start(second.bootstrap(first.addresses()[0].clone())).await;
-    until("both have the session", || connected(&first, &second) && connected(&second, &first)).await;
+    until("both have the session", || {
+        connected(&first, &second) && connected(&second, &first)
+    })
+    .await;
     (first, second)
 }
 
@@ -74,7 +86,13 @@ pub async fn start(config: Config) -> Satellite {
 /// When it does not end in time.
 pub async fn stop(satellites: &[&Satellite]) {
     for satellite in satellites {
-        #[expect(clippy::expect_used, reason = "a satellite that does not end is a failure of any test")]
-        satellite.shutdown(PATIENCE).await.expect("the satellite ends");
+        #[expect(
+            clippy::expect_used,
+            reason = "a satellite that does not end is a failure of any test"
+        )]
+        satellite
+            .shutdown(PATIENCE)
+            .await
+            .expect("the satellite ends");
     }
 }

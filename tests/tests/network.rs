@@ -7,10 +7,22 @@ use psfs_tests::{config, pair, stop, until};
 async fn two_satellites_meet_and_talk() {
     let (ada, bob) = pair(config("talk", 0), config("talk", 1)).await;
     let mut greetings = bob.subscribe(PacketType::Message, "greeting").unwrap();
-    ada.send(&bob.peer_id(), "greeting", "hello", SendOptions::default()).await.unwrap();
+    ada.send(&bob.peer_id(), "greeting", "hello", SendOptions::default())
+        .await
+        .unwrap();
     let event = greetings.next().await.unwrap();
-    assert_eq!((event.peer(), &event.content()[..]), (&ada.peer_id(), &b"hello"[..]));
-    ada.send(&bob.peer_id(), "greeting", "again", SendOptions::default().confirmed(true)).await.unwrap();
+    assert_eq!(
+        (event.peer(), &event.content()[..]),
+        (&ada.peer_id(), &b"hello"[..])
+    );
+    ada.send(
+        &bob.peer_id(),
+        "greeting",
+        "again",
+        SendOptions::default().confirmed(true),
+    )
+    .await
+    .unwrap();
     assert_eq!(&greetings.next().await.unwrap().content()[..], b"again");
 
     let mut asked = bob.subscribe(PacketType::Request, "whois").unwrap();
@@ -21,7 +33,10 @@ async fn two_satellites_meet_and_talk() {
         }
         event.end().unwrap();
     });
-    let mut replies = ada.request(&bob.peer_id(), "whois", "", RequestOptions::default()).await.unwrap();
+    let mut replies = ada
+        .request(&bob.peer_id(), "whois", "", RequestOptions::default())
+        .await
+        .unwrap();
     let mut words = Vec::new();
     while let Some(reply) = replies.next().await {
         words.push(String::from_utf8(reply.unwrap().content().to_vec()).unwrap());
@@ -30,9 +45,14 @@ async fn two_satellites_meet_and_talk() {
     answering.await.unwrap();
 
     let mut news = ada.subscribe(PacketType::Broadcast, "news").unwrap();
-    bob.broadcast("news", "extra", BroadcastOptions::default()).await.unwrap();
+    bob.broadcast("news", "extra", BroadcastOptions::default())
+        .await
+        .unwrap();
     let event = news.next().await.unwrap();
-    assert_eq!((event.peer(), &event.content()[..]), (&bob.peer_id(), &b"extra"[..]));
+    assert_eq!(
+        (event.peer(), &event.content()[..]),
+        (&bob.peer_id(), &b"extra"[..])
+    );
     stop(&[&ada, &bob]).await;
 }
 
@@ -46,13 +66,23 @@ async fn large_contents_arrive_whole_in_both_directions() {
         event.reply(event.content().clone()).await.unwrap();
         event.end().unwrap();
     });
-    let mut replies =
-        ada.request(&bob.peer_id(), "echo", content.clone(), RequestOptions::default()).await.unwrap();
+    let mut replies = ada
+        .request(
+            &bob.peer_id(),
+            "echo",
+            content.clone(),
+            RequestOptions::default(),
+        )
+        .await
+        .unwrap();
     let reply = replies.next().await.unwrap().unwrap();
     assert_eq!(reply.content(), &content);
     assert!(replies.next().await.is_none());
     answering.await.unwrap();
     drop(reply);
-    until("nothing is held any more", || ada.stats().held_bytes == 0 && bob.stats().held_bytes == 0).await;
+    until("nothing is held any more", || {
+        ada.stats().held_bytes == 0 && bob.stats().held_bytes == 0
+    })
+    .await;
     stop(&[&ada, &bob]).await;
 }

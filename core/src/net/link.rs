@@ -33,13 +33,19 @@ pub(crate) struct Ended {
 impl Ended {
     /// By a failure on this side.
     pub(crate) fn closed(text: &str) -> Self {
-        Self { code: Code::Closed, text: text.into() }
+        Self {
+            code: Code::Closed,
+            text: text.into(),
+        }
     }
 }
 
 impl From<Violation> for Ended {
     fn from(violation: Violation) -> Self {
-        Self { code: violation.code, text: violation.text }
+        Self {
+            code: violation.code,
+            text: violation.text,
+        }
     }
 }
 
@@ -181,7 +187,11 @@ impl Link {
         confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
         let price = cost(packet.len());
-        let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
+        let permit = self
+            .credit
+            .acquire_many(permits_u32(price))
+            .await
+            .map_err(|_| self.why())?;
         permit.forget();
         self.enqueue(packet, urgent, confirm);
         Ok(())
@@ -196,12 +206,24 @@ impl Link {
         request: Option<u64>,
         mut confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
-        let _one_at_a_time = if urgent { None } else { Some(self.large.lock().await) };
+        let _one_at_a_time = if urgent {
+            None
+        } else {
+            Some(self.large.lock().await)
+        };
         let mut parts = parts.into_iter().peekable();
         while let Some(part) = parts.next() {
-            let confirm = if parts.peek().is_none() { confirm.take() } else { None };
+            let confirm = if parts.peek().is_none() {
+                confirm.take()
+            } else {
+                None
+            };
             let price = cost(part.len());
-            let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
+            let permit = self
+                .credit
+                .acquire_many(permits_u32(price))
+                .await
+                .map_err(|_| self.why())?;
             permit.forget();
             let mut queues = self.queues();
             if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
@@ -227,7 +249,10 @@ impl Link {
 
     /// A place among the requests the peer takes at once.
     pub(crate) async fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Ended> {
-        Arc::clone(&self.slots).acquire_owned().await.map_err(|_| self.why())
+        Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| self.why())
     }
 
     /// Opens a request whose replies go to `queue`. `window` is what the peer allows each; `extra` is granted beside it.
@@ -242,10 +267,19 @@ impl Link {
         if queues.ended {
             return Err(self.why());
         }
-        queues.asked.insert(id, Asked::new(queue, self, id, window + extra));
+        queues
+            .asked
+            .insert(id, Asked::new(queue, self, id, window + extra));
         if extra > 0 {
             // After the request itself, which this credit is for.
-            queues.push(Item::Credit { request_id: id, bytes: extra }, 0, false);
+            queues.push(
+                Item::Credit {
+                    request_id: id,
+                    bytes: extra,
+                },
+                0,
+                false,
+            );
         }
         Ok(id)
     }
@@ -274,15 +308,28 @@ impl Link {
     }
 
     /// Sends one reply (or one part of one) within the asker's credit.
-    pub(crate) async fn reply(&self, answer: &Answer, packet: Encoded, bulk: bool) -> Result<(), ReplyEnd> {
+    pub(crate) async fn reply(
+        &self,
+        answer: &Answer,
+        packet: Encoded,
+        bulk: bool,
+    ) -> Result<(), ReplyEnd> {
         let price = permits_u32(cost(packet.len()));
         let room = match self.room.try_acquire_many(price) {
             Ok(room) => room,
-            Err(_) => self.room.acquire_many(price).await.map_err(|_| ReplyEnd::Gone)?,
+            Err(_) => self
+                .room
+                .acquire_many(price)
+                .await
+                .map_err(|_| ReplyEnd::Gone)?,
         };
         let credit = match answer.credit.try_acquire_many(price) {
             Ok(credit) => credit,
-            Err(_) => answer.credit.acquire_many(price).await.map_err(|_| ReplyEnd::Cancelled)?,
+            Err(_) => answer
+                .credit
+                .acquire_many(price)
+                .await
+                .map_err(|_| ReplyEnd::Cancelled)?,
         };
         credit.forget();
         room.forget();
@@ -301,7 +348,9 @@ impl Link {
     /// Ends an answer: its END_RESPONSE goes out after its replies. Costs no credit. False when it was over before.
     pub(crate) fn end_answer(&self, request_id: u64, packet: Encoded) -> bool {
         let mut queues = self.queues();
-        let Some(answer) = queues.answering.remove(&request_id) else { return false };
+        let Some(answer) = queues.answering.remove(&request_id) else {
+            return false;
+        };
         queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
         drop(queues);
         self.task.wake();
@@ -333,25 +382,38 @@ impl Link {
         let mut freed = 0;
         let mut behind = false;
         while left > 0 && !behind {
-            let Some(urgent) = queues.small.pop_front() else { break };
+            let Some(urgent) = queues.small.pop_front() else {
+                break;
+            };
             freed += urgent.room as usize;
             behind = outgoing.put(urgent.item, &mut left);
         }
         while left > 0 {
-            let Some(packet) = queues.ordered.pop_front() else { break };
+            let Some(packet) = queues.ordered.pop_front() else {
+                break;
+            };
             left = left.saturating_sub(packet.len());
             outgoing.ordered_taken += 1;
             outgoing.packets.push(packet);
         }
         // One large part a turn, whatever else waits: neither holds the other up. Never before what was put in before it.
         let oldest_small = queues.small.front().map_or(u64::MAX, |urgent| urgent.stamp);
-        if !behind && queues.bulk.front().is_some_and(|part| part.stamp < oldest_small) {
+        if !behind
+            && queues
+                .bulk
+                .front()
+                .is_some_and(|part| part.stamp < oldest_small)
+        {
             if let Some(part) = queues.bulk.pop_front() {
                 freed += part.room as usize;
                 outgoing.put(part.item, &mut left);
             }
         }
-        while queues.confirms.front().is_some_and(|(at, _)| *at <= outgoing.ordered_taken) {
+        while queues
+            .confirms
+            .front()
+            .is_some_and(|(at, _)| *at <= outgoing.ordered_taken)
+        {
             if let Some((_, waiter)) = queues.confirms.pop_front() {
                 outgoing.confirms.push(waiter);
             }
@@ -365,23 +427,31 @@ impl Link {
     pub(crate) fn granted(&self, request_id: u64, bytes: u64) -> Result<(), Violation> {
         let semaphore_room = |semaphore: &Semaphore| {
             let room = Semaphore::MAX_PERMITS - semaphore.available_permits();
-            usize::try_from(bytes).ok().filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
+            usize::try_from(bytes)
+                .ok()
+                .filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
         };
         if request_id == 0 {
-            let bytes = semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            let bytes =
+                semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
             self.credit.add_permits(bytes);
             return Ok(());
         }
         // Credit for an answer that is over crosses its end: nothing to do.
         if let Some(answer) = self.queues().answering.get(&request_id) {
-            let bytes = semaphore_room(&answer.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            let bytes = semaphore_room(&answer.credit)
+                .ok_or_else(|| Violation::protocol("absurd credit"))?;
             answer.credit.add_permits(bytes);
         }
         Ok(())
     }
 
     /// The peer asks: opens an answer for it.
-    pub(crate) fn open_answer(&self, request_id: u64, limit: usize) -> Result<Arc<Answer>, Violation> {
+    pub(crate) fn open_answer(
+        &self,
+        request_id: u64,
+        limit: usize,
+    ) -> Result<Arc<Answer>, Violation> {
         let answer = Arc::new(Answer {
             credit: Semaphore::new(permits(self.limits.reply_window)),
             cancelled: AtomicBool::new(false),
@@ -389,9 +459,15 @@ impl Link {
         });
         let mut queues = self.queues();
         if queues.answering.len() >= limit {
-            return Err(Violation::protocol(format!("more than {limit} requests open at once")));
+            return Err(Violation::protocol(format!(
+                "more than {limit} requests open at once"
+            )));
         }
-        if queues.answering.insert(request_id, Arc::clone(&answer)).is_some() {
+        if queues
+            .answering
+            .insert(request_id, Arc::clone(&answer))
+            .is_some()
+        {
             return Err(Violation::protocol("a request id was used twice"));
         }
         Ok(answer)
@@ -454,7 +530,10 @@ impl Link {
     }
 
     fn why(&self) -> Ended {
-        self.ended.get().cloned().unwrap_or_else(|| Ended { code: Code::Disconnected, text: "the session ended".into() })
+        self.ended.get().cloned().unwrap_or_else(|| Ended {
+            code: Code::Disconnected,
+            text: "the session ended".into(),
+        })
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -465,8 +544,16 @@ impl Link {
 impl Queues {
     fn push(&mut self, item: Item, room: u32, bulk: bool) {
         self.stamp += 1;
-        let queue = if bulk { &mut self.bulk } else { &mut self.small };
-        queue.push_back(Urgent { stamp: self.stamp, room, item });
+        let queue = if bulk {
+            &mut self.bulk
+        } else {
+            &mut self.small
+        };
+        queue.push_back(Urgent {
+            stamp: self.stamp,
+            room,
+            item,
+        });
     }
 
     fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
@@ -518,7 +605,9 @@ impl Outgoing {
 }
 
 fn permits(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+    usize::try_from(bytes)
+        .unwrap_or(usize::MAX)
+        .min(Semaphore::MAX_PERMITS)
 }
 
 fn permits_u32(bytes: u64) -> u32 {

@@ -125,7 +125,9 @@ struct Running {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Satellite").field("peer", &self.identity.peer_id()).finish_non_exhaustive()
+        f.debug_struct("Satellite")
+            .field("peer", &self.identity.peer_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +153,8 @@ impl Satellite {
         let epoch = store.next_epoch(crate::net::clock::now_ms())?;
         let counters = Arc::new(Counters::default());
         let router = Arc::new(Router::new(Arc::clone(&counters), config.queue_limit));
-        let callbacks = Callbacks::new(config.callback_threads, config.log.clone()).map_err(StartError::Runtime)?;
+        let callbacks = Callbacks::new(config.callback_threads, config.log.clone())
+            .map_err(StartError::Runtime)?;
         let inner = Arc::new(Inner {
             identity,
             store: Mutex::new(Some(store)),
@@ -169,7 +172,10 @@ impl Satellite {
             config,
         });
         inner.router.belongs_to(Arc::downgrade(&inner));
-        Ok(Self { _last: Arc::new(Last(Arc::downgrade(&inner))), inner })
+        Ok(Self {
+            _last: Arc::new(Last(Arc::downgrade(&inner))),
+            inner,
+        })
     }
 
     /// Whether it was started and not shut down.
@@ -199,7 +205,12 @@ impl Satellite {
 
     /// Where it listens, as multiaddresses with its id: what another satellite takes as bootstrap. Empty before the start.
     pub fn addresses(&self) -> Vec<String> {
-        self.inner.view().addresses.iter().map(ToString::to_string).collect()
+        self.inner
+            .view()
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Everybody met, connected ones among them, in the order of their ids.
@@ -210,7 +221,11 @@ impl Satellite {
             match peers.binary_search_by(|info| info.peer.cmp(&link.peer)) {
                 Ok(at) => peers[at].state = PeerState::Connected,
                 Err(at) => {
-                    let info = PeerInfo { peer: link.peer, state: PeerState::Connected, addresses: Vec::new() };
+                    let info = PeerInfo {
+                        peer: link.peer,
+                        state: PeerState::Connected,
+                        addresses: Vec::new(),
+                    };
                     peers.insert(at, info);
                 }
             }
@@ -249,7 +264,11 @@ impl Satellite {
     ///
     /// # Errors
     /// As [`Satellite::on`].
-    pub fn subscribe(&self, packet_type: PacketType, namespace: &str) -> Result<Events, SubscribeError> {
+    pub fn subscribe(
+        &self,
+        packet_type: PacketType,
+        namespace: &str,
+    ) -> Result<Events, SubscribeError> {
         check_namespace(namespace)?;
         if !packet_type.has_handlers() {
             return Err(SubscribeError::Type(packet_type.name()));
@@ -264,7 +283,10 @@ impl Satellite {
     ///
     /// # Errors
     /// [`SubscribeError`] after shutdown.
-    pub fn on_peer(&self, handler: impl FnMut(PeerEvent) + Send + 'static) -> Result<Subscription, SubscribeError> {
+    pub fn on_peer(
+        &self,
+        handler: impl FnMut(PeerEvent) + Send + 'static,
+    ) -> Result<Subscription, SubscribeError> {
         let events = self.peer_events()?;
         self.inner.callbacks.attach(events, Box::new(handler))
     }

@@ -99,7 +99,10 @@ pub struct PeerEvents {
 
 impl PeerEvents {
     pub(super) fn new(router: &Arc<Router>) -> Self {
-        Self { queue: router.add_peers(), router: Arc::clone(router) }
+        Self {
+            queue: router.add_peers(),
+            router: Arc::clone(router),
+        }
     }
 
     /// The next event; `None` after shutdown.
@@ -113,7 +116,11 @@ impl PeerEvents {
         let dropped = self.queue.take_dropped();
         if dropped > 0 {
             let namespace = String::new();
-            out.push(PeerEvent::Lagged { packet_type: PacketType::Internal, namespace, dropped });
+            out.push(PeerEvent::Lagged {
+                packet_type: PacketType::Internal,
+                namespace,
+                dropped,
+            });
             return Poll::Ready(true);
         }
         self.queue.poll_batch(cx, out, max)
@@ -121,7 +128,12 @@ impl PeerEvents {
 }
 
 impl Source<PeerEvent> for PeerEvents {
-    fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Vec<PeerEvent>, max: usize) -> Poll<bool> {
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<PeerEvent>,
+        max: usize,
+    ) -> Poll<bool> {
         self.poll_events(cx, out, max)
     }
 
