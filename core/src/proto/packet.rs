@@ -68,7 +68,10 @@ impl PacketType {
 
     /// Whether packets of this type are handed to a handler by their namespace.
     pub(crate) const fn has_handlers(self) -> bool {
-        matches!(self, Self::Message | Self::Broadcast | Self::Seek | Self::Request)
+        matches!(
+            self,
+            Self::Message | Self::Broadcast | Self::Seek | Self::Request
+        )
     }
 }
 
@@ -231,13 +234,17 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
 
     let numbers_len = |fields: &[(u64, u64)]| -> usize {
         let present = fields.iter().filter(|(_, value)| *value != 0);
-        present.map(|&(key, value)| varint::len(key) + varint::len(value)).sum()
+        present
+            .map(|&(key, value)| varint::len(key) + varint::len(value))
+            .sum()
     };
     let bytes_len = |len: usize| match len {
         0 => 0,
         len => 1 + varint::len(len as u64) + len,
     };
-    let mut size = numbers_len(&numbers) + bytes_len(header.namespace.len()) + bytes_len(header.response_tag.len());
+    let mut size = numbers_len(&numbers)
+        + bytes_len(header.namespace.len())
+        + bytes_len(header.response_tag.len());
     let merge = content.len() <= MERGE_MAX;
     size += match (merge, content.len()) {
         (true, len) => bytes_len(len),
@@ -260,11 +267,26 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
         }
     };
     put_numbers(first, &mut head);
-    put_bytes(NAMESPACE, header.namespace.len(), header.namespace.as_bytes(), &mut head);
+    put_bytes(
+        NAMESPACE,
+        header.namespace.len(),
+        header.namespace.as_bytes(),
+        &mut head,
+    );
     put_numbers(low, &mut head);
-    put_bytes(RESPONSE_TAG, header.response_tag.len(), header.response_tag.as_bytes(), &mut head);
+    put_bytes(
+        RESPONSE_TAG,
+        header.response_tag.len(),
+        header.response_tag.as_bytes(),
+        &mut head,
+    );
     put_numbers(high, &mut head);
-    put_bytes(CONTENT, content.len(), if merge { &content } else { &[] }, &mut head);
+    put_bytes(
+        CONTENT,
+        content.len(),
+        if merge { &content } else { &[] },
+        &mut head,
+    );
     debug_assert_eq!(head.len(), size);
     Encoded {
         head: head.into(),
@@ -302,7 +324,12 @@ fn check(packet: &wire::StreamPacket) -> Result<(), DecodeError> {
     if packet_type.has_handlers() || !packet.namespace.is_empty() {
         check_namespace(&packet.namespace)?;
     }
-    let wire::StreamPacket { part, parts, millis, .. } = *packet;
+    let wire::StreamPacket {
+        part,
+        parts,
+        millis,
+        ..
+    } = *packet;
     // A whole packet is part 0 of 0; an only part is part 0 of 1.
     if parts > PARTS_MAX || part >= parts.max(1) {
         return Err(DecodeError::Part { part, parts });
@@ -392,7 +419,9 @@ mod tests {
     use super::*;
 
     /// Numbers as they are and at their ends.
-    fn number<T: Arbitrary + Copy + fmt::Debug + 'static>(ends: &'static [T]) -> impl Strategy<Value = T> {
+    fn number<T: Arbitrary + Copy + fmt::Debug + 'static>(
+        ends: &'static [T],
+    ) -> impl Strategy<Value = T> {
         prop_oneof![any::<T>(), prop::sample::select(ends)]
     }
 
@@ -471,8 +500,14 @@ mod tests {
         }
     }
 
-    fn message(change: impl FnOnce(&mut wire::StreamPacket)) -> Result<wire::StreamPacket, DecodeError> {
-        let mut packet = wire::StreamPacket { r#type: 1, namespace: "n".into(), ..Default::default() };
+    fn message(
+        change: impl FnOnce(&mut wire::StreamPacket),
+    ) -> Result<wire::StreamPacket, DecodeError> {
+        let mut packet = wire::StreamPacket {
+            r#type: 1,
+            namespace: "n".into(),
+            ..Default::default()
+        };
         change(&mut packet);
         decode(packet.encode_to_vec().into())
     }
@@ -497,7 +532,10 @@ mod tests {
     fn what_no_satellite_writes_is_refused() {
         assert!(message(|_| {}).is_ok());
         for number in [-1, 7, i32::MIN, i32::MAX] {
-            assert_eq!(message(|p| p.r#type = number), Err(UnknownPacketType(number).into()));
+            assert_eq!(
+                message(|p| p.r#type = number),
+                Err(UnknownPacketType(number).into())
+            );
         }
         for (part, parts, good) in [
             (0, 0, true),
@@ -509,7 +547,11 @@ mod tests {
             (u32::MAX, u32::MAX, false),
             (0, PARTS_MAX + 1, false),
         ] {
-            assert_eq!(message(|p| (p.part, p.parts) = (part, parts)).is_ok(), good, "{part} of {parts}");
+            assert_eq!(
+                message(|p| (p.part, p.parts) = (part, parts)).is_ok(),
+                good,
+                "{part} of {parts}"
+            );
         }
         assert_eq!(message(|p| p.millis = 1000), Err(DecodeError::Millis(1000)));
         assert!(message(|p| p.millis = 999).is_ok());
@@ -526,11 +568,17 @@ mod tests {
             };
             let handled = matches!(
                 packet_type,
-                PacketType::Message | PacketType::Broadcast | PacketType::Seek | PacketType::Request
+                PacketType::Message
+                    | PacketType::Broadcast
+                    | PacketType::Seek
+                    | PacketType::Request
             );
             assert_eq!(with("").is_ok(), !handled, "{packet_type}");
             assert!(with(&"n".repeat(255)).is_ok());
-            assert_eq!(with(&"n".repeat(256)), Err(NamespaceError::Long(256).into()));
+            assert_eq!(
+                with(&"n".repeat(256)),
+                Err(NamespaceError::Long(256).into())
+            );
             assert_eq!(with("a\0b"), Err(NamespaceError::Nul.into()));
         }
         assert_eq!(check_namespace(""), Err(NamespaceError::Empty));
@@ -541,10 +589,14 @@ mod tests {
         let nasty: [&[u8]; 9] = [
             // A content of 2^60 bytes, and of all a number can say.
             &[0x1a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
-            &[0x1a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+            &[
+                0x1a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ],
             // A varint without an end, and one of more than 64 bits.
             &[0x20, 0xff],
-            &[0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+            &[
+                0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
+            ],
             // A namespace that is not UTF-8, one that is cut off, one of another wire type.
             &[0x08, 1, 0x12, 1, 0xff],
             &[0x08, 1, 0x12, 5, b'n'],
@@ -555,9 +607,15 @@ mod tests {
         ];
         for bytes in nasty {
             let got = decode(Bytes::copy_from_slice(bytes));
-            assert!(matches!(got, Err(DecodeError::Malformed(_))), "{bytes:x?}: {got:?}");
+            assert!(
+                matches!(got, Err(DecodeError::Malformed(_))),
+                "{bytes:x?}: {got:?}"
+            );
         }
-        assert_eq!(decode(Bytes::new()).unwrap().r#type, PacketType::Internal as i32);
+        assert_eq!(
+            decode(Bytes::new()).unwrap().r#type,
+            PacketType::Internal as i32
+        );
     }
 
     #[test]
@@ -569,7 +627,14 @@ mod tests {
 
     #[test]
     fn time_stamps_stop_at_the_ends() {
-        let at = |timestamp, millis| wire::StreamPacket { timestamp, millis, ..Default::default() }.timestamp_ms();
+        let at = |timestamp, millis| {
+            wire::StreamPacket {
+                timestamp,
+                millis,
+                ..Default::default()
+            }
+            .timestamp_ms()
+        };
         assert_eq!(at(1_767_323_045, 678), 1_767_323_045_678);
         assert_eq!(at(-1, 5), -995);
         assert_eq!(at(i64::MAX, 999), i64::MAX);
