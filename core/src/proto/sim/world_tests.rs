@@ -163,5 +163,5 @@ fn both_ends_learn_of_a_cut_and_the_living_end_of_a_crash() {
     world.crash(0, false);
     world.run_until(world.now() + ms(100));
     assert_eq!(world.node(1).downs, open);
-    assert_eq!(world.whole_connections(), []);
+    assert_eq!(world.whole_connections(), Vec::<u64>::new());
 }
