@@ -1,0 +1,244 @@
+//! What each route does with the satellite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use futures::stream;
+use psfs_core::{BroadcastOptions, PacketType, Replies, RequestOptions, Satellite, SendOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::{self, Broadcast, Packet, Reply};
+use super::error::{ApiError, ErrorBody};
+
+/// The content type of replies that come one per line.
+pub(crate) const STREAM: &str = "application/x-ndjson";
+/// Bytes of replies that are collected into one answer.
+const COLLECTED_MAX: usize = 32 << 20;
+
+#[derive(Debug)]
+struct Api {
+    satellite: Satellite,
+    broadcast: BroadcastOptions,
+}
+
+type Shared = State<Arc<Api>>;
+
+pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router {
+    let broadcast = BroadcastOptions::default();
+    let broadcast = lifetime.map_or(broadcast, |lifetime| broadcast.lifetime(lifetime));
+    Router::new()
+        .route("/peers", get(peers))
+        .route("/whois/{peer}", get(whois))
+        .route("/write", post(write))
+        .route("/broadcast", post(tell_all))
+        .route("/request", post(request))
+        .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "there is no such route", ROUTES))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this route takes another method",
+                ROUTES,
+            )
+        })
+        .with_state(Arc::new(Api {
+            satellite,
+            broadcast,
+        }))
+}
+
+const ROUTES: &str =
+    "Routes: GET /peers, GET /whois/PEER, POST /write, POST /broadcast, POST /request.";
+
+/// `GET /peers`.
+async fn peers(State(api): Shared) -> Json<Vec<String>> {
+    Json(
+        api.satellite
+            .peers()
+            .iter()
+            .map(|met| met.peer.to_string())
+            .collect(),
+    )
+}
+
+/// Answer of `GET /whois/{peer}`.
+#[derive(Serialize)]
+struct Card {
+    error: Option<String>,
+    response: Value,
+}
+
+/// `GET /whois/{peer}`. Our own id is answered without asking anybody.
+async fn whois(
+    State(api): Shared,
+    peer: Result<Path<String>, PathRejection>,
+) -> Result<Json<Card>, ApiError> {
+    let Path(text) = peer.map_err(|error| {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            error.to_string(),
+            "Use GET /whois/PEER.",
+        )
+    })?;
+    let peer = body::peer(&text)?;
+    let reply = if peer == api.satellite.peer_id() {
+        Bytes::from(super::card(&peer))
+    } else {
+        let options = RequestOptions::default().max_replies(1);
+        let mut replies = api
+            .satellite
+            .request(&peer, "whois", Bytes::new(), options)
+            .await
+            .map_err(ApiError::of)?;
+        match replies.next().await {
+            Some(reply) => reply.map_err(ApiError::of)?.content().clone(),
+            None => Bytes::from_static(b"null"),
+        }
+    };
+    let response =
+        serde_json::from_slice(&reply).unwrap_or_else(|_| String::from_utf8_lossy(&reply).into());
+    Ok(Json(Card {
+        error: None,
+        response,
+    }))
+}
+
+/// `POST /write`: done when the peer's satellite has the message.
+async fn write(State(api): Shared, body: Body) -> Result<Json<ErrorBody>, ApiError> {
+    let packet: Packet = body::read(body).await?;
+    packet.expect(PacketType::Message)?;
+    let peer = packet.destination()?;
+    let mut options = SendOptions::default().confirmed(true);
+    if let Some(timeout) = packet.timeout()? {
+        options = options.timeout(timeout);
+    }
+    let namespace = packet.namespace.clone();
+    api.satellite
+        .send(&peer, &namespace, packet.into_content()?, options)
+        .await
+        .map_err(ApiError::of)?;
+    Ok(Json(ErrorBody::default()))
+}
+
+/// `POST /broadcast`.
+async fn tell_all(State(api): Shared, body: Body) -> Result<Json<ErrorBody>, ApiError> {
+    let packet: Broadcast = body::read(body).await?;
+    packet.expect(PacketType::Broadcast)?;
+    let namespace = packet.namespace.clone();
+    api.satellite
+        .broadcast(&namespace, packet.into_content()?, api.broadcast)
+        .await
+        .map_err(ApiError::of)?;
+    Ok(Json(ErrorBody::default()))
+}
+
+/// Answer of `POST /request`.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    error: ErrorBody,
+    replies: Vec<Reply>,
+}
+
+/// `POST /request`.
+async fn request(State(api): Shared, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let packet: Packet = body::read(body).await?;
+    packet.expect(PacketType::Request)?;
+    let peer = packet.destination()?;
+    let mut options = RequestOptions::default();
+    if let Some(timeout) = packet.timeout()? {
+        options = options.deadline(timeout);
+    }
+    let namespace = packet.namespace.clone();
+    let replies = api
+        .satellite
+        .request(&peer, &namespace, packet.into_content()?, options)
+        .await
+        .map_err(ApiError::of)?;
+    let streamed = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.as_bytes().starts_with(STREAM.as_bytes()));
+    Ok(if streamed {
+        stream_of(replies)
+    } else {
+        collect(replies).await
+    })
+}
+
+/// All replies at once. What came before an error is not withheld.
+async fn collect(mut replies: Replies) -> Response {
+    let mut answer = Answer {
+        error: ErrorBody::default(),
+        replies: Vec::new(),
+    };
+    let mut status = StatusCode::OK;
+    let mut bytes = 0;
+    while let Some(reply) = replies.next().await {
+        let failed = match reply {
+            Ok(reply) if bytes + reply.content().len() > COLLECTED_MAX => ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the replies have more than {COLLECTED_MAX} bytes"),
+                "Take them one by one, with the header Accept: application/x-ndjson.",
+            ),
+            Ok(reply) => {
+                bytes += reply.content().len() + REPLY_COST;
+                answer.replies.push(Reply::new(reply.content()));
+                continue;
+            }
+            Err(error) => ApiError::of(error),
+        };
+        status = failed.status();
+        answer.error = failed.into_body();
+        break;
+    }
+    (status, Json(answer)).into_response()
+}
+
+/// What a reply costs beside its content: many empty ones are bounded as well.
+const REPLY_COST: usize = 64;
+
+/// A line of streamed replies.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Replied {
+    /// One more.
+    Reply {
+        /// It.
+        reply: Reply,
+    },
+    /// The last line.
+    End(ErrorBody),
+}
+
+/// One line for each reply as it comes. A client that goes away drops the stream, which cancels the request.
+fn stream_of(replies: Replies) -> Response {
+    let lines = stream::unfold(Some(replies), |replies| async {
+        let mut replies = replies?;
+        Some(match replies.next().await {
+            Some(Ok(reply)) => (
+                line(&Replied::Reply {
+                    reply: Reply::new(reply.content()),
+                }),
+                Some(replies),
+            ),
+            Some(Err(error)) => (line(&Replied::End(ApiError::of(error).into_body())), None),
+            None => (line(&Replied::End(ErrorBody::default())), None),
+        })
+    });
+    ([(header::CONTENT_TYPE, STREAM)], Body::from_stream(lines)).into_response()
+}
+
+fn line(replied: &Replied) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(replied)?;
+    line.push(b'\n');
+    Ok(line.into())
+}

@@ -1,0 +1,140 @@
+//! What the program prints. Text that came from elsewhere is printed so that it can neither end a line nor steer a terminal.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::failure::Failure;
+
+/// Lines that wait for a slow reader of stdout before events wait too.
+const LINES: usize = 256;
+/// How long the last lines may take when the program ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// One line on stderr. A closed stderr is nobody's problem.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "psfs: {}", visible(line.as_bytes()));
+}
+
+/// Bytes as one line of text: control characters and what is not UTF-8 are escaped as in a Rust string.
+pub(crate) fn visible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push('\t'),
+                // Characters that turn the direction of what follows make a line look like another one.
+                c if c.is_control()
+                    || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                {
+                    let _ = write!(text, "\\u{{{:x}}}", u32::from(c));
+                }
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Prints at once on stdout, for commands that print little and then end.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::unread(),
+            _ => Failure::new(format!("cannot write to stdout: {error}"), ""),
+        })
+}
+
+/// Prints one line at once on stdout.
+pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// Prints lines from a thread of its own: a reader that stops reading holds up the lines, and nothing else.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    lines: Sender<String>,
+    ended: mpsc::Receiver<()>,
+}
+
+/// The end of a [`Printer`] that lines are put in at.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines(Sender<String>);
+
+impl Printer {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let (lines, to_print) = channel(LINES);
+        let (end, ended) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("psfs-print".into())
+            .spawn(move || {
+                print_all(to_print);
+                let _ = end.send(());
+            })
+            .map_err(|error| Failure::new(format!("cannot start a thread: {error}"), ""))?;
+        Ok(Self { lines, ended })
+    }
+
+    pub(crate) fn lines(&self) -> Lines {
+        Lines(self.lines.clone())
+    }
+
+    /// Resolves when stdout cannot be written to any more.
+    pub(crate) async fn unread(&self) {
+        self.lines.closed().await;
+    }
+
+    /// Prints what is left, if somebody reads it soon. All [`Lines`] must be gone.
+    pub(crate) fn finish(self) {
+        drop(self.lines);
+        let _ = self.ended.recv_timeout(LAST_LINES);
+    }
+}
+
+impl Lines {
+    /// Waits while the reader of stdout is slow. Does nothing once there is none: [`Printer::unread`] tells.
+    pub(crate) async fn put(&self, line: String) {
+        let _ = self.0.send(line).await;
+    }
+}
+
+/// Ends when nobody reads, or when nobody has lines any more.
+fn print_all(mut lines: Receiver<String>) {
+    while let Some(mut line) = lines.blocking_recv() {
+        line.push('\n');
+        // What else is waiting leaves in the same write.
+        while line.len() < 64 * 1024 {
+            let Ok(next) = lines.try_recv() else { break };
+            line.push_str(&next);
+            line.push('\n');
+        }
+        if print(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_stays_on_its_line() {
+        assert_eq!(visible(b"two\nlines\r"), "two\\nlines\\r");
+        assert_eq!(visible(b"\x1b[2Jgone"), "\\u{1b}[2Jgone");
+        assert_eq!(visible("a\u{202e}b".as_bytes()), "a\\u{202e}b");
+        assert_eq!(visible(b"\xff\xfe ok"), "\\xff\\xfe ok");
+        assert_eq!(visible("käse 🧀\t!".as_bytes()), "käse 🧀\t!");
+    }
+}

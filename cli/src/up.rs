@@ -1,0 +1,296 @@
+//! `psfs up`: a satellite that runs until it is told to end, prints what happens, serves `whois` and greets whom it meets.
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use futures::future::join3;
+use psfs_core::{
+    Events, PacketType, PeerEvent, PeerEvents, PeerId, Satellite, SendOptions, Signing,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing_subscriber::EnvFilter;
+
+use crate::api::{self, Server};
+use crate::args::{ApiAddress, Up};
+use crate::failure::Failure;
+use crate::files::Whereabouts;
+use crate::once;
+use crate::output::{Lines, Printer, visible};
+use crate::own::{self, SHUTDOWN};
+
+/// Greetings and answers on the way at once; more wait their turn.
+const ON_THE_WAY: usize = 256;
+/// How long a greeting may take.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Runs the satellite.
+pub(crate) fn run(up: Up) -> Result<(), Failure> {
+    log_to_stderr(up.debug)?;
+    let mut config = own::config(&up.network)?;
+    for address in &up.listen {
+        config = config.listen(address);
+    }
+    if let Some(folder) = &up.data_dir {
+        config = config.data_dir(folder);
+    }
+    if up.lazysec {
+        config = config.signing(Signing::Lazy);
+    }
+    let satellite = Satellite::new(config).map_err(Failure::of)?;
+    once::runtime()?.block_on(async {
+        // First of all, so that a signal from here on ends the satellite in order.
+        let mut stop = Stop::new()?;
+        let printer = Printer::start()?;
+        let ran = serve(&satellite, &up, &printer, &mut stop).await;
+        let ended = tokio::select! {
+            ended = satellite.shutdown(SHUTDOWN) => ended.map(|_| ()).map_err(Failure::of),
+            () = stop.asked() => Err(Failure::new("told to end again before everything had ended", "")),
+        };
+        printer.finish();
+        ran.and(ended)
+    })
+}
+
+/// Starts everything and lets it run until it is to stop.
+async fn serve(
+    satellite: &Satellite,
+    up: &Up,
+    printer: &Printer,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    // Before the satellite starts: a port in use is told at once, and no peer sees us come and go.
+    let server = match up.api {
+        ApiAddress::Off => None,
+        ApiAddress::At(address) => Some(Server::bind(address).await?),
+    };
+    let life = Life::new(satellite, printer.lines())?;
+    satellite.start().await.map_err(Failure::of)?;
+
+    let lines = printer.lines();
+    lines.put(format!("peer {}", satellite.fingerprint())).await;
+    for address in satellite.addresses() {
+        lines.put(format!("listening {address}")).await;
+    }
+    let mut whereabouts = None;
+    let mut tasks = JoinSet::new();
+    if let Some(server) = server {
+        let token = api::make_token()?;
+        let at = server.address();
+        if let Some(folder) = &up.data_dir {
+            whereabouts = Some(Whereabouts::write(
+                folder,
+                &api::reachable(at).to_string(),
+                &token,
+            )?);
+        }
+        let told = whereabouts.as_ref().map_or_else(
+            || token.clone(),
+            |files| files.token_file().display().to_string(),
+        );
+        lines.put(format!("api http://{at} token {told}")).await;
+        let lifetime = up.broadcastlifetime.map(Duration::from_secs);
+        tasks.spawn(server.run(api::router(satellite.clone(), token, at.ip(), lifetime)));
+    }
+    drop(lines);
+
+    tokio::select! {
+        () = stop.asked() => {}
+        () = printer.unread() => {}
+        () = life.run() => {}
+    }
+    drop(whereabouts);
+    Ok(())
+}
+
+/// SIGINT or SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::new(format!("cannot listen for signals: {error}"), ""))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What the satellite does by itself.
+struct Life {
+    satellite: Satellite,
+    lines: Lines,
+    peers: PeerEvents,
+    greetings: Events,
+    questions: Events,
+}
+
+impl Life {
+    /// Before the satellite starts, so that no event is missed.
+    fn new(satellite: &Satellite, lines: Lines) -> Result<Self, Failure> {
+        Ok(Self {
+            satellite: satellite.clone(),
+            lines,
+            peers: satellite.peer_events().map_err(Failure::of)?,
+            greetings: satellite
+                .subscribe(PacketType::Message, "greeting")
+                .map_err(Failure::of)?,
+            questions: satellite
+                .subscribe(PacketType::Request, "whois")
+                .map_err(Failure::of)?,
+        })
+    }
+
+    /// Ends when the satellite does. Each part has its own pace: a reader of stdout that stops does not keep `whois` from being answered.
+    async fn run(self) {
+        let Self {
+            satellite,
+            lines,
+            peers,
+            greetings,
+            questions,
+        } = self;
+        join3(
+            watch(&satellite, peers, &lines),
+            hear(greetings, &lines),
+            answer(&satellite, questions),
+        )
+        .await;
+    }
+}
+
+/// Prints what happens with peers, and greets each that has a session.
+async fn watch(satellite: &Satellite, mut peers: PeerEvents, lines: &Lines) {
+    let mut greetings = Tasks::default();
+    let text = format!("greetings from {}", satellite.fingerprint());
+    while let Some(event) = peers.next().await {
+        if let PeerEvent::Authenticated { peer } = event {
+            let (satellite, text) = (satellite.clone(), text.clone());
+            greetings
+                .add(async move { greet(&satellite, peer, text).await })
+                .await;
+        }
+        if let Some(line) = describe(&event) {
+            lines.put(line).await;
+        }
+    }
+}
+
+async fn greet(satellite: &Satellite, peer: PeerId, text: String) {
+    if let Err(error) = satellite
+        .send(
+            &peer,
+            "greeting",
+            text,
+            SendOptions::default().timeout(GREETING),
+        )
+        .await
+    {
+        tracing::debug!(%peer, %error, "greeting not sent");
+    }
+}
+
+async fn hear(mut greetings: Events, lines: &Lines) {
+    while let Some(event) = greetings.next().await {
+        lines
+            .put(format!(
+                "greeting from {}: {}",
+                event.peer(),
+                visible(event.content())
+            ))
+            .await;
+    }
+}
+
+async fn answer(satellite: &Satellite, mut questions: Events) {
+    let mut answers = Tasks::default();
+    let card = api::card(&satellite.peer_id());
+    while let Some(event) = questions.next().await {
+        let card = card.clone();
+        let answer = async move {
+            // An asker that is gone by now needs no answer.
+            if event.reply(card).await.is_ok() {
+                let _ = event.end();
+            }
+        };
+        answers.add(answer).await;
+    }
+}
+
+/// What runs on its own, up to [`ON_THE_WAY`] at once. Dropping it ends them.
+#[derive(Default)]
+struct Tasks(JoinSet<()>);
+
+impl Tasks {
+    async fn add(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while self.0.try_join_next().is_some() {}
+        if self.0.len() >= ON_THE_WAY {
+            self.0.join_next().await;
+        }
+        self.0.spawn(task);
+    }
+}
+
+/// A peer event as a line, where it is one people want to see: `connected` means a session, not a bare connection.
+fn describe(event: &PeerEvent) -> Option<String> {
+    match event {
+        PeerEvent::Discovered { peer } => Some(format!("discovered {peer}")),
+        PeerEvent::Authenticated { peer } => Some(format!("connected {peer}")),
+        PeerEvent::Disconnected { peer, reason } => Some(format!(
+            "disconnected {peer}: {}",
+            visible(reason.text.as_bytes())
+        )),
+        PeerEvent::Unreachable { peer, reason } => Some(format!(
+            "unreachable {peer}: {}",
+            visible(reason.as_bytes())
+        )),
+        PeerEvent::Lagged {
+            packet_type,
+            namespace,
+            dropped,
+        } => Some(format!(
+            "lagged {packet_type} {}: {dropped} dropped",
+            visible(namespace.as_bytes())
+        )),
+        _ => None,
+    }
+}
+
+/// Warnings always, all of ours with `--debug`; RUST_LOG overrides both.
+fn log_to_stderr(debug: bool) -> Result<(), Failure> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).map_err(|error| {
+            Failure::usage(
+                format!("RUST_LOG {filter:?} is malformed: {error}"),
+                "Try RUST_LOG=debug.",
+            )
+        })?,
+        _ => EnvFilter::new(if debug {
+            "info,psfs_core=debug,psfs=debug"
+        } else {
+            "error,psfs_core=warn,psfs=warn"
+        }),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // What cannot be logged must not bring the program down.
+        .log_internal_errors(false)
+        .try_init()
+        .map_err(|error| Failure::new(format!("cannot start logging: {error}"), ""))
+}

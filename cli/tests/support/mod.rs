@@ -1,0 +1,299 @@
+//! Runs the program: satellites that go on until they are told to end, and commands that end by themselves.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test may look at the clock to stop waiting"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "it is all tests; clippy sees only functions marked as one"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; nothing waits for it that works.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `psfs`, with nothing of the caller's environment that changes what it does.
+pub(crate) fn psfs(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_psfs"));
+    command.args(args);
+    for variable in [
+        "PSFS_TOKEN",
+        "PSFS_DATA_DIR",
+        "PSFS_PASSPHRASE",
+        "RUST_LOG",
+        "RUST_BACKTRACE",
+    ] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A command that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// It worked: what it printed.
+    #[track_caller]
+    pub(crate) fn worked(self) -> String {
+        assert_eq!(
+            (self.status, self.stderr.as_str()),
+            (Some(0), ""),
+            "{self:?}"
+        );
+        self.stdout
+    }
+
+    /// It ended with `status` and one line on stderr, which is returned.
+    #[track_caller]
+    pub(crate) fn failed(self, status: i32) -> String {
+        assert_eq!(self.status, Some(status), "{self:?}");
+        assert_eq!(self.stderr.matches('\n').count(), 1, "{self:?}");
+        assert!(
+            self.stderr.starts_with("psfs: ") && self.stderr.ends_with(".\n"),
+            "{self:?}"
+        );
+        self.stderr
+    }
+}
+
+/// Runs to the end.
+pub(crate) fn run(args: &[&str]) -> Ended {
+    end(&mut psfs(args), b"")
+}
+
+/// Runs to the end with `input` on stdin.
+pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Ended {
+    end(psfs(args).stdin(Stdio::piped()), input)
+}
+
+/// Runs to the end, which must not take for ever: a program that should have refused to start would.
+#[track_caller]
+pub(crate) fn end(command: &mut Command, input: &[u8]) -> Ended {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may end without having read everything.
+        let _ = stdin.write_all(input);
+    }
+    let until = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > until {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!(
+                "still running after {PATIENCE:?}: {command:?}: {}{}",
+                stdout.join().unwrap(),
+                stderr.join().unwrap()
+            );
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    Ended {
+        status: status.code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+    }
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.unwrap().read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// A running `psfs up` on loopback. Killed when it is dropped.
+pub(crate) struct Up {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    folder: TempDir,
+    /// Its peer id.
+    pub(crate) id: String,
+    /// Where others may meet it.
+    pub(crate) address: String,
+    /// `127.0.0.1:PORT` of its API.
+    pub(crate) api: String,
+}
+
+impl Up {
+    /// Starts one that knows `peers`, and waits until it listens.
+    pub(crate) fn start(rendezvous: &str, peers: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        let mut args = vec![
+            "up",
+            "-r",
+            rendezvous,
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+            "--api",
+            ":0",
+        ];
+        args.extend(["--data-dir", data.to_str().unwrap()]);
+        for peer in peers {
+            args.extend(["--peer", peer]);
+        }
+        let mut child = psfs(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (put, lines) = sync_channel(10_000);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if put.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut up = Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            folder,
+            id: String::new(),
+            address: String::new(),
+            api: String::new(),
+        };
+        up.id = up.wait_for("peer ").split_once(':').unwrap().0.to_owned();
+        up.address = up.wait_for("listening ");
+        let api = up.wait_for("api http://");
+        let (address, token) = api.split_once(" token ").unwrap();
+        up.api = address.to_owned();
+        assert_eq!(Path::new(token), data.join("api.token"));
+        up
+    }
+
+    /// What follows `start` in the first line that begins with it, now or soon.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, start: &str) -> String {
+        self.wait_until(|line| line.starts_with(start))[start.len()..].to_owned()
+    }
+
+    /// The first line that fits, now or soon.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        if let Some(line) = self.seen.iter().find(|line| fits(line)) {
+            return line.clone();
+        }
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if fits(&line) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("not the line waited for ({error}): {:#?}", self.seen),
+            }
+        }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.data_dir().join("api.token"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs a one-shot through it.
+    pub(crate) fn through(&self, args: &[&str]) -> Ended {
+        let folder = self.data_dir();
+        let mut all = args.to_vec();
+        // Options may stand anywhere before `--`.
+        all.splice(1..1, ["--data-dir", folder.to_str().unwrap()]);
+        run(&all)
+    }
+
+    /// The body that a call of its API is answered with.
+    pub(crate) fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.api).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            self.api,
+            self.token(),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Nobody reads its stdout from now on.
+    pub(crate) fn close_stdout(&mut self) {
+        let (_, none) = sync_channel(1);
+        self.lines = none;
+    }
+
+    /// Its exit status, soon.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                Instant::now() < until,
+                "still running after {PATIENCE:?}: {:#?}",
+                self.seen
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A rendezvous that no other test has.
+pub(crate) fn rendezvous(test: &str) -> String {
+    format!("cli-{test}-{}", std::process::id())
+}

@@ -1,0 +1,207 @@
+//! Whole processes on loopback that meet, greet, ask, answer and tell.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Up, rendezvous, run, run_with};
+
+/// Two that have a session with each other.
+fn pair(test: &str) -> (Up, Up) {
+    let name = rendezvous(test);
+    let mut ada = Up::start(&name, &[]);
+    let mut bob = Up::start(&name, &[&ada.address]);
+    ada.wait_for(&format!("connected {}", bob.id));
+    bob.wait_for(&format!("connected {}", ada.id));
+    (ada, bob)
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn they_meet_greet_and_part() {
+    let (mut ada, mut bob) = pair("meet");
+    let greeting = ada.wait_for(&format!("greeting from {}: ", bob.id));
+    assert!(greeting.contains(&bob.id), "{greeting}");
+    bob.wait_for(&format!("greeting from {}: ", ada.id));
+    bob.signal("TERM");
+    assert_eq!(bob.wait().code(), Some(0));
+    ada.wait_for(&format!("disconnected {}: ", bob.id));
+    ada.signal("INT");
+    assert_eq!(ada.wait().code(), Some(0));
+}
+
+#[test]
+fn one_shots_through_a_running_satellite() {
+    let (ada, mut bob) = pair("through");
+    assert_eq!(ada.through(&["peers"]).worked(), format!("{}\n", bob.id));
+
+    let card = parsed(&ada.through(&["request", &bob.id, "whois"]).worked());
+    assert_eq!(card["id"], bob.id);
+    let fingerprint = format!("{}:{}", bob.id, card["b2048"].as_str().unwrap());
+    assert_eq!(
+        ada.through(&["send", &fingerprint, "greeting", "two\nlines"])
+            .worked(),
+        ""
+    );
+    assert_eq!(
+        bob.wait_for(&format!("greeting from {}: two", ada.id)),
+        "\\nlines"
+    );
+    assert_eq!(
+        ada.through(&["send", &bob.id, "greeting", "--", "--minus"])
+            .worked(),
+        ""
+    );
+    bob.wait_for(&format!("greeting from {}: --minus", ada.id));
+    assert_eq!(ada.through(&["broadcast", "news", "it rains"]).worked(), "");
+
+    let token = ada.token();
+    let by_token = [
+        "request", &bob.id, "whois", "--raw", "--api", &ada.api, "--token", &token,
+    ];
+    assert_eq!(parsed(&run(&by_token).worked())["id"], bob.id);
+}
+
+#[test]
+fn one_shots_with_a_satellite_of_their_own() {
+    fn own<'a>(args: &[&'a str], network: &[&'a str]) -> Vec<&'a str> {
+        [args, network].concat()
+    }
+    let name = rendezvous("own");
+    let mut ada = Up::start(&name, &[]);
+    let (id, address) = (ada.id.clone(), ada.address.clone());
+    let network = ["-r", &name, "--peer", &address, "--no-mdns"];
+
+    let met = run(&own(&["peers", "--timeout", "3"], &network)).worked();
+    assert_eq!(met, format!("{id}\n"));
+    let card = run(&own(&["request", &id, "whois"], &network)).worked();
+    assert_eq!(parsed(&card)["id"], *id);
+    run_with(
+        &own(&["send", &id, "notes", "-"], &network),
+        b"nobody listens there",
+    )
+    .worked();
+    run_with(
+        &own(&["send", &id, "greeting", "-"], &network),
+        b"from \xff stdin",
+    )
+    .worked();
+    ada.wait_until(|line| {
+        line.starts_with("greeting from ") && line.ends_with(": from \\xff stdin")
+    });
+    assert_eq!(
+        run(&own(&["broadcast", "news", "it rains"], &network)).worked(),
+        ""
+    );
+}
+
+#[test]
+fn the_seeds_routes() {
+    let (ada, mut bob) = pair("routes");
+    assert_eq!(parsed(&ada.call("GET", "/peers", "", "")), json!([bob.id]));
+    let whois = parsed(&ada.call("GET", &format!("/whois/{}", bob.id), "", ""));
+    assert_eq!(
+        (&whois["error"], &whois["response"]["id"]),
+        (&Value::Null, &json!(bob.id))
+    );
+
+    let write = |content: Value| {
+        json!({ "type": 1, "destination": bob.id, "namespace": "greeting", "content": content })
+            .to_string()
+    };
+    let writes = [write(json!("a string")), write(json!({ "an": "object" }))];
+    for body in writes {
+        assert_eq!(
+            parsed(&ada.call("POST", "/write", "", &body)),
+            json!({ "error": null })
+        );
+    }
+    bob.wait_for(&format!("greeting from {}: a string", ada.id));
+    bob.wait_for(&format!("greeting from {}: {{\"an\":\"object\"}}", ada.id));
+
+    let body = json!({ "type": 2, "namespace": "news", "content": "it rains" }).to_string();
+    assert_eq!(
+        parsed(&ada.call("POST", "/broadcast", "", &body)),
+        json!({ "error": null })
+    );
+}
+
+#[test]
+fn requests_collected_and_streamed() {
+    let (ada, bob) = pair("requests");
+    let body =
+        json!({ "destination": bob.id, "namespace": "whois", "timeout_ms": 10_000 }).to_string();
+    let answer = parsed(&ada.call("POST", "/request", "", &body));
+    assert_eq!(answer["error"], Value::Null);
+    assert_eq!(parsed(answer["replies"][0].as_str().unwrap())["id"], bob.id);
+
+    let lines = ada.call(
+        "POST",
+        "/request",
+        "Accept: application/x-ndjson\r\n",
+        &body,
+    );
+    let lines: Vec<_> = lines.lines().map(parsed).collect();
+    assert_eq!(parsed(lines[0]["reply"].as_str().unwrap())["id"], bob.id);
+    assert_eq!(lines[1..], [json!({ "error": null })]);
+
+    let body = json!({ "destination": bob.id, "namespace": "nothing" }).to_string();
+    assert_eq!(
+        parsed(&ada.call("POST", "/request", "", &body))["code"],
+        "UNKNOWN_NAMESPACE"
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_one_line() {
+    let (ada, bob) = pair("fails");
+    let stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
+    let long = "n".repeat(256);
+    let cases: [(&[&str], &str); 6] = [
+        (
+            &["request", &bob.id, "nothing"],
+            "serves no requests in namespace \"nothing\"",
+        ),
+        (&["request", stranger, "whois"], "was never met"),
+        (
+            &["send", &ada.id, "greeting", "me"],
+            "this satellite itself",
+        ),
+        (&["send", &bob.id, "", "x"], "the namespace is empty"),
+        (
+            &["send", &bob.id, &long, "x"],
+            "the namespace has 256 bytes",
+        ),
+        (&["broadcast", "", "x"], "the namespace is empty"),
+    ];
+    for (args, want) in cases {
+        let line = ada.through(args).failed(1);
+        assert!(line.contains(want), "{line}");
+    }
+    let wrong = run(&["peers", "--api", &ada.api, "--token", "0000"]).failed(1);
+    assert!(wrong.contains("the token is wrong"), "{wrong}");
+}
+
+#[test]
+fn who_is_not_met_in_time_is_not_waited_for() {
+    let name = rendezvous("alone");
+    let line = run(&[
+        "request",
+        "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+        "whois",
+        "-r",
+        &name,
+        "--no-mdns",
+        "--timeout",
+        "1",
+    ])
+    .failed(1);
+    assert!(
+        line.contains("was not met within 1 s") && line.contains("--peer"),
+        "{line}"
+    );
+    let line = run(&["peers", "-r", &name, "--no-mdns", "--timeout", "1"]).failed(1);
+    assert!(line.contains("no peer was met within 1 s"), "{line}");
+}
