@@ -23,6 +23,7 @@ use crate::identity::PeerId;
 
 pub(crate) mod backoff;
 mod bootstrap;
+mod dialling;
 mod event;
 mod table;
 mod telling;
@@ -32,7 +33,7 @@ mod tests;
 use backoff::{BACKOFF_MIN, backoff};
 use bootstrap::Bootstraps;
 pub(crate) use event::{Action, End, Event, Limits, Met, Sighting, Source, State, Stats, Target};
-use table::{Bar, Class, Entry, Link, Queue, Table};
+use table::{Bar, Class, Entry, Link, Table};
 use telling::{ANSWER_INTERVAL, Telling};
 
 /// An address as text (a multiaddress); what it says concerns only the driver.
@@ -54,8 +55,6 @@ pub(crate) const LOST_TRIES: u32 = 8;
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries to find a lost part of the network again, give or take a quarter.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
-/// Dials under way beyond what is missing to `low`: some will fail.
-const SPARE_DIALS: usize = 2;
 
 /// The connection manager of one satellite.
 ///
@@ -77,12 +76,6 @@ pub(crate) struct Roster {
     probes: u64,
     telling: Telling,
     stats: Stats,
-}
-
-/// What is dialled next.
-enum Pick {
-    Peer(PeerId),
-    Bootstrap(usize),
 }
 
 impl Roster {
@@ -320,60 +313,6 @@ impl Roster {
         });
     }
 
-    fn dialled(&mut self, target: Target, peer: PeerId, now: Now) {
-        if let Target::Address(address) = &target {
-            let next = now + backoff(UNREACHABLE_AFTER, &mut self.rng);
-            self.bootstraps
-                .reached(address, peer, peer == self.local, next);
-        }
-        if self.in_flight.remove(&target).is_none()
-            || peer == self.local
-            || self.table.is_connected(&peer)
-        {
-            return;
-        }
-        // The dial holds its place until the handshake has its result.
-        self.in_flight
-            .insert(Target::Peer(peer), now + DIAL_TIMEOUT);
-        self.table.update(&peer, |e| e.link = Link::Dialling);
-    }
-
-    fn dial_failed(&mut self, target: &Target, reason: &str, now: Now, out: &mut Vec<Action>) {
-        // Also an inbound connection may break during its handshake: that says nothing of whether the peer can be reached.
-        if self.in_flight.remove(target).is_none() {
-            return;
-        }
-        match target {
-            Target::Address(address) => self.bootstraps.failed(address, now, &mut self.rng),
-            Target::Peer(peer) => self.failed(peer, reason, now, out),
-        }
-    }
-
-    fn failed(&mut self, peer: &PeerId, reason: &str, now: Now, out: &mut Vec<Action>) {
-        let rng = &mut self.rng;
-        let news = self.table.update(peer, |e| {
-            if e.connected() {
-                return false;
-            }
-            e.link = Link::Idle;
-            e.failures = e.failures.saturating_add(1);
-            (e.failed_at, e.next_dial) = (now, now + backoff(e.failures, rng));
-            e.lost &= e.failures < LOST_TRIES;
-            // The user was told that it failed; only what once worked is tried for ever.
-            e.pinned &= !e.asked;
-            e.asked = false;
-            let news = e.failures >= UNREACHABLE_AFTER && !e.unreachable;
-            e.unreachable |= news;
-            news
-        });
-        if news == Some(true) {
-            out.push(Action::Unreachable {
-                peer: *peer,
-                reason: reason.into(),
-            });
-        }
-    }
-
     fn connected(
         &mut self,
         peer: PeerId,
@@ -555,32 +494,7 @@ impl Roster {
             self.forget(peer, out);
             self.stats.expired += 1;
         }
-        while let Some((at, pick)) = self.next_pick(now)
-            && at <= now
-        {
-            if self.enough() {
-                self.probes += 1;
-                self.probe_at = now
-                    + self
-                        .rng
-                        .between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
-            }
-            let (target, addresses) = match pick {
-                Pick::Peer(peer) => {
-                    let addresses = self.table.update(&peer, |e| {
-                        e.link = Link::Dialling;
-                        e.addresses.clone()
-                    });
-                    (Target::Peer(peer), addresses.unwrap_or_default())
-                }
-                Pick::Bootstrap(index) => {
-                    let address = self.bootstraps.dial(index);
-                    (Target::Address(address.clone()), vec![address])
-                }
-            };
-            self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
-            out.push(Action::Dial { target, addresses });
-        }
+        self.dial_due(now, out);
         if self.tells() && self.telling.next() <= now {
             let any = self.rng.below(self.table.sessions() as u64) as usize;
             let peer = self.table.connected().nth(any).map(|(peer, _)| *peer);
@@ -590,54 +504,6 @@ impl Roster {
             self.telling
                 .told(self.table.len(), &self.limits, now, &mut self.rng);
         }
-    }
-
-    fn enough(&self) -> bool {
-        self.table.sessions() >= self.limits.low
-    }
-
-    /// What may be dialled next, and when; of all that is due by `floor`, the most important.
-    fn next_pick(&self, floor: Now) -> Option<(Now, Pick)> {
-        let (sessions, flying) = (self.table.sessions(), self.in_flight.len());
-        let peer = |queue| {
-            self.table
-                .next(queue)
-                .map(|(at, peer)| (at.max(floor), Pick::Peer(peer)))
-        };
-        let bootstrap = |spared: &dyn Fn(&Entry) -> bool| {
-            let next = self
-                .bootstraps
-                .next(|peer| self.table.find(peer).is_some_and(spared));
-            next.map(|(at, index)| (at.max(floor), Pick::Bootstrap(index)))
-        };
-        let linked = |e: &Entry| e.link != Link::Idle;
-        let room = flying < self.limits.dials;
-        let mut picks = Vec::with_capacity(5);
-        if flying < self.limits.dials * 2 {
-            picks.push(peer(Queue::Asked));
-        }
-        if room && sessions < self.limits.high {
-            picks.push(peer(Queue::Wanted));
-        }
-        if room && !self.enough() && sessions + flying < self.limits.low + SPARE_DIALS {
-            // Alone, the configured addresses are the best there is; else they are spared.
-            picks.extend(if sessions == 0 {
-                [bootstrap(&linked), peer(Queue::Fresh), peer(Queue::Failed)]
-            } else {
-                [peer(Queue::Fresh), peer(Queue::Failed), bootstrap(&linked)]
-            });
-        } else if room && self.enough() && sessions < self.limits.high {
-            let address = bootstrap(&|e| linked(e) || e.failures == 0);
-            let failed = peer(Queue::Failed);
-            let probe = if self.probes.is_multiple_of(2) {
-                address.or(failed)
-            } else {
-                failed.or(address)
-            };
-            picks.push(probe.map(|(at, pick)| (at.max(self.probe_at), pick)));
-        }
-        // The first of the earliest.
-        picks.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
