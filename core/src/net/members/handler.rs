@@ -241,19 +241,17 @@ where
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol,
                 info,
-            }) => {
-                if info.opening == current {
-                    let (_, info) = info.value.protocol.into_upgrade();
-                    open.inner
-                        .on_connection_event(ConnectionEvent::FullyNegotiatedOutbound(
-                            FullyNegotiatedOutbound { protocol, info },
-                        ));
-                }
+            }) if info.opening == current => {
+                let (_, info) = info.value.protocol.into_upgrade();
+                open.inner
+                    .on_connection_event(ConnectionEvent::FullyNegotiatedOutbound(
+                        FullyNegotiatedOutbound { protocol, info },
+                    ));
             }
-            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
-                if info.opening == current {
-                    open.on_dial_error(info.value, error);
-                }
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error })
+                if info.opening == current =>
+            {
+                open.on_dial_error(info.value, error);
             }
             ConnectionEvent::RemoteProtocolsChange(change) => {
                 if open.is_sign(&change) {

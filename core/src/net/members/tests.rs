@@ -24,9 +24,28 @@ use super::handler::{MemberHandler, ToHandler};
 
 /// Notes what it is told; sends what it is given.
 #[derive(Default)]
-struct Probe {
+pub(super) struct Probe {
     notes: Vec<String>,
     out: VecDeque<ToSwarm<(), u8>>,
+}
+
+impl Probe {
+    /// Tells the peer's connection.
+    pub(super) fn tell(&mut self, peer_id: PeerId, event: u8) {
+        let handler = NotifyHandler::Any;
+        self.out.push_back(ToSwarm::NotifyHandler {
+            peer_id,
+            handler,
+            event,
+        });
+    }
+
+    /// Whether a connection told this.
+    pub(super) fn has_noted(&self, event: u8) -> bool {
+        let ending = format!(" {event}");
+        let mut notes = self.notes.iter();
+        notes.any(|note| note.starts_with("event") && note.ends_with(&ending))
+    }
 }
 
 impl NetworkBehaviour for Probe {
@@ -81,7 +100,7 @@ impl NetworkBehaviour for Probe {
 
 /// A protocol whose substreams carry nothing.
 #[derive(Clone)]
-struct Nod;
+pub(super) struct Nod;
 
 impl UpgradeInfo for Nod {
     type Info = &'static str;
@@ -113,15 +132,15 @@ impl OutboundUpgrade<Stream> for Nod {
 }
 
 /// Told to an [`Echo`]: open a substream.
-const ASK: u8 = 200;
+pub(super) const ASK: u8 = 200;
 /// Told by an [`Echo`] of its substreams.
 const CAME: u8 = 201;
-const WENT: u8 = 202;
+pub(super) const WENT: u8 = 202;
 const FAILED: u8 = 203;
 
 /// Tells its behaviour what its behaviour told it, and what became of its substreams.
 #[derive(Default)]
-struct Echo(VecDeque<u8>);
+pub(super) struct Echo(VecDeque<u8>);
 
 impl ConnectionHandler for Echo {
     type FromBehaviour = u8;
