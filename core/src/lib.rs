@@ -1,5 +1,42 @@
 //! Satellites: programs that find each other under a shared name and talk, without a server.
+//!
+//! A program names a *rendezvous* and is a [`Satellite`]: it finds the others under that name, connects, exchanges signed packets
+//! with them by (type, namespace), asks and answers requests with streamed replies, and broadcasts. See [`Satellite`] for the
+//! handle, [`Config`] for what can be set, and `core/ARCHITECTURE.md` for how it is built.
+//!
+//! ```no_run
+//! use psfs_core::{Config, PacketType, RequestOptions, Satellite};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let satellite = Satellite::new(Config::new("pineapple"))?;
+//! satellite.on(PacketType::Message, "greeting", |event| println!("{} says hello", event.peer()))?;
+//! satellite.start().await?;
+//! let mut replies = satellite.seek("whois", "", RequestOptions::default()).await?;
+//! while let Some(reply) = replies.next().await {
+//!     let reply = reply?;
+//!     println!("{}: {:?}", reply.peer(), reply.content());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+#![forbid(unsafe_code)]
+
+pub mod config;
 pub mod error;
 pub mod identity;
-pub mod store;
+mod net;
+mod proto;
+mod satellite;
+mod stats;
+mod store;
+
+pub use config::{Config, Signing};
+pub use error::{Code, Error};
+pub use identity::{Identity, PeerId, PublicKey};
+pub use proto::packet::PacketType;
+pub use satellite::{
+    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome, PeerEvent, PeerEvents, PeerInfo,
+    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription,
+};
+pub use stats::Stats;

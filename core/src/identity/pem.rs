@@ -53,7 +53,7 @@ struct Cost {
     lanes: u32,
 }
 
-/// The least that is advised for Argon2id today (19 MiB, 2 passes): about 30 ms, also on a phone without much memory.
+/// The least that is advised for Argon2id today (19 MiB, 2 passes): some tens of milliseconds, and memory a phone has.
 const COST: Cost = Cost {
     memory: 19 * 1024,
     passes: 2,

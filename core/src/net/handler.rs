@@ -24,7 +24,7 @@ use super::{Delivery, NetShared, clock};
 use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
 use crate::error::Code;
 use crate::identity::PeerId;
-use crate::proto::frame::FrameReader;
+use crate::proto::frame::{self, FrameReader};
 use crate::proto::packet::PacketType;
 use crate::proto::session::{CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session};
 
@@ -45,7 +45,7 @@ pub(crate) enum Notice {
     /// The session is open.
     Opened { link: Arc<Link> },
     /// The session, or its beginning, is over; the connection is of no more use for packets.
-    Ended { ended: Ended, was_open: bool },
+    Ended { ended: Ended },
     /// The peer does not speak the native wire: a node of the DHT, not a satellite.
     Foreign,
 }
@@ -107,6 +107,7 @@ pub(crate) struct Handler {
     link: Option<Arc<Link>>,
     window: Arc<Window>,
     batch: Vec<Delivery>,
+    packets_in: u64,
     outgoing: Outgoing,
     chunks: VecDeque<Bytes>,
     unflushed: bool,
@@ -144,6 +145,7 @@ impl Handler {
             link: None,
             window: Window::new(shared.limits.window, Arc::clone(&shared.account)),
             batch: Vec::new(),
+            packets_in: 0,
             outgoing: Outgoing::default(),
             chunks: VecDeque::new(),
             unflushed: false,
@@ -204,6 +206,7 @@ impl Handler {
                 }
             }
             Output::Cancelled { request_id } => {
+                self.session.forget(request_id);
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);
                 }
@@ -238,6 +241,7 @@ impl Handler {
 
     fn on_packet(&mut self, incoming: Incoming) -> Result<(), Violation> {
         let Some(link) = &self.link else { return Ok(()) };
+        self.packets_in += 1;
         let Incoming { packet_type, packet, cost } = incoming;
         let id = packet.request_id;
         match packet_type {
@@ -257,6 +261,14 @@ impl Handler {
                 }
                 None => self.shared.counters.late_replies.add(1),
             },
+            PacketType::Internal => {
+                let charge = Charge::new(&self.window, cost, packet.content.len());
+                if self.shared.internal.try_send((self.remote, packet)).is_err() {
+                    self.shared.counters.internal_dropped.add(1);
+                }
+                // What satellites tell each other is small and copied by the driver: its credit comes back at once.
+                drop(charge);
+            }
             _ => {
                 let charge = Charge::new(&self.window, cost, packet.content.len());
                 let answer = match packet_type {
@@ -288,6 +300,7 @@ impl Handler {
     }
 
     fn hand_over(&mut self) {
+        self.shared.counters.packets_in.add(std::mem::take(&mut self.packets_in));
         if let Some(link) = &self.link {
             if !self.batch.is_empty() {
                 self.shared.inbox.deliver(link, &mut self.batch);
@@ -357,12 +370,8 @@ impl Handler {
         if let (Stage::Open, Some(link)) = (&self.stage, &self.link) {
             self.outgoing.packets.clear();
             link.take(&mut self.outgoing, WRITE_BYTES);
-            for note in self.outgoing.notes.drain(..) {
-                match note {
-                    Note::Cancel { request_id } => self.session.cancel(request_id),
-                    Note::Credit { request_id, bytes } => self.session.grant(request_id, bytes),
-                }
-            }
+            let notes = std::mem::take(&mut self.outgoing.notes);
+            self.note(notes);
             if self.window.has_lump() {
                 if self.shared.account.is_over() {
                     self.retry = Timer::after(RETRY);
@@ -374,24 +383,48 @@ impl Handler {
             let delegated = self.shared.delegated();
             self.session.renew(&delegated);
         }
+        if self.outgoing.packets.is_empty() {
+            let after = std::mem::take(&mut self.outgoing.after);
+            self.note(after);
+        }
         let mut small = BytesMut::new();
         while let Some(frame) = self.session.frame() {
             small.extend_from_slice(&frame);
         }
         if !self.outgoing.packets.is_empty() && matches!(self.stage, Stage::Open) {
-            let confirm = !self.outgoing.confirms.is_empty();
+            if !small.is_empty() {
+                self.chunks.push_back(small.freeze());
+            }
+            let mut last = 0;
             let mut sealed = Vec::new();
-            let last = self.session.seal(&self.outgoing.packets, confirm, &mut sealed);
+            let mut packets = self.outgoing.packets.as_slice();
+            while !packets.is_empty() {
+                let (batch, rest) = packets.split_at(frame::fill(packets));
+                let confirm = rest.is_empty() && !self.outgoing.confirms.is_empty();
+                last = self.session.seal(batch, confirm, &mut sealed);
+                self.shared.counters.batches_out.add(1);
+                packets = rest;
+            }
+            self.shared.counters.packets_out.add(self.outgoing.packets.len() as u64);
             self.outgoing.packets.clear();
             for waiter in self.outgoing.confirms.drain(..) {
                 self.confirms.push_back((last, waiter));
             }
-            if !small.is_empty() {
-                self.chunks.push_back(small.freeze());
-            }
             self.chunks.extend(sealed);
+            let after = std::mem::take(&mut self.outgoing.after);
+            self.note(after);
+            self.chunks.extend(std::iter::from_fn(|| self.session.frame()));
         } else if !small.is_empty() {
             self.chunks.push_back(small.freeze());
+        }
+    }
+
+    fn note(&mut self, notes: Vec<Note>) {
+        for note in notes {
+            match note {
+                Note::Cancel { request_id } => self.session.cancel(request_id),
+                Note::Credit { request_id, bytes } => self.session.grant(request_id, bytes),
+            }
         }
     }
 
@@ -427,7 +460,7 @@ impl Handler {
             link.end(ended.clone());
             self.shared.inbox.ended(link, &ended);
         }
-        self.notices.push_back(Notice::Ended { ended, was_open: link.is_some() });
+        self.notices.push_back(Notice::Ended { ended });
     }
 
     fn on_timer(&mut self) {

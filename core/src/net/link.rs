@@ -30,6 +30,13 @@ pub(crate) struct Ended {
     pub(crate) text: String,
 }
 
+impl Ended {
+    /// By a failure on this side.
+    pub(crate) fn closed(text: &str) -> Self {
+        Self { code: Code::Closed, text: text.into() }
+    }
+}
+
 impl From<Violation> for Ended {
     fn from(violation: Violation) -> Self {
         Self { code: violation.code, text: violation.text }
@@ -52,7 +59,15 @@ impl Answer {
     }
 }
 
-/// Things other than packets to be written.
+/// What waits among requests and replies.
+#[derive(Debug)]
+enum Item {
+    Packet(Encoded),
+    Cancel { request_id: u64 },
+    Credit { request_id: u64, bytes: u64 },
+}
+
+/// Things other than packets to be written, at once or behind the packets taken with them.
 #[derive(Debug)]
 pub(crate) enum Note {
     Cancel { request_id: u64 },
@@ -65,7 +80,7 @@ struct Urgent {
     stamp: u64,
     /// Bytes of the link's room it holds until it is taken.
     room: u32,
-    packet: Encoded,
+    item: Item,
 }
 
 /// All that is queued; taken out by the connection's task.
@@ -173,22 +188,29 @@ impl Link {
     }
 
     /// Accepts all parts of a large content, in order; parts of two messages never mix.
+    /// Those of a request stop when it is cancelled.
     pub(crate) async fn push_parts(
         &self,
-        parts: impl Iterator<Item = Encoded>,
+        parts: Vec<Encoded>,
         urgent: bool,
+        request: Option<u64>,
         mut confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
         let _one_at_a_time = if urgent { None } else { Some(self.large.lock().await) };
-        let mut parts = parts.peekable();
+        let mut parts = parts.into_iter().peekable();
         while let Some(part) = parts.next() {
             let confirm = if parts.peek().is_none() { confirm.take() } else { None };
-            let permit =
-                self.credit.acquire_many(permits_u32(cost(part.len()))).await.map_err(|_| self.why())?;
+            let price = cost(part.len());
+            let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
             permit.forget();
             let mut queues = self.queues();
+            if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
+                drop(queues);
+                self.credit.add_permits(permits(price));
+                return Ok(());
+            }
             if urgent {
-                queues.push(part, 0, true);
+                queues.push(Item::Packet(part), 0, true);
             } else {
                 queues.push_ordered(part, confirm);
             }
@@ -198,27 +220,44 @@ impl Link {
         Ok(())
     }
 
+    /// A place among the requests the peer takes at once, if there is one now.
+    pub(crate) fn try_slot(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
     /// A place among the requests the peer takes at once.
     pub(crate) async fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Ended> {
         Arc::clone(&self.slots).acquire_owned().await.map_err(|_| self.why())
     }
 
-    /// Opens a request whose replies go to `queue`.
-    pub(crate) fn open_request(self: &Arc<Self>, queue: &Arc<ReplyQueue>, window: u64) -> Result<u64, Ended> {
+    /// Opens a request whose replies go to `queue`. `window` is what the peer allows each; `extra` is granted beside it.
+    pub(crate) fn open_request(
+        self: &Arc<Self>,
+        queue: &Arc<ReplyQueue>,
+        window: u64,
+        extra: u64,
+    ) -> Result<u64, Ended> {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed) & !CAST_BIT;
         let mut queues = self.queues();
         if queues.ended {
             return Err(self.why());
         }
-        queues.asked.insert(id, Asked::new(queue, self, id, window));
+        queues.asked.insert(id, Asked::new(queue, self, id, window + extra));
+        if extra > 0 {
+            // After the request itself, which this credit is for.
+            queues.push(Item::Credit { request_id: id, bytes: extra }, 0, false);
+        }
         Ok(id)
     }
 
     /// The asker no longer wants replies. Nothing happens if the last one was there already.
+    ///
+    /// The Cancel keeps its place behind the request, and what is asked later stays behind the Cancel: the peer counts open requests.
     pub(crate) fn cancel_request(&self, request_id: u64) {
         let mut queues = self.queues();
         if queues.asked.remove(&request_id).is_some() && !queues.ended {
-            queues.notes.push(Note::Cancel { request_id });
+            let behind_parts = !queues.bulk.is_empty();
+            queues.push(Item::Cancel { request_id }, 0, behind_parts);
             drop(queues);
             self.task.wake();
         }
@@ -253,7 +292,7 @@ impl Link {
         }
         let bulk = bulk || answer.bulk.load(Ordering::Relaxed);
         answer.bulk.store(bulk, Ordering::Relaxed);
-        queues.push(packet, price, bulk);
+        queues.push(Item::Packet(packet), price, bulk);
         drop(queues);
         self.task.wake();
         Ok(())
@@ -263,7 +302,7 @@ impl Link {
     pub(crate) fn end_answer(&self, request_id: u64, packet: Encoded) -> bool {
         let mut queues = self.queues();
         let Some(answer) = queues.answering.remove(&request_id) else { return false };
-        queues.push(packet, 0, answer.bulk.load(Ordering::Relaxed));
+        queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
         drop(queues);
         self.task.wake();
         true
@@ -292,11 +331,11 @@ impl Link {
         let mut left = bytes;
         let queues = &mut *queues;
         let mut freed = 0;
-        while left > 0 {
+        let mut behind = false;
+        while left > 0 && !behind {
             let Some(urgent) = queues.small.pop_front() else { break };
-            left = left.saturating_sub(urgent.packet.len());
             freed += urgent.room as usize;
-            outgoing.packets.push(urgent.packet);
+            behind = outgoing.put(urgent.item, &mut left);
         }
         while left > 0 {
             let Some(packet) = queues.ordered.pop_front() else { break };
@@ -306,10 +345,10 @@ impl Link {
         }
         // One large part a turn, whatever else waits: neither holds the other up. Never before what was put in before it.
         let oldest_small = queues.small.front().map_or(u64::MAX, |urgent| urgent.stamp);
-        if queues.bulk.front().is_some_and(|part| part.stamp < oldest_small) {
+        if !behind && queues.bulk.front().is_some_and(|part| part.stamp < oldest_small) {
             if let Some(part) = queues.bulk.pop_front() {
                 freed += part.room as usize;
-                outgoing.packets.push(part.packet);
+                outgoing.put(part.item, &mut left);
             }
         }
         while queues.confirms.front().is_some_and(|(at, _)| *at <= outgoing.ordered_taken) {
@@ -317,7 +356,6 @@ impl Link {
                 outgoing.confirms.push(waiter);
             }
         }
-        outgoing.more = !(queues.small.is_empty() && queues.ordered.is_empty() && queues.bulk.is_empty());
         if freed > 0 {
             self.room.add_permits(freed);
         }
@@ -407,7 +445,7 @@ impl Link {
     fn enqueue(&self, packet: Encoded, urgent: bool, confirm: Option<oneshot::Sender<()>>) {
         let mut queues = self.queues();
         if urgent {
-            queues.push(packet, 0, false);
+            queues.push(Item::Packet(packet), 0, false);
         } else {
             queues.push_ordered(packet, confirm);
         }
@@ -425,10 +463,10 @@ impl Link {
 }
 
 impl Queues {
-    fn push(&mut self, packet: Encoded, room: u32, bulk: bool) {
+    fn push(&mut self, item: Item, room: u32, bulk: bool) {
         self.stamp += 1;
         let queue = if bulk { &mut self.bulk } else { &mut self.small };
-        queue.push_back(Urgent { stamp: self.stamp, room, packet });
+        queue.push_back(Urgent { stamp: self.stamp, room, item });
     }
 
     fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
@@ -452,9 +490,31 @@ pub(crate) enum ReplyEnd {
 pub(crate) struct Outgoing {
     pub(crate) notes: Vec<Note>,
     pub(crate) packets: Vec<Encoded>,
+    /// To be written behind the packets.
+    pub(crate) after: Vec<Note>,
     pub(crate) confirms: Vec<oneshot::Sender<()>>,
-    pub(crate) more: bool,
     ordered_taken: u64,
+}
+
+impl Outgoing {
+    /// True: nothing more may be taken into this write, because it must stay behind.
+    fn put(&mut self, item: Item, left: &mut usize) -> bool {
+        match item {
+            Item::Packet(packet) => {
+                *left = left.saturating_sub(packet.len());
+                self.packets.push(packet);
+                false
+            }
+            Item::Cancel { request_id } => {
+                self.after.push(Note::Cancel { request_id });
+                true
+            }
+            Item::Credit { request_id, bytes } => {
+                self.after.push(Note::Credit { request_id, bytes });
+                false
+            }
+        }
+    }
 }
 
 fn permits(bytes: u64) -> usize {

@@ -94,7 +94,7 @@ impl ReplyQueue {
     pub(crate) fn offer(&self, peer: PeerId, packet: StreamPacket, charge: Charge) -> bool {
         self.push(Answered {
             peer,
-            timestamp_ms: packet.timestamp_ms(),
+            timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
             charge: Some(charge),
             asked: None,
@@ -173,7 +173,7 @@ impl Asked {
     pub(crate) fn reply(self: &Arc<Self>, peer: PeerId, packet: StreamPacket, cost: u64, charge: Charge) {
         self.queue.push(Answered {
             peer,
-            timestamp_ms: packet.timestamp_ms(),
+            timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
             charge: Some(charge),
             asked: Some((Arc::clone(self), cost)),

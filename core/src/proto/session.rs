@@ -321,10 +321,17 @@ impl Session {
         self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
     }
 
-    /// Replaces the delegated key, before the old one ends.
-    pub(crate) fn renew(&mut self, delegated: Arc<DelegatedKey>) {
-        self.tell(wire::frame::Kind::Delegation(delegated.delegation().clone()));
-        self.config.delegated = delegated;
+    /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
+    pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
+        if !Arc::ptr_eq(delegated, &self.config.delegated) {
+            self.tell(wire::frame::Kind::Delegation(delegated.delegation().clone()));
+            self.config.delegated = Arc::clone(delegated);
+        }
+    }
+
+    /// Lets go of what came of a content nobody waits for any more.
+    pub(crate) fn forget(&mut self, request_id: u64) {
+        self.assembler.forget(request_id);
     }
 
     /// The last frame.

@@ -18,14 +18,13 @@ mod peers;
 
 use std::fmt;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition, WriteTransaction,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::error::StoreError;
@@ -134,25 +133,13 @@ impl Store {
         backend: impl StorageBackend,
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
-        // A damaged file must end in an error. redb checks every page when asked to (the file is small: about a millisecond);
-        // it says of itself that it may still panic on one that was altered, so a panic is taken for the same error.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            Builder::new()
-                .set_cache_size(CACHE)
-                .set_check_integrity_on_open(true)
-                .create_with_backend(backend)
-        }));
-        let database = match opened {
-            Ok(Ok(database)) => database,
-            Ok(Err(error)) => return Err(refused(&place, error)),
-            Err(_) => {
-                let reason = "the file is damaged".to_owned();
-                return Err(StoreError::Database {
-                    path: place,
-                    reason,
-                });
-            }
-        };
+        // A damaged file must end in an error, and a plain open of one may panic. So every page is checked, which takes
+        // about ten milliseconds with all that is ever in it.
+        let database = Builder::new()
+            .set_cache_size(CACHE)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(backend)
+            .map_err(|error| refused(&place, error))?;
         let store = Self(Arc::new(Inner {
             database,
             _lock: lock,
@@ -164,23 +151,29 @@ impl Store {
 
     /// Makes the tables of a new database; refuses one of a newer program.
     fn settle_schema(&self) -> Result<(), StoreError> {
-        let found = self.write(|transaction| {
-            let mut meta = transaction.open_table(META)?;
-            let found = meta.get(META_SCHEMA)?.map(|found| found.value());
-            if found.is_none() {
-                meta.insert(META_SCHEMA, SCHEMA)?;
-                peers::make_table(transaction)?;
-            }
-            Ok(found.unwrap_or(SCHEMA))
-        })?;
-        if found > SCHEMA {
-            return Err(StoreError::Version {
+        // Looked up before anything is written: writing costs a start one fsync.
+        let found = self.schema().map_err(|error| self.failed(error))?;
+        match found {
+            Some(SCHEMA) => Ok(()),
+            Some(found) if found > SCHEMA => Err(StoreError::Version {
                 path: self.0.place.clone(),
                 found,
                 known: SCHEMA,
-            });
+            }),
+            _ => self.write(|transaction| {
+                transaction.open_table(META)?.insert(META_SCHEMA, SCHEMA)?;
+                peers::make_table(transaction)
+            }),
         }
-        Ok(())
+    }
+
+    /// The schema of the database; nothing when it is new.
+    fn schema(&self) -> Result<Option<u64>, redb::Error> {
+        match self.0.database.begin_read()?.open_table(META) {
+            Ok(meta) => Ok(meta.get(META_SCHEMA)?.map(|found| found.value())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// One change, on the disk when this returns, or not made at all.
@@ -221,3 +214,6 @@ fn refused(place: &str, error: DatabaseError) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+//! The behaviour of the native wire: one handler for each connection, one pair machine for each peer.
+//!
+//! It decides which connection carries the session with a peer and tells the driver when one opens or ends. It never sees a packet.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use libp2p::Multiaddr;
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, FromSwarm};
+use libp2p::swarm::{CloseConnection, ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, ToSwarm, dummy};
+use either::Either;
+use tokio::time::Sleep;
+
+use super::gate::Gate;
+use super::handler::{Handler, Notice, Order};
+use super::link::{Ended, Link};
+use super::{NetShared, address, clock, from_libp2p, to_libp2p};
+use crate::error::Code;
+use crate::identity::PeerId;
+use crate::proto::pair::{self, CloseReason, Dialer, Pair};
+
+/// What the driver hears of sessions.
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    /// There is a session with a peer, and was none.
+    Opened { link: Arc<Link>, address: Option<Multiaddr> },
+    /// It goes on over another connection.
+    Moved { link: Arc<Link> },
+    /// There is none any more.
+    Lost { peer: PeerId, ended: Ended },
+    /// A connection ended without a session.
+    Refused { peer: PeerId, ended: Ended },
+    /// The peer is no satellite.
+    Foreign { peer: PeerId },
+}
+
+#[derive(Debug)]
+struct Connection {
+    libp2p: ConnectionId,
+    peer: PeerId,
+    dialled: Option<Multiaddr>,
+    link: Option<Arc<Link>>,
+    ended: Option<Ended>,
+    foreign: bool,
+    loopback: bool,
+}
+
+type FromHandler = Either<Notice, std::convert::Infallible>;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    shared: Arc<NetShared>,
+    gate: Gate,
+    start: Instant,
+    timing: pair::Timing,
+    pairs: HashMap<PeerId, Pair>,
+    connections: HashMap<pair::ConnectionId, Connection>,
+    names: HashMap<ConnectionId, pair::ConnectionId>,
+    next_name: u64,
+    queue: VecDeque<ToSwarm<SessionEvent, Either<Order, std::convert::Infallible>>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Packets {
+    pub(crate) fn new(shared: Arc<NetShared>, gate: Gate) -> Self {
+        Self {
+            shared,
+            gate,
+            start: clock::now(),
+            timing: pair::Timing::default(),
+            pairs: HashMap::new(),
+            connections: HashMap::new(),
+            names: HashMap::new(),
+            next_name: 0,
+            queue: VecDeque::new(),
+            timer: None,
+        }
+    }
+
+    /// A dial to this peer begins.
+    pub(crate) fn dialing(&mut self, peer: PeerId) {
+        self.tell(peer, pair::Event::Dialing);
+    }
+
+    /// A dial to this peer failed.
+    pub(crate) fn dial_failed(&mut self, peer: PeerId) {
+        self.tell(peer, pair::Event::DialFailed);
+    }
+
+    /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
+    pub(crate) fn give_up(&mut self, id: ConnectionId) {
+        let ended = Ended { code: Code::Timeout, text: "no answer to pings".into() };
+        if let Some(name) = self.names.get(&id).copied() {
+            self.order(name, Order::Close(ended));
+        }
+    }
+
+    /// Whether a connection came over this machine's loopback, or within this process.
+    pub(crate) fn is_loopback(&self, id: ConnectionId) -> bool {
+        self.names.get(&id).and_then(|name| self.connections.get(name)).is_some_and(|connection| connection.loopback)
+    }
+
+    fn now(&self) -> Duration {
+        clock::now().saturating_duration_since(self.start)
+    }
+
+    fn tell(&mut self, peer: PeerId, event: pair::Event) {
+        let local = self.shared.identity.peer_id();
+        let now = self.now();
+        let pair = self.pairs.entry(peer).or_insert_with(|| Pair::new(&local, &peer, self.timing));
+        let actions = pair.handle(event, now);
+        self.apply(peer, actions);
+    }
+
+    fn apply(&mut self, peer: PeerId, actions: Vec<pair::Action>) {
+        for action in actions {
+            match action {
+                pair::Action::Authorise { id } => self.order(id, Order::Authorise),
+                pair::Action::Close { id, reason } => self.order(id, Order::Close(ended_by(reason))),
+                pair::Action::Open { id } => {
+                    if let Some((link, address)) = self.link_of(id) {
+                        self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Opened { link, address }));
+                    }
+                }
+                pair::Action::Replace { new, .. } => {
+                    if let Some((link, _)) = self.link_of(new) {
+                        self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Moved { link }));
+                    }
+                }
+                pair::Action::Lost { id } => {
+                    let ended = self.connections.get(&id).and_then(|connection| connection.ended.clone());
+                    let ended = ended.unwrap_or_else(|| Ended {
+                        code: Code::Disconnected,
+                        text: "the connection ended".into(),
+                    });
+                    self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Lost { peer, ended }));
+                }
+            }
+        }
+        if self.pairs.get(&peer).is_some_and(Pair::is_idle) {
+            self.pairs.remove(&peer);
+        }
+        self.timer = None;
+    }
+
+    fn link_of(&self, id: pair::ConnectionId) -> Option<(Arc<Link>, Option<Multiaddr>)> {
+        let connection = self.connections.get(&id)?;
+        Some((Arc::clone(connection.link.as_ref()?), connection.dialled.clone()))
+    }
+
+    fn order(&mut self, id: pair::ConnectionId, order: Order) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        self.queue.push_back(ToSwarm::NotifyHandler {
+            peer_id: to_libp2p(&connection.peer),
+            handler: NotifyHandler::One(connection.libp2p),
+            event: Either::Left(order),
+        });
+    }
+
+    fn handler(
+        &mut self,
+        id: ConnectionId,
+        peer: libp2p::PeerId,
+        remote: &Multiaddr,
+    ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
+        if let Err(refusal) = self.gate.allows_peer(&peer) {
+            self.shared.counters.refused_peers.add(1);
+            tracing::info!(%peer, %refusal, "connection refused");
+            return Err(ConnectionDenied::new(refusal));
+        }
+        self.gate.established(id, address::ip_of(remote), peer);
+        Ok(match from_libp2p(&peer) {
+            Some(peer) => Either::Left(Handler::new(&self.shared, peer, remote.to_string())),
+            // A foreign node of the DHT: it has no session.
+            None => Either::Right(dummy::ConnectionHandler),
+        })
+    }
+
+    fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
+        let Some(peer) = from_libp2p(&event.peer_id) else { return };
+        let name = pair::ConnectionId(self.next_name);
+        self.next_name += 1;
+        let (dialer, dialled) = match event.endpoint {
+            ConnectedPoint::Dialer { address, .. } => (Dialer::Local, Some(address.clone())),
+            ConnectedPoint::Listener { .. } => (Dialer::Remote, None),
+        };
+        self.names.insert(event.connection_id, name);
+        self.connections.insert(
+            name,
+            Connection {
+                libp2p: event.connection_id,
+                peer,
+                dialled,
+                link: None,
+                ended: None,
+                foreign: false,
+                loopback: address::is_loopback(event.endpoint.get_remote_address()),
+            },
+        );
+        self.shared.inbox.connected(peer, &event.endpoint.get_remote_address().to_string());
+        self.tell(peer, pair::Event::Up { id: name, dialer });
+    }
+
+    fn on_closed(&mut self, event: &ConnectionClosed<'_>) {
+        self.gate.closed(event.connection_id);
+        let Some(name) = self.names.remove(&event.connection_id) else { return };
+        let Some(connection) = self.connections.get(&name) else { return };
+        let peer = connection.peer;
+        let refused = (connection.link.is_none() && !connection.foreign).then(|| {
+            connection.ended.clone().unwrap_or_else(|| Ended {
+                code: Code::Disconnected,
+                text: match event.cause {
+                    Some(cause) => format!("the connection ended before a session was open: {cause}"),
+                    None => "the connection ended before a session was open".into(),
+                },
+            })
+        });
+        self.tell(peer, pair::Event::Down { id: name });
+        self.connections.remove(&name);
+        if let Some(ended) = refused {
+            self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Refused { peer, ended }));
+        }
+    }
+
+    fn poll_pairs(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let Some(due) = self.pairs.values().filter_map(Pair::next_timeout).min() else { return };
+            let now = self.now();
+            if due <= now {
+                let peers: Vec<PeerId> = self
+                    .pairs
+                    .iter()
+                    .filter(|(_, pair)| pair.next_timeout().is_some_and(|at| at <= now))
+                    .map(|(peer, _)| *peer)
+                    .collect();
+                for peer in peers {
+                    if let Some(pair) = self.pairs.get_mut(&peer) {
+                        let actions = pair.handle_timeout(now);
+                        self.apply(peer, actions);
+                    }
+                }
+                continue;
+            }
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(due - now)));
+            if timer.poll_unpin(cx).is_pending() {
+                return;
+            }
+            self.timer = None;
+        }
+    }
+}
+
+fn ended_by(reason: CloseReason) -> Ended {
+    let (code, text) = match reason {
+        CloseReason::Duplicate => (Code::Cancelled, "another connection carries the session"),
+        CloseReason::Replaced => (Code::Cancelled, "the session moved to another connection"),
+        CloseReason::Restarted => (Code::Disconnected, "the peer was started again"),
+        CloseReason::Stale => (Code::Cancelled, "a connection of an earlier life of the peer"),
+        CloseReason::Timeout => (Code::Timeout, "no session within the time for it"),
+        CloseReason::Limit => (Code::Busy, "too many connections of one peer"),
+    };
+    Ended { code, text: text.into() }
+}
+
+impl NetworkBehaviour for Packets {
+    type ConnectionHandler = Either<Handler, dummy::ConnectionHandler>;
+    type ToSwarm = SessionEvent;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.gate.inbound(id, address::ip_of(remote), clock::now()).map_err(|refusal| {
+            self.shared.counters.refused_connections.add(1);
+            tracing::debug!(%remote, %refusal, "connection refused");
+            ConnectionDenied::new(refusal)
+        })
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: libp2p::PeerId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
+        self.handler(id, peer, remote)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: libp2p::PeerId,
+        remote: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
+        self.handler(id, peer, remote)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(event) => self.on_established(&event),
+            FromSwarm::ConnectionClosed(event) => self.on_closed(&event),
+            FromSwarm::DialFailure(event) => self.gate.closed(event.connection_id),
+            FromSwarm::ListenFailure(event) => self.gate.closed(event.connection_id),
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, peer: libp2p::PeerId, id: ConnectionId, notice: FromHandler) {
+        let Either::Left(notice) = notice;
+        let Some(name) = self.names.get(&id).copied() else { return };
+        let Some(connection) = self.connections.get_mut(&name) else { return };
+        let satellite = connection.peer;
+        match notice {
+            Notice::Greeted { epoch } => self.tell(satellite, pair::Event::Hello { id: name, epoch }),
+            Notice::Opened { link } => {
+                connection.link = Some(link);
+                self.tell(satellite, pair::Event::Established { id: name });
+            }
+            Notice::Ended { ended } => {
+                connection.ended = Some(ended);
+                self.queue.push_back(ToSwarm::CloseConnection {
+                    peer_id: peer,
+                    connection: CloseConnection::One(id),
+                });
+            }
+            Notice::Foreign => {
+                // The connection may still serve the DHT; it carries no session.
+                connection.foreign = true;
+                self.tell(satellite, pair::Event::Down { id: name });
+                self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Foreign { peer: satellite }));
+            }
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<SessionEvent, Either<Order, std::convert::Infallible>>> {
+        if self.queue.is_empty() {
+            self.poll_pairs(cx);
+        }
+        match self.queue.pop_front() {
+            Some(event) => Poll::Ready(event),
+            None => Poll::Pending,
+        }
+    }
+}

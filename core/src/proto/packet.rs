@@ -1,0 +1,589 @@
+//! One packet: its types, its checks, and a codec for the hot path.
+//!
+//! Writing: [`encode`] puts the content last, so that a large content is never copied: a packet is a small head and the
+//! caller's own bytes behind it ([`Encoded`]). Reading: [`decode`] hands out contents as slices of what came in. It has a
+//! fast way for what satellites write and leaves everything else to prost, so both accept the same bytes.
+//!
+//! A decoded packet has passed every check that needs nothing but the packet; who sent it is not known here.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::{varint, wire};
+use crate::config::NAMESPACE_MAX;
+use crate::error::NamespaceError;
+
+/// Parts a content may come in.
+pub(crate) const PARTS_MAX: u32 = 1 << 20;
+/// Contents up to this many bytes are copied behind their head: cheaper than a second piece to carry along.
+pub(crate) const MERGE_MAX: usize = 1024;
+
+/// What a packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum PacketType {
+    /// Between satellites themselves; no handler sees it.
+    Internal = 0,
+    /// To one peer, in order.
+    Message = 1,
+    /// To everybody under the rendezvous.
+    Broadcast = 2,
+    /// A question to every connected peer.
+    Seek = 3,
+    /// A question to one peer.
+    Request = 4,
+    /// One of the answers.
+    Response = 5,
+    /// The end of the answers, good or bad.
+    EndResponse = 6,
+}
+
+impl PacketType {
+    /// Every type, by number.
+    pub const ALL: [Self; 7] = [
+        Self::Internal,
+        Self::Message,
+        Self::Broadcast,
+        Self::Seek,
+        Self::Request,
+        Self::Response,
+        Self::EndResponse,
+    ];
+
+    /// The name in every language: `MESSAGE`, `END_RESPONSE`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "INTERNAL",
+            Self::Message => "MESSAGE",
+            Self::Broadcast => "BROADCAST",
+            Self::Seek => "SEEK",
+            Self::Request => "REQUEST",
+            Self::Response => "RESPONSE",
+            Self::EndResponse => "END_RESPONSE",
+        }
+    }
+
+    /// Whether packets of this type are handed to a handler by their namespace.
+    pub(crate) const fn has_handlers(self) -> bool {
+        matches!(self, Self::Message | Self::Broadcast | Self::Seek | Self::Request)
+    }
+}
+
+impl fmt::Display for PacketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A number that is no packet type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no packet type: they are 0 to 6")]
+pub struct UnknownPacketType(pub(crate) i32);
+
+impl TryFrom<i32> for PacketType {
+    type Error = UnknownPacketType;
+
+    fn try_from(number: i32) -> Result<Self, UnknownPacketType> {
+        usize::try_from(number)
+            .ok()
+            .and_then(|index| Self::ALL.get(index).copied())
+            .ok_or(UnknownPacketType(number))
+    }
+}
+
+/// Refuses what is no namespace (and no rendezvous): empty, too long, or with a NUL, which C could not show.
+pub(crate) fn check_namespace(namespace: &str) -> Result<(), NamespaceError> {
+    if namespace.is_empty() {
+        Err(NamespaceError::Empty)
+    } else if namespace.len() > NAMESPACE_MAX {
+        Err(NamespaceError::Long(namespace.len()))
+    } else if namespace.as_bytes().contains(&0) {
+        Err(NamespaceError::Nul)
+    } else {
+        Ok(())
+    }
+}
+
+/// Everything of a packet but its content, borrowed: what a sender fills in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header<'a> {
+    pub(crate) packet_type: PacketType,
+    pub(crate) namespace: &'a str,
+    /// Seconds since 1970; `millis` has the rest.
+    pub(crate) timestamp: i64,
+    pub(crate) millis: u32,
+    pub(crate) lifespan: i64,
+    pub(crate) response_tag: &'a str,
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    pub(crate) request_id: u64,
+    pub(crate) part: u32,
+    pub(crate) parts: u32,
+    pub(crate) status: i32,
+}
+
+impl<'a> Header<'a> {
+    /// A packet made at `now_ms`, all else zero or empty.
+    pub(crate) fn new(packet_type: PacketType, namespace: &'a str, now_ms: u64) -> Self {
+        Self {
+            packet_type,
+            namespace,
+            // A u64 of ms has at most 2^54 seconds.
+            timestamp: (now_ms / 1000) as i64,
+            millis: (now_ms % 1000) as u32,
+            lifespan: 0,
+            response_tag: "",
+            epoch: 0,
+            sequence: 0,
+            request_id: 0,
+            part: 0,
+            parts: 0,
+            status: 0,
+        }
+    }
+}
+
+/// A packet as it goes on the wire, in two pieces so that a large content stays where it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoded {
+    head: Bytes,
+    content: Bytes,
+}
+
+impl Encoded {
+    /// Bytes on the wire.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.content.len()
+    }
+
+    /// The first piece: all fields, and the content too if it is small.
+    pub(crate) fn head(&self) -> &Bytes {
+        &self.head
+    }
+
+    /// The second piece: a large content, else empty.
+    pub(crate) fn content(&self) -> &Bytes {
+        &self.content
+    }
+
+    /// Both pieces in one; copies if there are two.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        if self.content.is_empty() {
+            return self.head.clone();
+        }
+        let mut whole = Vec::with_capacity(self.len());
+        whole.extend_from_slice(&self.head);
+        whole.extend_from_slice(&self.content);
+        whole.into()
+    }
+}
+
+/// A packet encoded before, in one piece.
+impl From<Bytes> for Encoded {
+    fn from(head: Bytes) -> Self {
+        Self {
+            head,
+            content: Bytes::new(),
+        }
+    }
+}
+
+/// Number and wire type, as protobuf writes them before a value.
+const fn varint_key(field: u64) -> u64 {
+    field << 3
+}
+const fn bytes_key(field: u64) -> u64 {
+    field << 3 | 2
+}
+const NAMESPACE: u64 = bytes_key(2);
+const CONTENT: u64 = bytes_key(3);
+const RESPONSE_TAG: u64 = bytes_key(6);
+
+/// protobuf's sint32: small numbers of either sign are short.
+const fn zigzag(value: i32) -> u64 {
+    ((value << 1) ^ (value >> 31)) as u32 as u64
+}
+
+const fn unzigzag(value: u64) -> i32 {
+    let value = value as u32;
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
+
+/// Encodes a packet: all fields in the order of their numbers, but the content last.
+pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
+    let numbers = [
+        (varint_key(1), header.packet_type as u64),
+        (varint_key(4), header.timestamp as u64),
+        (varint_key(5), header.lifespan as u64),
+        (varint_key(16), header.epoch),
+        (varint_key(17), header.sequence),
+        (varint_key(18), header.request_id),
+        (varint_key(19), u64::from(header.part)),
+        (varint_key(20), u64::from(header.parts)),
+        (varint_key(21), zigzag(header.status)),
+        (varint_key(22), u64::from(header.millis)),
+    ];
+    let (first, rest) = numbers.split_at(1);
+    let (low, high) = rest.split_at(2);
+
+    let numbers_len = |fields: &[(u64, u64)]| -> usize {
+        let present = fields.iter().filter(|(_, value)| *value != 0);
+        present.map(|&(key, value)| varint::len(key) + varint::len(value)).sum()
+    };
+    let bytes_len = |len: usize| match len {
+        0 => 0,
+        len => 1 + varint::len(len as u64) + len,
+    };
+    let mut size = numbers_len(&numbers) + bytes_len(header.namespace.len()) + bytes_len(header.response_tag.len());
+    let merge = content.len() <= MERGE_MAX;
+    size += match (merge, content.len()) {
+        (true, len) => bytes_len(len),
+        (false, len) => bytes_len(len) - len,
+    };
+
+    // The exact size: a Vec without slack becomes Bytes without another allocation.
+    let mut head = Vec::with_capacity(size);
+    let put_numbers = |fields: &[(u64, u64)], head: &mut Vec<u8>| {
+        for &(key, value) in fields.iter().filter(|(_, value)| *value != 0) {
+            varint::put(key, head);
+            varint::put(value, head);
+        }
+    };
+    let put_bytes = |key: u64, len: usize, bytes: &[u8], head: &mut Vec<u8>| {
+        if len > 0 {
+            varint::put(key, head);
+            varint::put(len as u64, head);
+            head.extend_from_slice(bytes);
+        }
+    };
+    put_numbers(first, &mut head);
+    put_bytes(NAMESPACE, header.namespace.len(), header.namespace.as_bytes(), &mut head);
+    put_numbers(low, &mut head);
+    put_bytes(RESPONSE_TAG, header.response_tag.len(), header.response_tag.as_bytes(), &mut head);
+    put_numbers(high, &mut head);
+    put_bytes(CONTENT, content.len(), if merge { &content } else { &[] }, &mut head);
+    debug_assert_eq!(head.len(), size);
+    Encoded {
+        head: head.into(),
+        content: if merge { Bytes::new() } else { content },
+    }
+}
+
+/// Why bytes are no packet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error("no packet: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    #[error(transparent)]
+    Type(#[from] UnknownPacketType),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error("part {part} of {parts}")]
+    Part { part: u32, parts: u32 },
+    #[error("{0} ms of a second")]
+    Millis(u32),
+}
+
+/// Decodes and checks a packet. The content is a slice of `bytes`.
+pub(crate) fn decode(bytes: Bytes) -> Result<wire::StreamPacket, DecodeError> {
+    let packet = match decode_fast(&bytes) {
+        Some(packet) => packet,
+        None => wire::StreamPacket::decode(bytes)?,
+    };
+    check(&packet)?;
+    Ok(packet)
+}
+
+fn check(packet: &wire::StreamPacket) -> Result<(), DecodeError> {
+    let packet_type = PacketType::try_from(packet.r#type)?;
+    if packet_type.has_handlers() || !packet.namespace.is_empty() {
+        check_namespace(&packet.namespace)?;
+    }
+    let wire::StreamPacket { part, parts, millis, .. } = *packet;
+    // A whole packet is part 0 of 0; an only part is part 0 of 1.
+    if parts > PARTS_MAX || part >= parts.max(1) {
+        return Err(DecodeError::Part { part, parts });
+    }
+    if millis > 999 {
+        return Err(DecodeError::Millis(millis));
+    }
+    Ok(())
+}
+
+/// What our own encoder writes, in any order; `None` for anything else, good or bad.
+fn decode_fast(bytes: &Bytes) -> Option<wire::StreamPacket> {
+    let data: &[u8] = bytes;
+    let mut packet = wire::StreamPacket::default();
+    let mut at = 0;
+    while at < data.len() {
+        match varint::read(data, &mut at)? {
+            NAMESPACE => packet.namespace = text(data, &mut at)?,
+            RESPONSE_TAG => packet.response_tag = text(data, &mut at)?,
+            CONTENT => packet.content = bytes.slice(range(data, &mut at)?),
+            key => {
+                // Keys of another wire type end here, before a value is read.
+                if key & 7 != 0 {
+                    return None;
+                }
+                let value = varint::read(data, &mut at)?;
+                match key >> 3 {
+                    1 => packet.r#type = value as i32,
+                    4 => packet.timestamp = value as i64,
+                    5 => packet.lifespan = value as i64,
+                    16 => packet.epoch = value,
+                    17 => packet.sequence = value,
+                    18 => packet.request_id = value,
+                    19 => packet.part = value as u32,
+                    20 => packet.parts = value as u32,
+                    21 => packet.status = unzigzag(value),
+                    22 => packet.millis = value as u32,
+                    _ => return None,
+                }
+            }
+        }
+    }
+    Some(packet)
+}
+
+fn range(data: &[u8], at: &mut usize) -> Option<std::ops::Range<usize>> {
+    let len = usize::try_from(varint::read(data, at)?).ok()?;
+    let end = at.checked_add(len).filter(|end| *end <= data.len())?;
+    Some(std::mem::replace(at, end)..end)
+}
+
+fn text(data: &[u8], at: &mut usize) -> Option<String> {
+    let text = std::str::from_utf8(&data[range(data, at)?]).ok()?;
+    Some(text.to_owned())
+}
+
+impl wire::StreamPacket {
+    /// Milliseconds since 1970; times that no clock can show stop at the ends.
+    pub(crate) fn timestamp_ms(&self) -> i64 {
+        let millis = i64::from(self.millis.min(999));
+        self.timestamp.saturating_mul(1000).saturating_add(millis)
+    }
+
+    /// The header of a packet that passed [`decode`]; `None` if its type is unknown.
+    pub(crate) fn header(&self) -> Option<Header<'_>> {
+        Some(Header {
+            packet_type: self.r#type.try_into().ok()?,
+            namespace: &self.namespace,
+            timestamp: self.timestamp,
+            millis: self.millis,
+            lifespan: self.lifespan,
+            response_tag: &self.response_tag,
+            epoch: self.epoch,
+            sequence: self.sequence,
+            request_id: self.request_id,
+            part: self.part,
+            parts: self.parts,
+            status: self.status,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Numbers as they are and at their ends.
+    fn number<T: Arbitrary + Copy + fmt::Debug + 'static>(ends: &'static [T]) -> impl Strategy<Value = T> {
+        prop_oneof![any::<T>(), prop::sample::select(ends)]
+    }
+
+    prop_compose! {
+        fn packets()(
+            packet_type in 0i32..7,
+            namespace in "[a-zß€🛰]{1,12}",
+            content in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                Just(vec![7; MERGE_MAX]),
+                Just(vec![8; MERGE_MAX + 1]),
+                Just(vec![9; 60_000]),
+            ],
+            (timestamp, lifespan) in (number(&[0, -1, i64::MIN, i64::MAX]), number(&[0, 30, i64::MIN, i64::MAX])),
+            response_tag in prop_oneof![Just(String::new()), "\\PC{0,40}"],
+            (epoch, sequence, request_id) in (number(&[0, u64::MAX]), number(&[0, 1, u64::MAX]), number(&[0, u64::MAX])),
+            (part, parts) in prop_oneof![Just((0, 0)), (0..5u32, 5..=PARTS_MAX)],
+            status in number(&[0, -1, i32::MIN, i32::MAX]),
+            millis in 0u32..1000,
+        ) -> wire::StreamPacket {
+            wire::StreamPacket {
+                r#type: packet_type, namespace, content: content.into(), timestamp, lifespan, response_tag,
+                epoch, sequence, request_id, part, parts, status, millis,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_by_us_and_by_prost(packet in packets()) {
+            let encoded = encode(&packet.header().unwrap(), packet.content.clone());
+            let bytes = encoded.to_bytes();
+            prop_assert_eq!(encoded.len(), bytes.len());
+            prop_assert_eq!(packet.encoded_len(), bytes.len());
+            prop_assert_eq!(encoded.content().is_empty(), packet.content.len() <= MERGE_MAX);
+            prop_assert_eq!(&wire::StreamPacket::decode(bytes.clone()).unwrap(), &packet);
+            // Our own bytes take the fast way, in our order of fields and in prost's.
+            prop_assert_eq!(decode_fast(&bytes), Some(packet.clone()));
+            prop_assert_eq!(decode_fast(&packet.encode_to_vec().into()), Some(packet.clone()));
+            prop_assert_eq!(decode(bytes), Ok(packet));
+        }
+
+        #[test]
+        fn what_the_fast_way_takes_prost_takes_the_same(
+            packet in packets(),
+            twice in packets(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut: prop::sample::Index,
+        ) {
+            let mut bytes = encode(&packet.header().unwrap(), packet.content.slice(..packet.content.len().min(40))).to_bytes().to_vec();
+            // A field that comes twice counts the second time.
+            bytes.extend_from_slice(&encode(&twice.header().unwrap(), Bytes::new()).to_bytes());
+            let fast = decode_fast(&bytes.clone().into());
+            prop_assert!(fast.is_some());
+            prop_assert_eq!(fast, wire::StreamPacket::decode(&*bytes).ok());
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            bytes.truncate(cut.index(bytes.len() * 2).max(1));
+            if let Some(fast) = decode_fast(&bytes.clone().into()) {
+                prop_assert_eq!(Ok(fast), wire::StreamPacket::decode(&*bytes));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let bytes = Bytes::from(bytes);
+            if let Some(fast) = decode_fast(&bytes) {
+                prop_assert_eq!(Ok(fast), wire::StreamPacket::decode(bytes.clone()));
+            }
+            if let Ok(packet) = decode(bytes) {
+                // No time stamp overflows.
+                let _ = packet.timestamp_ms();
+            }
+        }
+    }
+
+    fn message(change: impl FnOnce(&mut wire::StreamPacket)) -> Result<wire::StreamPacket, DecodeError> {
+        let mut packet = wire::StreamPacket { r#type: 1, namespace: "n".into(), ..Default::default() };
+        change(&mut packet);
+        decode(packet.encode_to_vec().into())
+    }
+
+    #[test]
+    fn contents_are_slices_of_what_came() {
+        let header = Header::new(PacketType::Message, "n", 0);
+        let bytes = encode(&header, vec![1; 5000].into()).to_bytes();
+        let content = decode(bytes.clone()).unwrap().content;
+        assert_eq!(content.as_ptr(), bytes[bytes.len() - 5000..].as_ptr());
+    }
+
+    #[test]
+    fn large_contents_are_not_copied() {
+        let content = Bytes::from(vec![1; 5000]);
+        let encoded = encode(&Header::new(PacketType::Message, "n", 0), content.clone());
+        assert_eq!(encoded.content().as_ptr(), content.as_ptr());
+        assert_eq!(encoded.head()[..], [8, 1, 0x12, 1, b'n', 0x1a, 0x88, 0x27]);
+    }
+
+    #[test]
+    fn what_no_satellite_writes_is_refused() {
+        assert!(message(|_| {}).is_ok());
+        for number in [-1, 7, i32::MIN, i32::MAX] {
+            assert_eq!(message(|p| p.r#type = number), Err(UnknownPacketType(number).into()));
+        }
+        for (part, parts, good) in [
+            (0, 0, true),
+            (0, 1, true),
+            (PARTS_MAX - 1, PARTS_MAX, true),
+            (1, 0, false),
+            (1, 1, false),
+            (5, 4, false),
+            (u32::MAX, u32::MAX, false),
+            (0, PARTS_MAX + 1, false),
+        ] {
+            assert_eq!(message(|p| (p.part, p.parts) = (part, parts)).is_ok(), good, "{part} of {parts}");
+        }
+        assert_eq!(message(|p| p.millis = 1000), Err(DecodeError::Millis(1000)));
+        assert!(message(|p| p.millis = 999).is_ok());
+    }
+
+    #[test]
+    fn handled_types_need_a_namespace_and_none_may_have_a_bad_one() {
+        for packet_type in PacketType::ALL {
+            let with = |namespace: &str| {
+                message(|p| {
+                    p.r#type = packet_type as i32;
+                    p.namespace = namespace.into();
+                })
+            };
+            let handled = matches!(
+                packet_type,
+                PacketType::Message | PacketType::Broadcast | PacketType::Seek | PacketType::Request
+            );
+            assert_eq!(with("").is_ok(), !handled, "{packet_type}");
+            assert!(with(&"n".repeat(255)).is_ok());
+            assert_eq!(with(&"n".repeat(256)), Err(NamespaceError::Long(256).into()));
+            assert_eq!(with("a\0b"), Err(NamespaceError::Nul.into()));
+        }
+        assert_eq!(check_namespace(""), Err(NamespaceError::Empty));
+    }
+
+    #[test]
+    fn nasty_bytes_are_refused() {
+        let nasty: [&[u8]; 9] = [
+            // A content of 2^60 bytes, and of all a number can say.
+            &[0x1a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
+            &[0x1a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+            // A varint without an end, and one of more than 64 bits.
+            &[0x20, 0xff],
+            &[0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+            // A namespace that is not UTF-8, one that is cut off, one of another wire type.
+            &[0x08, 1, 0x12, 1, 0xff],
+            &[0x08, 1, 0x12, 5, b'n'],
+            &[0x08, 1, 0x10, 1],
+            // Field number 0, and the end of a group that never began.
+            &[0x00, 0x00],
+            &[0x0c],
+        ];
+        for bytes in nasty {
+            let got = decode(Bytes::copy_from_slice(bytes));
+            assert!(matches!(got, Err(DecodeError::Malformed(_))), "{bytes:x?}: {got:?}");
+        }
+        assert_eq!(decode(Bytes::new()).unwrap().r#type, PacketType::Internal as i32);
+    }
+
+    #[test]
+    fn unknown_fields_are_skipped() {
+        let mut bytes = vec![0x08, 1, 0x12, 1, b'n'];
+        prost::encoding::string::encode(900, &"later".to_owned(), &mut bytes);
+        assert_eq!(decode(bytes.into()), message(|_| {}));
+    }
+
+    #[test]
+    fn time_stamps_stop_at_the_ends() {
+        let at = |timestamp, millis| wire::StreamPacket { timestamp, millis, ..Default::default() }.timestamp_ms();
+        assert_eq!(at(1_767_323_045, 678), 1_767_323_045_678);
+        assert_eq!(at(-1, 5), -995);
+        assert_eq!(at(i64::MAX, 999), i64::MAX);
+        assert_eq!(at(i64::MIN, 0), i64::MIN);
+        assert_eq!(at(0, u32::MAX), 999);
+    }
+
+    #[test]
+    fn types_have_their_numbers_and_names() {
+        for (number, packet_type) in (0..).zip(PacketType::ALL) {
+            assert_eq!(PacketType::try_from(number), Ok(packet_type));
+            assert_eq!(packet_type as i32, number);
+            let generated = wire::PacketType::try_from(number).unwrap();
+            assert_eq!(generated.as_str_name(), packet_type.to_string());
+        }
+    }
+}

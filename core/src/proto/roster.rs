@@ -1,0 +1,599 @@
+//! The connection manager: who is known, whom to dial and when, whom to let go.
+//!
+//! It opens no connection and finds nobody by itself: discovery tells it of peers ([`Event::Learned`]), the driver dials what it
+//! asks for and tells what came of it. Which of a pair's connections carries the session is decided in [`super::pair`]; here a
+//! peer has a session or not.
+//!
+//! Its aims, where they pull in different directions in this order:
+//! - What the user asked for holds: a pinned peer is dialled for ever, one the user disconnected is left alone until it dials.
+//! - Between `low` and `high` sessions. Over `high` an old one is given up and not the newcomer, which came to learn of others.
+//! - A lost session is dialled again within a fraction of a second; who does not answer, ever more rarely.
+//! - Everything known is forgotten unless it is seen alive again. What others tell carries the age of *their* sighting, which only
+//!   grows on its way, so that gossip alone keeps nobody alive.
+//! - A network that was cut in two finds together again: even with enough sessions, every minute or so one peer that could not be
+//!   reached, or one bootstrap address, is tried.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Now;
+use super::rng::Rng;
+use crate::identity::PeerId;
+
+pub(crate) mod backoff;
+mod bootstrap;
+mod event;
+mod table;
+mod telling;
+#[cfg(test)]
+mod tests;
+
+use backoff::{BACKOFF_MIN, backoff};
+use bootstrap::Bootstraps;
+pub(crate) use event::{Action, End, Event, Limits, Met, Sighting, Source, State, Stats, Target};
+use table::{Bar, Class, Entry, Link, Queue, Table};
+use telling::{ANSWER_INTERVAL, Telling};
+
+/// An address as text (a multiaddress); what it says concerns only the driver.
+pub(crate) type Address = Arc<str>;
+
+/// Longest address kept, in bytes.
+pub(crate) const ADDRESS_MAX: usize = 256;
+/// Addresses kept of one peer.
+pub(crate) const ADDRESSES_PER_PEER: usize = 8;
+/// Bootstrap addresses kept.
+pub(crate) const BOOTSTRAP_MAX: usize = 64;
+/// Peers that can be pinned; further ones are connected to and not pinned.
+pub(crate) const PINNED_MAX: usize = 1024;
+/// Failures in a row after which a peer counts as unreachable.
+pub(crate) const UNREACHABLE_AFTER: u32 = 3;
+/// Failures after which a lost session is no more than any other peer: about a minute.
+pub(crate) const LOST_TRIES: u32 = 8;
+/// A dial without result by then has failed, whatever became of it.
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two tries to find a lost part of the network again, give or take a quarter.
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+/// Dials under way beyond what is missing to `low`: some will fail.
+const SPARE_DIALS: usize = 2;
+
+/// The connection manager of one satellite.
+///
+/// Feed it every [`Event`] and do what it answers, in order. Every [`Action::Dial`] is answered by exactly one
+/// [`Event::DialFailed`] or [`Event::Dialled`]; the latter is followed, for a peer without a session, by [`Event::Connected`],
+/// [`Event::Refused`], or an [`Event::DialFailed`] that names the peer if the connection broke before either. Ask [`next_timeout`](Self::next_timeout) after each event and call
+/// [`handle_timeout`](Self::handle_timeout) when that time has come.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    local: PeerId,
+    limits: Limits,
+    rng: Rng,
+    table: Table,
+    bootstraps: Bootstraps,
+    /// What is dialled, and when it counts as failed.
+    in_flight: BTreeMap<Target, Now>,
+    /// When the next probe may begin, and how many there were.
+    probe_at: Now,
+    probes: u64,
+    telling: Telling,
+    stats: Stats,
+}
+
+/// What is dialled next.
+enum Pick {
+    Peer(PeerId),
+    Bootstrap(usize),
+}
+
+impl Roster {
+    /// Knows nobody. `seed` is for jitter and samples: another one in each satellite, so that they do not move in step.
+    pub(crate) fn new(local: PeerId, limits: Limits, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        Self {
+            local,
+            limits,
+            telling: Telling::new(&mut rng),
+            rng,
+            table: Table::default(),
+            bootstraps: Bootstraps::default(),
+            in_flight: BTreeMap::new(),
+            probe_at: Now::ZERO,
+            probes: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes in what happened.
+    pub(crate) fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let mut out = Vec::new();
+        match event {
+            Event::Learned { peer, addresses, source, age } => {
+                self.learned(peer, &addresses, source, age, now, &mut out);
+            }
+            Event::Bootstrap { address } => {
+                if !usable(&address) {
+                    self.stats.addresses_dropped += 1;
+                } else if !self.bootstraps.add(address, now) {
+                    self.stats.bootstraps_dropped += 1;
+                }
+            }
+            Event::Connect { peer, addresses } => self.connect(peer, &addresses, now, &mut out),
+            Event::ConnectAddress { address } => {
+                let target = Target::Address(address.clone());
+                self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
+                out.push(Action::Dial { target, addresses: vec![address] });
+            }
+            Event::Disconnect { peer } => {
+                self.table.update(&peer, |e| {
+                    (e.bar, e.pinned, e.asked, e.lost) = (Some(Bar::User), false, false, false);
+                });
+            }
+            Event::Dialled { target, peer } => self.dialled(target, peer, now),
+            Event::DialFailed { target, reason } => self.dial_failed(&target, &reason, now, &mut out),
+            Event::Connected { peer, address, inbound, explicit } => {
+                self.connected(peer, address, inbound, explicit, now, &mut out);
+            }
+            Event::Disconnected { peer, end } => self.disconnected(&peer, end, now),
+            Event::Refused { peer, permanent } => self.refused(&peer, permanent, now),
+            Event::Asked { peer } => {
+                let answer = self.table.update(&peer, |e| {
+                    let answer = e.connected() && now >= e.answer_from;
+                    if answer {
+                        e.answer_from = now + ANSWER_INTERVAL;
+                    }
+                    answer
+                });
+                if answer == Some(true) {
+                    self.tell(peer, false, now, &mut out);
+                } else {
+                    self.stats.unanswered += 1;
+                }
+            }
+            Event::Busy { peer, busy } => {
+                self.table.update(&peer, |e| e.busy = busy);
+            }
+        }
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Now) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if nothing happens before.
+    pub(crate) fn next_timeout(&self) -> Option<Now> {
+        let dial = self.next_pick(Now::ZERO).map(|(at, _)| at);
+        let failed = self.in_flight.values().min().copied();
+        let expiry = self.table.next_expiry().map(|(at, _)| at);
+        let tell = self.tells().then(|| self.telling.next());
+        [dial, failed, expiry, tell].into_iter().flatten().min()
+    }
+
+    /// Everybody known, in the order of ids; not those that refuse, or are refused, for good.
+    pub(crate) fn met(&self) -> Vec<Met> {
+        self.table.iter().filter(|(_, e)| e.bar != Some(Bar::Refused)).map(|(peer, e)| met(peer, e)).collect()
+    }
+
+    /// One of those.
+    pub(crate) fn find(&self, peer: &PeerId) -> Option<Met> {
+        self.table.find(peer).filter(|e| e.bar != Some(Bar::Refused)).map(|e| met(peer, e))
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn sessions(&self) -> usize {
+        self.table.sessions()
+    }
+
+    /// How many entries the table has.
+    pub(crate) fn known(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Counts of what was dropped.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Up to `n` peers worth remembering on disk, those with a session first.
+    pub(crate) fn worth_remembering(&self, n: usize, now: Now) -> Vec<Sighting> {
+        let seen = self.table.iter().filter(|(_, e)| !e.connected() && e.class == Class::Seen && e.failures == 0);
+        let all = self.table.connected().chain(seen);
+        all.filter(|(_, e)| e.bar.is_none() && !e.addresses.is_empty())
+            .take(n)
+            .map(|(p, e)| telling::sighting(p, e, self.limits.expiry, now))
+            .collect()
+    }
+
+    fn learned(
+        &mut self,
+        peer: PeerId,
+        addresses: &[Address],
+        source: Source,
+        age: Duration,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if peer == self.local {
+            return;
+        }
+        let expiry = self.limits.expiry;
+        let (class, age) = match source {
+            Source::Bootstrap | Source::Mdns | Source::Identify => (Class::Seen, Duration::ZERO),
+            Source::Exchange => (Class::Heard, age),
+            // A provider record outlives its peer by a day.
+            Source::Provider => (Class::Heard, age.max(expiry / 2)),
+            Source::Remembered => (Class::Weak, expiry / 2),
+        };
+        if age >= expiry {
+            self.stats.outdated += 1;
+            return;
+        }
+        let expires = now + (expiry - age);
+        let wait = self.rng.between(Duration::ZERO, BACKOFF_MIN);
+        if self.table.find(&peer).is_none() {
+            if !addresses.iter().any(usable) || !self.make_room(class, out) {
+                self.stats.unheard += 1;
+                return;
+            }
+            self.table.insert(peer, Entry::new(class, expires, now + wait));
+            self.telling.discovered(peer, now);
+            out.push(Action::Discovered { peer });
+        }
+        let dropped = self.table.update(&peer, |e| {
+            e.kept |= source == Source::Bootstrap;
+            e.class = e.class.max(class);
+            let first_hand = class == Class::Seen;
+            // What others saw before this satellite failed to reach the peer is no news.
+            if first_hand || e.failures == 0 || (source == Source::Exchange && now.saturating_sub(age) > e.failed_at) {
+                e.expires = e.expires.max(expires);
+            }
+            if first_hand && e.failures > 0 && !e.connected() {
+                (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
+            }
+            addresses.iter().filter(|address| !add_address(e, address, first_hand)).count()
+        });
+        self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
+    }
+
+    fn connect(&mut self, peer: PeerId, addresses: &[Address], now: Now, out: &mut Vec<Action>) {
+        let known = self.table.find(&peer).is_some_and(|e| !e.addresses.is_empty());
+        if peer == self.local || !(known || addresses.iter().any(usable)) {
+            let reason = if peer == self.local { "it is this satellite itself" } else { "no address of it is known" };
+            out.push(Action::Unreachable { peer, reason: reason.into() });
+            return;
+        }
+        self.enter(peer, now, out);
+        let pin = self.table.pinned() < PINNED_MAX;
+        self.table.update(&peer, |e| {
+            for address in addresses {
+                add_address(e, address, true);
+            }
+            e.pinned |= pin;
+            e.asked = !e.connected();
+            (e.bar, e.failures, e.unreachable, e.next_dial) = (None, 0, false, now);
+        });
+    }
+
+    fn dialled(&mut self, target: Target, peer: PeerId, now: Now) {
+        if let Target::Address(address) = &target {
+            let next = now + backoff(UNREACHABLE_AFTER, &mut self.rng);
+            self.bootstraps.reached(address, peer, peer == self.local, next);
+        }
+        if self.in_flight.remove(&target).is_none() || peer == self.local || self.table.is_connected(&peer) {
+            return;
+        }
+        // The dial holds its place until the handshake has its result.
+        self.in_flight.insert(Target::Peer(peer), now + DIAL_TIMEOUT);
+        self.table.update(&peer, |e| e.link = Link::Dialling);
+    }
+
+    fn dial_failed(&mut self, target: &Target, reason: &str, now: Now, out: &mut Vec<Action>) {
+        // Also an inbound connection may break during its handshake: that says nothing of whether the peer can be reached.
+        if self.in_flight.remove(target).is_none() {
+            return;
+        }
+        match target {
+            Target::Address(address) => self.bootstraps.failed(address, now, &mut self.rng),
+            Target::Peer(peer) => self.failed(peer, reason, now, out),
+        }
+    }
+
+    fn failed(&mut self, peer: &PeerId, reason: &str, now: Now, out: &mut Vec<Action>) {
+        let rng = &mut self.rng;
+        let news = self.table.update(peer, |e| {
+            if e.connected() {
+                return false;
+            }
+            e.link = Link::Idle;
+            e.failures = e.failures.saturating_add(1);
+            (e.failed_at, e.next_dial) = (now, now + backoff(e.failures, rng));
+            e.lost &= e.failures < LOST_TRIES;
+            // The user was told that it failed; only what once worked is tried for ever.
+            e.pinned &= !e.asked;
+            e.asked = false;
+            let news = e.failures >= UNREACHABLE_AFTER && !e.unreachable;
+            e.unreachable |= news;
+            news
+        });
+        if news == Some(true) {
+            out.push(Action::Unreachable { peer: *peer, reason: reason.into() });
+        }
+    }
+
+    fn connected(
+        &mut self,
+        peer: PeerId,
+        address: Option<Address>,
+        inbound: bool,
+        explicit: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        if peer == self.local {
+            return;
+        }
+        self.in_flight.remove(&Target::Peer(peer));
+        self.enter(peer, now, out);
+        let expires = now + self.limits.expiry;
+        let pin = explicit && self.table.pinned() < PINNED_MAX;
+        let unwanted = self.table.update(&peer, |e| {
+            if let Some(address) = &address {
+                add_address(e, address, true);
+            }
+            if !e.connected() {
+                e.link = Link::Connected(now);
+            }
+            (e.class, e.expires) = (Class::Seen, expires);
+            (e.asked, e.lost, e.busy, e.trimmed) = (false, false, false, false);
+            (e.failures, e.unreachable) = (0, false);
+            e.pinned |= pin;
+            let unwanted = e.bar == Some(Bar::User) && !inbound && !explicit;
+            if !unwanted {
+                e.bar = None;
+            }
+            unwanted
+        });
+        if unwanted == Some(true) {
+            out.push(Action::Trim { peer });
+        } else {
+            // First of all: the newcomer, or who makes room for it, then knows where else to go.
+            self.tell(peer, false, now, out);
+            self.trim(peer, out);
+        }
+    }
+
+    fn disconnected(&mut self, peer: &PeerId, end: End, now: Now) {
+        self.in_flight.remove(&Target::Peer(*peer));
+        let expires = now + self.limits.expiry;
+        let rng = &mut self.rng;
+        self.table.update(peer, |e| {
+            if e.connected() {
+                e.expires = expires;
+            }
+            (e.link, e.busy, e.trimmed) = (Link::Idle, false, false);
+            match end {
+                End::Lost => {
+                    e.lost = true;
+                    e.next_dial = now + backoff(1, rng);
+                }
+                // It said so: it is not told of, and dialled with patience.
+                End::Left => {
+                    (e.failures, e.failed_at) = (UNREACHABLE_AFTER, now);
+                    e.next_dial = now + backoff(UNREACHABLE_AFTER, rng);
+                }
+                End::Trimmed => e.next_dial = now + backoff(u32::MAX, rng),
+                End::User => (e.bar, e.pinned) = (Some(Bar::User), false),
+            }
+        });
+        // With jitter here as well: all who lost it at the same moment know the same address.
+        let failures = if end == End::Trimmed { u32::MAX } else { 2 };
+        self.bootstraps.postpone(peer, now + backoff(failures, &mut self.rng));
+    }
+
+    fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
+        self.in_flight.remove(&Target::Peer(*peer));
+        if self.table.is_connected(peer) {
+            return;
+        }
+        self.bootstraps.postpone(peer, now + backoff(u32::MAX, &mut self.rng));
+        let rng = &mut self.rng;
+        self.table.update(peer, |e| {
+            e.link = Link::Idle;
+            e.failures = e.failures.saturating_add(1);
+            // It is there and does not want: more patience than with one that cannot be reached.
+            (e.failed_at, e.next_dial) = (now, now + backoff(u32::MAX, rng));
+            (e.lost, e.asked) = (false, false);
+            if permanent {
+                (e.bar, e.pinned) = (Some(Bar::Refused), false);
+            }
+        });
+    }
+
+    /// Makes sure that a peer is in the table whatever it costs another one: it has a session, or the user wants one.
+    fn enter(&mut self, peer: PeerId, now: Now, out: &mut Vec<Action>) {
+        if self.table.find(&peer).is_none() {
+            if self.table.len() >= self.limits.known
+                && let Some((_, weakest)) = self.table.weakest()
+            {
+                self.forget(weakest, out);
+                self.stats.displaced += 1;
+            }
+            self.table.insert(peer, Entry::new(Class::Heard, now + self.limits.expiry, now));
+            self.telling.discovered(peer, now);
+            out.push(Action::Discovered { peer });
+        }
+    }
+
+    /// Room for somebody of that worth, if it displaces only those worth less.
+    fn make_room(&mut self, class: Class, out: &mut Vec<Action>) -> bool {
+        if self.table.len() < self.limits.known {
+            return true;
+        }
+        match self.table.weakest() {
+            Some((weakest, peer)) if weakest < class => {
+                self.forget(peer, out);
+                self.stats.displaced += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn forget(&mut self, peer: PeerId, out: &mut Vec<Action>) {
+        self.table.remove(&peer);
+        out.push(Action::Forget { peer });
+    }
+
+    /// Gives up sessions over `high`: the longest standing that can be spared, the newcomer last.
+    fn trim(&mut self, newcomer: PeerId, out: &mut Vec<Action>) {
+        let leaving = self.table.connected().filter(|(_, e)| e.trimmed).count();
+        let spare = |e: &Entry| !e.pinned && !e.busy && !e.trimmed;
+        for _ in self.limits.high..self.table.sessions() - leaving {
+            let old = self.table.connected().find(|(p, e)| **p != newcomer && spare(e)).map(|(p, _)| *p);
+            let new = self.table.find(&newcomer).filter(|e| spare(e)).map(|_| newcomer);
+            let Some(peer) = old.or(new) else { return };
+            self.table.update(&peer, |e| e.trimmed = true);
+            out.push(Action::Trim { peer });
+        }
+    }
+
+    fn tells(&self) -> bool {
+        self.limits.tell > 0 && self.table.sessions() > 0
+    }
+
+    fn tell(&mut self, peer: PeerId, ask: bool, now: Now, out: &mut Vec<Action>) {
+        if self.tells() {
+            let sightings = self.telling.sample(&self.table, &self.limits, &peer, now, &mut self.rng);
+            if ask || !sightings.is_empty() {
+                out.push(Action::Tell { peer, sightings, ask });
+            }
+        }
+    }
+
+    /// Everything that is due.
+    fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        while let Some((target, _)) = self.in_flight.iter().find(|(_, at)| **at <= now) {
+            let target = target.clone();
+            self.dial_failed(&target, "no answer in time", now, out);
+        }
+        while let Some((at, peer)) = self.table.next_expiry()
+            && at <= now
+        {
+            self.forget(peer, out);
+            self.stats.expired += 1;
+        }
+        while let Some((at, pick)) = self.next_pick(now)
+            && at <= now
+        {
+            if self.enough() {
+                self.probes += 1;
+                self.probe_at = now + self.rng.between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
+            }
+            let (target, addresses) = match pick {
+                Pick::Peer(peer) => {
+                    let addresses = self.table.update(&peer, |e| {
+                        e.link = Link::Dialling;
+                        e.addresses.clone()
+                    });
+                    (Target::Peer(peer), addresses.unwrap_or_default())
+                }
+                Pick::Bootstrap(index) => {
+                    let address = self.bootstraps.dial(index);
+                    (Target::Address(address.clone()), vec![address])
+                }
+            };
+            self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
+            out.push(Action::Dial { target, addresses });
+        }
+        if self.tells() && self.telling.next() <= now {
+            let any = self.rng.below(self.table.sessions() as u64) as usize;
+            let peer = self.table.connected().nth(any).map(|(peer, _)| *peer);
+            if let Some(peer) = peer {
+                self.tell(peer, true, now, out);
+            }
+            self.telling.told(self.table.len(), &self.limits, now, &mut self.rng);
+        }
+    }
+
+    fn enough(&self) -> bool {
+        self.table.sessions() >= self.limits.low
+    }
+
+    /// What may be dialled next, and when; of all that is due by `floor`, the most important.
+    fn next_pick(&self, floor: Now) -> Option<(Now, Pick)> {
+        let (sessions, flying) = (self.table.sessions(), self.in_flight.len());
+        let peer = |queue| self.table.next(queue).map(|(at, peer)| (at.max(floor), Pick::Peer(peer)));
+        let bootstrap = |spared: &dyn Fn(&Entry) -> bool| {
+            let next = self.bootstraps.next(|peer| self.table.find(peer).is_some_and(spared));
+            next.map(|(at, index)| (at.max(floor), Pick::Bootstrap(index)))
+        };
+        let linked = |e: &Entry| e.link != Link::Idle;
+        let room = flying < self.limits.dials;
+        let mut picks = Vec::with_capacity(5);
+        if flying < self.limits.dials * 2 {
+            picks.push(peer(Queue::Asked));
+        }
+        if room && sessions < self.limits.high {
+            picks.push(peer(Queue::Wanted));
+        }
+        if room && !self.enough() && sessions + flying < self.limits.low + SPARE_DIALS {
+            // Alone, the configured addresses are the best there is; else they are spared.
+            picks.extend(if sessions == 0 {
+                [bootstrap(&linked), peer(Queue::Fresh), peer(Queue::Failed)]
+            } else {
+                [peer(Queue::Fresh), peer(Queue::Failed), bootstrap(&linked)]
+            });
+        } else if room && self.enough() && sessions < self.limits.high {
+            let address = bootstrap(&|e| linked(e) || e.failures == 0);
+            let failed = peer(Queue::Failed);
+            let probe = if self.probes.is_multiple_of(2) { address.or(failed) } else { failed.or(address) };
+            picks.push(probe.map(|(at, pick)| (at.max(self.probe_at), pick)));
+        }
+        // The first of the earliest.
+        picks.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+fn met(peer: &PeerId, entry: &Entry) -> Met {
+    let state = match entry {
+        e if e.connected() => State::Connected,
+        Entry { unreachable: true, .. } => State::Unreachable,
+        _ => State::Met,
+    };
+    Met { peer: *peer, state, addresses: entry.addresses.clone() }
+}
+
+fn usable(address: &Address) -> bool {
+    (1..=ADDRESS_MAX).contains(&address.len())
+}
+
+/// Takes in an address: what the peer itself showed goes first, what others say fills what room is left. False if there is none.
+fn add_address(entry: &mut Entry, address: &Address, first_hand: bool) -> bool {
+    if !usable(address) {
+        return false;
+    }
+    let place = entry.addresses.iter().position(|a| a == address);
+    match place {
+        Some(place) if first_hand => entry.addresses[..=place].rotate_right(1),
+        Some(_) => {}
+        None if first_hand => {
+            entry.addresses.insert(0, address.clone());
+            entry.addresses.truncate(ADDRESSES_PER_PEER);
+        }
+        None => {
+            if entry.addresses.len() == ADDRESSES_PER_PEER {
+                // None of those known works: the last one makes room.
+                if entry.failures == 0 {
+                    return false;
+                }
+                entry.addresses.pop();
+            }
+            entry.addresses.push(address.clone());
+        }
+    }
+    true
+}

@@ -1,0 +1,390 @@
+//! What goes out: messages, requests, seeks, broadcasts, and the sessions they need.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use super::request::{Asking, Open};
+use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
+use crate::config::{ANSWERS_MAX, BROADCAST_MAX};
+use crate::error::{ConnectError, RequestError, SendError};
+use crate::identity::PeerId;
+use crate::net::driver::{Command, ReachFailure};
+use crate::net::address::Purpose;
+use crate::net::gossip::{BroadcastFailure, Waiting};
+use crate::net::link::{Ended, is_large};
+use crate::net::replies::ReplyQueue;
+use crate::net::{Link, address, clock};
+use crate::proto::packet::{self, Header, PacketType, check_namespace};
+use crate::proto::session::CAST_BIT;
+use crate::proto::{cast, parts, signed};
+
+impl Satellite {
+    /// Sends a message to one peer. Resolves when it is accepted within the peer's credit, or with
+    /// [`SendOptions::confirmed`] when the peer's satellite has taken it in. A peer that was met but is not connected is connected first.
+    ///
+    /// Messages to one peer arrive in the order they were accepted in. Dropping the future before it resolves leaves open whether
+    /// the message is sent.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(
+        &self,
+        peer: &PeerId,
+        namespace: &str,
+        content: impl Into<Bytes>,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
+        let content = content.into();
+        check_namespace(namespace)?;
+        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        let header = Header::new(PacketType::Message, namespace, clock::now_ms());
+        // The way of nearly every message: there is a session, there is credit, and nothing has to be waited for.
+        if !options.confirmed && !is_large(&content) {
+            if let Some(link) = self.inner.router.link(peer) {
+                self.inner.check_peer_size(content.len(), &link)?;
+                let Err(packet) = link.try_push(packet::encode(&header, content.clone()), false) else {
+                    return Ok(());
+                };
+                let push = async { link.push(packet, false, None).await.map_err(|_| SendError::Disconnected(*peer)) };
+                return self.inner.within(options.timeout, push).await?;
+            }
+        }
+        let inner = &self.inner;
+        inner.within(options.timeout, inner.send_slowly(peer, &header, content, options.confirmed)).await?
+    }
+
+    /// Asks one peer. The replies come as a stream that ends with the peer's end of the request, an error, or the deadline.
+    /// Requests run side by side; each costs one round trip.
+    ///
+    /// # Errors
+    /// [`RequestError::Send`] when it cannot be sent; what goes wrong later comes out of the stream.
+    pub async fn request(
+        &self,
+        peer: &PeerId,
+        namespace: &str,
+        content: impl Into<Bytes>,
+        options: RequestOptions,
+    ) -> Result<Replies, RequestError> {
+        let content = content.into();
+        check_namespace(namespace).map_err(SendError::from)?;
+        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        let extra = self.inner.extra_window(options.window)?;
+        let running = self.inner.running()?;
+        let deadline = running.sleep(options.deadline);
+        let mut replies = None;
+        let ask = async {
+            let link = self.inner.reach(peer).await?;
+            self.inner.check_peer_size(content.len(), &link)?;
+            let slot = link.slot().await.map_err(|_| SendError::Disconnected(*peer))?;
+            let queue = ReplyQueue::new(usize::MAX);
+            let window = self.inner.config.reply_window as u64;
+            let request_id =
+                link.open_request(&queue, window, extra).map_err(|_| SendError::Disconnected(*peer))?;
+            // From here on dropping it cancels the request.
+            replies = Some((queue, Open { link: Arc::clone(&link), request_id, slot: Some(slot) }));
+            let header = Header { request_id, ..Header::new(PacketType::Request, namespace, clock::now_ms()) };
+            running.push(&link, &header, content, true, None).await.map_err(|_| SendError::Disconnected(*peer))
+        };
+        let late = SendError::Timeout(options.deadline);
+        let sent = self.inner.until(options.deadline, ask).await;
+        let asking = Asking::Peer { peer: *peer, namespace: namespace.into() };
+        let replies = replies.map(|(queue, open)| {
+            Replies::new(queue, asking, vec![open], options.max_replies.max(1), options.deadline, deadline)
+        });
+        sent.unwrap_or(Err(late))?;
+        replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
+    }
+
+    /// Asks every connected peer, and gives what any of them answers until all have ended or the deadline is there.
+    ///
+    /// # Errors
+    /// [`RequestError::Send`]: [`SendError::NoPeers`] when nobody is connected.
+    pub async fn seek(
+        &self,
+        namespace: &str,
+        content: impl Into<Bytes>,
+        options: RequestOptions,
+    ) -> Result<Replies, RequestError> {
+        let content = content.into();
+        check_namespace(namespace).map_err(SendError::from)?;
+        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        let extra = self.inner.extra_window(options.window)?;
+        let running = self.inner.running()?;
+        let deadline = running.sleep(options.deadline);
+        let links = self.inner.router.links();
+        if links.is_empty() {
+            return Err(SendError::NoPeers.into());
+        }
+        let queue = ReplyQueue::new(ANSWERS_MAX);
+        let mut open = Vec::with_capacity(links.len());
+        for link in links {
+            let Some(slot) = link.try_slot() else {
+                self.inner.counters.seeks_dropped.add(1);
+                continue;
+            };
+            let window = self.inner.config.reply_window as u64;
+            let Ok(request_id) = link.open_request(&queue, window, extra) else { continue };
+            open.push(Open { link: Arc::clone(&link), request_id, slot: Some(slot) });
+            let header = Header { request_id, ..Header::new(PacketType::Seek, namespace, clock::now_ms()) };
+            running.push_detached(link, &header, content.clone());
+        }
+        let most = options.max_replies.clamp(1, ANSWERS_MAX);
+        Ok(Replies::new(queue, Asking::Many, open, most, options.deadline, deadline))
+    }
+
+    /// Sends to everybody under the rendezvous, passed on by all, signed, each copy delivered once. Resolves when the first peers
+    /// have it. While nobody connected can take it yet, it waits, within its life time.
+    ///
+    /// # Errors
+    /// [`SendError`]: over 60 KiB, nobody connected, or too many wait.
+    pub async fn broadcast(
+        &self,
+        namespace: &str,
+        content: impl Into<Bytes>,
+        options: BroadcastOptions,
+    ) -> Result<(), SendError> {
+        self.inner.broadcast(namespace, content.into(), options, 0).await
+    }
+
+    /// A broadcast that its handlers may answer, each directly to this satellite. Ends at the deadline of `replies`, or after its
+    /// largest number of replies (at most 1,024).
+    ///
+    /// # Errors
+    /// As [`Satellite::broadcast`].
+    pub async fn broadcast_request(
+        &self,
+        namespace: &str,
+        content: impl Into<Bytes>,
+        options: BroadcastOptions,
+        replies: RequestOptions,
+    ) -> Result<Replies, RequestError> {
+        let deadline = self.inner.running()?.sleep(replies.deadline);
+        let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
+        let queue = ReplyQueue::new(ANSWERS_MAX);
+        queue.expect_one();
+        let asking = Asking::Cast { router: Arc::clone(&self.inner.router), id };
+        let most = replies.max_replies.clamp(1, ANSWERS_MAX);
+        self.inner.router.open_cast(id, &queue);
+        let stream = Replies::new(queue, asking, Vec::new(), most, replies.deadline, deadline);
+        self.inner.broadcast(namespace, content.into(), options, id).await?;
+        Ok(stream)
+    }
+
+    /// Connects to an address and waits for the session; keeps it alive from then on.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
+        let parsed = address::parse(address, Purpose::Dial)
+            .map_err(|reason| ConnectError::Address { address: address.into(), reason: reason.to_string() })?;
+        let (reply, answer) = oneshot::channel();
+        self.inner.command(Command::Connect { address: parsed, reply }).await.ok_or(ConnectError::Closed)?;
+        let answer = self.inner.until(timeout, answer).await.ok_or(ConnectError::Timeout(timeout))?;
+        match answer.map_err(|_| ConnectError::Closed)? {
+            Ok(link) => Ok(link.peer),
+            Err(ReachFailure::Own) => Err(ConnectError::OwnAddress(address.into())),
+            Err(ReachFailure::Refused(peer, reason)) => Err(ConnectError::Refused { peer, reason }),
+            Err(ReachFailure::Unreachable(reason)) => {
+                Err(ConnectError::Unreachable { address: address.into(), reason })
+            }
+            Err(ReachFailure::Unknown | ReachFailure::Busy) => {
+                Err(ConnectError::Unreachable { address: address.into(), reason: "too many calls wait already".into() })
+            }
+        }
+    }
+
+    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotConnected`], [`ConnectError::Closed`].
+    pub async fn disconnect(&self, peer: &PeerId) -> Result<(), ConnectError> {
+        self.inner.running().map_err(|_| ConnectError::Closed)?;
+        let link = self.inner.router.link(peer).ok_or(ConnectError::NotConnected(*peer))?;
+        self.inner.command(Command::Disconnect { peer: *peer }).await.ok_or(ConnectError::Closed)?;
+        link.gone().await;
+        Ok(())
+    }
+}
+
+impl Running {
+    pub(super) fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
+        // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
+        let _ours = self.handle.enter();
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody.
+    async fn push(
+        &self,
+        link: &Arc<Link>,
+        header: &Header<'_>,
+        content: Bytes,
+        urgent: bool,
+        confirm: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Ended> {
+        if !is_large(&content) {
+            let packet = packet::encode(header, content);
+            if confirm.is_some() {
+                return link.push(packet, urgent, confirm).await;
+            }
+            return match link.try_push(packet, urgent) {
+                Ok(()) => Ok(()),
+                Err(packet) => link.push(packet, urgent, None).await,
+            };
+        }
+        let parts = parts::encode(*header, content).collect::<Vec<_>>();
+        let request = (header.request_id != 0).then_some(header.request_id);
+        let link = Arc::clone(link);
+        let pushing = self
+            .tasks
+            .spawn_on(async move { link.push_parts(parts, urgent, request, confirm).await }, &self.handle);
+        pushing.await.unwrap_or_else(|error| Err(Ended::closed(&error.to_string())))
+    }
+
+    /// The same without waiting: nobody is there to be told.
+    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes) {
+        let packets: Vec<_> =
+            if is_large(&content) { parts::encode(*header, content).collect() } else { vec![packet::encode(header, content)] };
+        let packets = match <[_; 1]>::try_from(packets) {
+            Ok([packet]) => match link.try_push(packet, true) {
+                Ok(()) => return,
+                Err(packet) => vec![packet],
+            },
+            Err(packets) => packets,
+        };
+        let request = Some(header.request_id);
+        self.tasks.spawn_on(async move { link.push_parts(packets, true, request, None).await }, &self.handle);
+    }
+}
+
+impl Inner {
+    pub(super) fn running(&self) -> Result<&Running, SendError> {
+        if self.stage() != super::Stage::Started {
+            return Err(SendError::Closed);
+        }
+        self.running.get().ok_or(SendError::Closed)
+    }
+
+    async fn command(&self, command: Command) -> Option<()> {
+        self.running().ok()?.commands.send(command).await.ok()
+    }
+
+    /// Waits for `work`, at most for `timeout`.
+    async fn until<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let sleep = self.running().ok().map(|running| running.sleep(timeout));
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = async { match sleep { Some(sleep) => sleep.await, None => std::future::pending().await } } => None,
+        }
+    }
+
+    async fn within<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Result<T, SendError> {
+        self.until(timeout, work).await.ok_or(SendError::Timeout(timeout))
+    }
+
+    fn check_size(&self, size: usize, limit: usize, whose: &'static str) -> Result<(), SendError> {
+        if size > limit { Err(SendError::TooLarge { size, limit, whose }) } else { Ok(()) }
+    }
+
+    fn check_peer_size(&self, size: usize, link: &Link) -> Result<(), SendError> {
+        self.check_size(size, usize::try_from(link.limits.content).unwrap_or(usize::MAX), "the peer's")
+    }
+
+    /// What a request's window is to have beyond the one every request has.
+    fn extra_window(&self, window: Option<usize>) -> Result<u64, SendError> {
+        let usual = self.config.reply_window;
+        match window {
+            None => Ok(0),
+            Some(window) if (usual..=1 << 30).contains(&window) => Ok((window - usual) as u64),
+            Some(window) => Err(SendError::Option {
+                option: "window",
+                reason: format!("{window} is outside {usual} (the satellite's reply_window) to 1 GiB"),
+            }),
+        }
+    }
+
+    /// The session with a peer; made first if there is none.
+    pub(super) async fn reach(&self, peer: &PeerId) -> Result<Arc<Link>, SendError> {
+        if let Some(link) = self.router.link(peer) {
+            return Ok(link);
+        }
+        if *peer == self.identity.peer_id() {
+            return Err(SendError::OwnPeer(*peer));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Reach { peer: *peer, reply }).await.ok_or(SendError::Closed)?;
+        match answer.await.map_err(|_| SendError::Closed)? {
+            Ok(link) => Ok(link),
+            Err(ReachFailure::Unknown) => Err(SendError::UnknownPeer(*peer)),
+            Err(ReachFailure::Own) => Err(SendError::OwnPeer(*peer)),
+            Err(ReachFailure::Unreachable(reason)) => Err(SendError::Unreachable { peer: *peer, reason }),
+            Err(ReachFailure::Refused(peer, reason)) => Err(SendError::Refused { peer, reason }),
+            Err(ReachFailure::Busy) => {
+                Err(SendError::Unreachable { peer: *peer, reason: "too many calls wait already".into() })
+            }
+        }
+    }
+
+    async fn send_slowly(
+        &self,
+        peer: &PeerId,
+        header: &Header<'_>,
+        content: Bytes,
+        confirmed: bool,
+    ) -> Result<(), SendError> {
+        let link = self.reach(peer).await?;
+        self.check_peer_size(content.len(), &link)?;
+        let (confirm, confirmation) = oneshot::channel();
+        let confirm = confirmed.then_some(confirm);
+        let gone = |_| SendError::Disconnected(*peer);
+        self.running()?.push(&link, header, content, false, confirm).await.map_err(gone)?;
+        if confirmed {
+            confirmation.await.map_err(|_| SendError::Disconnected(*peer))?;
+        }
+        Ok(())
+    }
+
+    async fn broadcast(
+        &self,
+        namespace: &str,
+        content: Bytes,
+        options: BroadcastOptions,
+        request_id: u64,
+    ) -> Result<(), SendError> {
+        check_namespace(namespace)?;
+        self.check_size(content.len(), BROADCAST_MAX, "of a broadcast")?;
+        let seconds = options.lifetime.as_secs();
+        if seconds == 0 || seconds > 24 * 3600 {
+            return Err(SendError::Option { option: "lifetime", reason: "give 1 s to 24 h".into() });
+        }
+        let running = self.running()?;
+        let network = signed::network_id(&self.config.rendezvous, self.config.secret.as_deref());
+        let header = Header {
+            lifespan: i64::try_from(seconds).unwrap_or(i64::MAX),
+            epoch: self.epoch,
+            sequence: self.cast_sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            request_id,
+            ..Header::new(PacketType::Broadcast, namespace, clock::now_ms())
+        };
+        let data = cast::make(&self.identity, &running.shared.delegated(), &network, &header, content);
+        let (reply, answer) = oneshot::channel();
+        let until = clock::now() + options.lifetime;
+        let waiting = Waiting { data: data.to_vec(), until, reply };
+        running.commands.send(Command::Broadcast(waiting)).await.map_err(|_| SendError::Closed)?;
+        match answer.await.map_err(|_| SendError::Closed)? {
+            Ok(()) => Ok(()),
+            Err(BroadcastFailure::NoPeers) => Err(SendError::NoPeers),
+            Err(BroadcastFailure::Busy) => Err(SendError::Busy(crate::config::BROADCAST_QUEUE)),
+            Err(BroadcastFailure::TooLarge) => {
+                Err(SendError::TooLarge { size: data.len(), limit: BROADCAST_MAX, whose: "of a broadcast" })
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Starting: every option is checked once, then the network is brought up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{Inner, Running, Satellite, Stage};
+use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
+use crate::error::StartError;
+use crate::net::behaviour::{Behaviour, Protocols};
+use crate::net::driver::{self, Driver, State};
+use crate::net::transport::{self, TransportOptions};
+use crate::net::address::Purpose;
+use crate::net::{NetShared, NetSetup, address, clock, gate, gossip, to_libp2p};
+use crate::proto::packet::check_namespace;
+use crate::proto::roster::{self, Roster};
+use crate::proto::session::Limits;
+use crate::proto::signed;
+
+/// Broadcasts waiting to be checked.
+const CHECK_QUEUE: usize = 1024;
+/// How long an interface may take to tell its addresses.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
+
+fn option(option: &'static str, reason: impl Into<String>) -> StartError {
+    StartError::Option { option, reason: reason.into() }
+}
+
+/// Refuses options that cannot work, by name.
+pub(super) fn check(config: &Config) -> Result<(), StartError> {
+    check_namespace(&config.rendezvous).map_err(StartError::Rendezvous)?;
+    if config.secret.as_ref().is_some_and(|secret| secret.is_empty() || secret.len() > 1024) {
+        return Err(option("secret", "give 1 to 1024 bytes"));
+    }
+    for address in &config.listen {
+        parse_listen(address)?;
+    }
+    for address in &config.bootstrap {
+        parse_dial(address)?;
+    }
+    let in_range = [
+        ("content_limit", config.content_limit, 1 << 10, 1 << 30),
+        ("message_window", config.message_window, 128 << 10, 1 << 30),
+        ("reply_window", config.reply_window, 128 << 10, 1 << 30),
+        ("open_requests", config.open_requests, 1, 1 << 16),
+        ("queue_limit", config.queue_limit, 1, 1 << 24),
+        ("memory_limit", config.memory_limit, 1 << 20, usize::MAX),
+        ("peers_high", config.peers_high, 1, 4096),
+        ("connections", config.connections, 1, 1 << 16),
+        ("connections_per_ip", config.connections_per_ip, 1, 1 << 16),
+        ("callback_threads", config.callback_threads, 0, 64),
+        ("worker_threads", config.worker_threads, 1, 64),
+    ];
+    for (name, value, low, high) in in_range {
+        if !(low..=high).contains(&value) {
+            return Err(option(name, format!("{value} is outside {low} to {high}")));
+        }
+    }
+    if config.peers_low > config.peers_high {
+        return Err(option("peers_low", "is above peers_high"));
+    }
+    if config.ping_interval < Duration::from_millis(100) || config.ping_timeout < Duration::from_millis(100) {
+        return Err(option("ping", "interval and timeout are 100 ms or more"));
+    }
+    if config.mdns && !cfg!(feature = "mdns") {
+        return Err(StartError::Unsupported { option: "mdns", needs: "the feature mdns" });
+    }
+    Ok(())
+}
+
+fn parse_listen(text: &str) -> Result<Multiaddr, StartError> {
+    address::parse(text, Purpose::Listen)
+        .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
+}
+
+fn parse_dial(text: &str) -> Result<Multiaddr, StartError> {
+    address::parse(text, Purpose::Dial)
+        .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
+}
+
+impl Satellite {
+    /// Listens, and begins to look for others. Returns once every listen address is bound; others are met after that.
+    ///
+    /// # Errors
+    /// [`StartError`]: an address in use or refused by the system, or started before.
+    pub async fn start(&self) -> Result<(), StartError> {
+        self.inner.advance(Stage::Made, Stage::Starting)?;
+        let inner = Arc::clone(&self.inner);
+        let started = async {
+            let handle = inner.runtime_handle()?;
+            let task = Arc::clone(&inner);
+            let own = handle.clone();
+            let driver = handle
+                .spawn(async move { task.bring_up(own).await })
+                .await
+                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?;
+            driver
+        }
+        .await;
+        match started {
+            Ok(running) => {
+                // Shut down in the middle of the start: the tasks see the token and end.
+                let _set_once = self.inner.running.set(running);
+                self.inner.advance(Stage::Starting, Stage::Started)
+            }
+            Err(error) => {
+                *self.inner.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Stage::Made;
+                self.inner.drop_runtime();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn advance(&self, from: Stage, to: Stage) -> Result<(), StartError> {
+        let mut stage = self.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *stage != from {
+            return Err(StartError::Twice(if *stage == Stage::Ended { "shut down" } else { "started" }));
+        }
+        *stage = to;
+        Ok(())
+    }
+
+    fn runtime_handle(&self) -> Result<Handle, StartError> {
+        if let Some(handle) = &self.config.runtime {
+            return Ok(handle.clone());
+        }
+        let mut own = self.runtime.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(runtime) = &*own {
+            return Ok(runtime.handle().clone());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.config.worker_threads)
+            .max_blocking_threads(4)
+            .thread_name("psfs-net")
+            .thread_stack_size(1 << 20)
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        let handle = runtime.handle().clone();
+        *own = Some(runtime);
+        Ok(handle)
+    }
+
+    async fn bring_up(&self, handle: Handle) -> Result<Running, StartError> {
+        let config = &self.config;
+        let network = signed::network_id(&config.rendezvous, config.secret.as_deref());
+        let (internal_in, internal) = mpsc::channel(COMMAND_QUEUE);
+        let shared = NetShared::new(
+            NetSetup {
+                identity: self.identity.clone(),
+                signing: config.signing,
+                limits: Limits {
+                    content: config.content_limit as u64,
+                    window: config.message_window as u64,
+                    requests: u32::try_from(config.open_requests).unwrap_or(u32::MAX),
+                    reply_window: config.reply_window as u64,
+                },
+                secret: config.secret.as_deref().map(Arc::from),
+                network: signed::network_tag(&network),
+                epoch: self.epoch,
+                account: Arc::clone(&self.account),
+                counters: Arc::clone(&self.counters),
+                inbox: Arc::clone(&self.router) as Arc<dyn crate::net::Inbox>,
+            },
+            internal_in,
+        );
+        let tasks = TaskTracker::new();
+        let mut swarm = self.swarm(&shared, &handle, &tasks)?;
+        self.listen(&mut swarm).await?;
+
+        let topic = gossipsub::IdentTopic::new(topic_name(&network));
+        swarm
+            .behaviour_mut()
+            .gossip
+            .inner_mut()
+            .subscribe(&topic)
+            .map_err(|error| option("rendezvous", error.to_string()))?;
+
+        let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (checks, checks_out) = mpsc::channel(CHECK_QUEUE);
+        let (verdicts_in, verdicts) = mpsc::channel(CHECK_QUEUE);
+        tasks.spawn_on(gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in), &handle);
+        let mut driver = Driver {
+            swarm,
+            shared: Arc::clone(&shared),
+            roster: self.roster(),
+            store: self.store()?,
+            topic,
+            rendezvous_key: driver::record_key(&signed::dht_key(&network)),
+            commands,
+            internal,
+            checks,
+            verdicts,
+            view: Arc::clone(&self.view),
+            stop: self.stop.clone(),
+            state: State::new(),
+        };
+        driver.refresh_view();
+        self.introduce(&mut driver).await?;
+        tasks.spawn_on(driver.run(), &handle);
+        tasks.close();
+        Ok(Running { handle, tasks, commands: commands_in, shared })
+    }
+
+    fn swarm(
+        &self,
+        shared: &Arc<NetShared>,
+        handle: &Handle,
+        tasks: &TaskTracker,
+    ) -> Result<Swarm<Behaviour>, StartError> {
+        let config = &self.config;
+        let mut pkcs8 = zeroize::Zeroizing::new(self.identity.pkcs8().to_vec());
+        let key = identity::Keypair::rsa_from_pkcs8(&mut pkcs8).map_err(|error| {
+            StartError::Identity(crate::error::IdentityError::Malformed {
+                what: "the key".into(),
+                reason: error.to_string(),
+            })
+        })?;
+        let transport = transport::build(&key, &TransportOptions { network: self.uses_network(), handshake_timeout: HANDSHAKE_TIMEOUT })
+            .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
+        let local = key.public().to_peer_id();
+        let mut limits = gate::GateLimits::default();
+        limits.total = config.connections;
+        limits.per_ip = config.connections_per_ip;
+        let mut gate = gate::Gate::new(limits);
+        gate.set_allowed(config.allow.as_ref().map(|peers| peers.iter().map(to_libp2p).collect()));
+        for peer in &config.deny {
+            gate.deny(to_libp2p(peer));
+        }
+        let behaviour = Behaviour::new(
+            shared,
+            Protocols {
+                key,
+                gate,
+                ping_interval: config.ping_interval,
+                ping_timeout: config.ping_timeout,
+                mdns: config.mdns,
+                seed: u64::from_be_bytes(clock::random()),
+            },
+        )?;
+        let (handle, tasks) = (handle.clone(), tasks.clone());
+        let swarm_config = swarm::Config::with_executor(move |task| {
+            tasks.spawn_on(task, &handle);
+        })
+        // A connection without a session is of use only while Kademlia asks something over it.
+        .with_idle_connection_timeout(Duration::from_secs(15));
+        Ok(Swarm::new(transport, behaviour, local, swarm_config))
+    }
+
+    /// Binds every address and waits until each is known by its real port.
+    async fn listen(&self, swarm: &mut Swarm<Behaviour>) -> Result<(), StartError> {
+        let mut waiting: HashSet<ListenerId> = HashSet::new();
+        let wanted = match self.config.listen.as_slice() {
+            [] => default_listen(),
+            given => given.iter().map(|text| parse_listen(text)).collect::<Result<_, _>>()?,
+        };
+        for address in wanted {
+            let id = swarm.listen_on(address.clone()).map_err(|error| listen_error(&address, &error))?;
+            waiting.insert(id);
+        }
+        let until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
+        while !waiting.is_empty() {
+            let Ok(event) = tokio::time::timeout_at(until, swarm.select_next_some()).await else { break };
+            match event {
+                SwarmEvent::NewListenAddr { listener_id, address } => {
+                    swarm.add_external_address(address);
+                    waiting.remove(&listener_id);
+                }
+                SwarmEvent::ListenerClosed { listener_id, reason: Err(error), addresses } => {
+                    waiting.remove(&listener_id);
+                    let address = addresses.first().map(ToString::to_string).unwrap_or_default();
+                    return Err(StartError::Listen { address, reason: error.to_string() });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Networks within one process need no sockets: each transport that is left out saves its state.
+    fn uses_network(&self) -> bool {
+        let memory = |text: &String| text.starts_with("/memory/");
+        self.config.listen.is_empty() || !self.config.listen.iter().all(memory)
+    }
+
+    fn roster(&self) -> Roster {
+        let limits = roster::Limits {
+            low: self.config.peers_low,
+            high: self.config.peers_high,
+            known: KNOWN_PEERS,
+            tell: EXCHANGE_PEERS,
+            ..roster::Limits::default()
+        };
+        Roster::new(self.identity.peer_id(), limits, u64::from_be_bytes(clock::random()))
+    }
+
+    /// Tells the driver whom to try first: what was configured, and whom an earlier run knew.
+    async fn introduce(&self, driver: &mut Driver) -> Result<(), StartError> {
+        for text in &self.config.bootstrap {
+            driver.bootstrap(&parse_dial(text)?);
+        }
+        let store = self.store()?;
+        let remembered = tokio::task::spawn_blocking(move || store.remembered())
+            .await
+            .map_err(|error| StartError::Runtime(std::io::Error::other(error)))??;
+        driver.remembered(remembered);
+        Ok(())
+    }
+}
+
+/// Gossip's name for a network: it tells nothing of the rendezvous' own name.
+fn topic_name(network: &[u8; 32]) -> String {
+    format!("psfs/{}", bs58::encode(signed::network_tag(network)).into_string())
+}
+
+fn default_listen() -> Vec<Multiaddr> {
+    let mut addresses = vec!["/ip4/0.0.0.0/tcp/0"];
+    if cfg!(feature = "quic") {
+        addresses.push("/ip4/0.0.0.0/udp/0/quic-v1");
+    }
+    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+}
+
+fn listen_error(address: &Multiaddr, error: &TransportError<std::io::Error>) -> StartError {
+    let address = address.to_string();
+    match error {
+        TransportError::MultiaddrNotSupported(_) => {
+            StartError::Listen { address, reason: "no transport for such an address is built in".into() }
+        }
+        TransportError::Other(error) if transport::is_address_in_use(error) => StartError::AddressInUse { address },
+        TransportError::Other(error) => StartError::Listen { address, reason: error.to_string() },
+    }
+}
+

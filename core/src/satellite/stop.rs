@@ -1,0 +1,122 @@
+//! Ending: signal, drain, wait.
+//!
+//! The signal is one token that the driver waits for. What has to be waited for (tasks, callback threads, the runtime) may block,
+//! so it is done by a thread of its own, which is joined before the caller hears of it.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::callbacks::{Closed, inside_callback};
+use super::{Inner, Satellite, Stage};
+use crate::error::ShutdownError;
+use crate::net::clock;
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it is over or it is not: there is no third answer")]
+pub enum Shutdown {
+    /// No callback runs, every handler is dropped, no thread, socket or file of the satellite is left.
+    Done,
+    /// Asked from inside a callback: it has begun and goes on by itself.
+    Pending,
+}
+
+impl Satellite {
+    /// Ends the satellite: peers are told, handlers dropped, threads, sockets and files closed. Calls that wait end with `CLOSED` or
+    /// `DISCONNECTED`. May be called again, also after a timeout. Inside a callback it only begins and answers [`Shutdown::Pending`].
+    ///
+    /// # Errors
+    /// [`ShutdownError::Timeout`]: a callback still runs after `timeout`; what [`Shutdown::Done`] promises holds only after it returns.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<Shutdown, ShutdownError> {
+        self.inner.begin_end();
+        if inside_callback() {
+            self.inner.end_in_background();
+            return Ok(Shutdown::Pending);
+        }
+        let inner = Arc::clone(&self.inner);
+        let until = clock::now() + timeout;
+        let (done, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("psfs-shutdown".into()).spawn(move || {
+            // The caller may have stopped waiting.
+            let _gone = done.send(inner.end(until));
+        });
+        let closed = match thread {
+            Ok(thread) => {
+                let closed = ended.await.unwrap_or(Closed::TimedOut);
+                // It has nothing left to do: this only waits for the thread's own end.
+                let _ended = thread.join();
+                closed
+            }
+            // No thread to be had: then this one waits.
+            Err(_) => self.inner.end(until),
+        };
+        if closed == Closed::TimedOut { Err(ShutdownError::Timeout(timeout)) } else { Ok(Shutdown::Done) }
+    }
+
+    /// Begins to end the satellite, and does not wait.
+    pub fn start_shutdown(&self) {
+        self.inner.begin_end();
+        self.inner.end_in_background();
+    }
+}
+
+impl Inner {
+    /// The signal. Whoever holds the last handle gives it too.
+    pub(super) fn begin_end(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *stage, Stage::Ended);
+        drop(stage);
+        if before != Stage::Ended {
+            self.stop.cancel();
+            self.callbacks.begin_close();
+            self.router.close();
+        }
+    }
+
+    pub(super) fn end_in_background(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("psfs-shutdown".into()).spawn(move || {
+            inner.end(clock::now() + Duration::from_secs(60));
+        });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread to end the satellite with: it ends with the process");
+        }
+    }
+
+    /// Waits for everything to end. Blocks; never on a network or callback thread.
+    fn end(&self, until: Instant) -> Closed {
+        let left = || until.saturating_duration_since(clock::now());
+        if let Some(running) = self.running.get() {
+            let tasks = running.tasks.clone();
+            // Tasks end by themselves: the driver gives peers a moment to hear of it, and a connection's task ends with it.
+            let waited = futures::executor::block_on(async {
+                let sleep = running.sleep(left());
+                tokio::select! {
+                    () = tasks.wait() => true,
+                    () = sleep => false,
+                }
+            });
+            if !waited {
+                tracing::warn!("network tasks did not end in time");
+            }
+        }
+        let closed = self.callbacks.close(left());
+        let own = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = own {
+            runtime.shutdown_timeout(left());
+        }
+        // The last clone: its file and lock are released here.
+        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
+        closed
+    }
+
+    /// After a start that failed: nothing is left of it.
+    pub(super) fn drop_runtime(&self) {
+        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It may be called on a thread of another runtime, which must not block.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Counters: one for everything that happens in numbers, and one for everything that is dropped or refused.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// The counters of one satellite.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: Counter,)+ }
+
+        /// What a satellite has counted since it was made, and what it holds now.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+            /// Peers known and reachable through the network, connected ones among them.
+            pub peers_met: u64,
+            /// Sessions open now.
+            pub peers_connected: u64,
+            /// Bytes of contents held for peers now.
+            pub held_bytes: u64,
+        }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.read(),)+ ..Stats::default() }
+            }
+        }
+
+        impl Stats {
+            /// Name and number of each.
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![
+                    $((stringify!($name), self.$name),)+
+                    ("peers_met", self.peers_met),
+                    ("peers_connected", self.peers_connected),
+                    ("held_bytes", self.held_bytes),
+                ]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Packets taken in over sessions.
+    packets_in,
+    /// Packets written to sessions.
+    packets_out,
+    /// Batches written: packets_out over this is how many packets share a write.
+    batches_out,
+    /// Sessions that opened.
+    sessions_opened,
+    /// Sessions that ended.
+    sessions_ended,
+    /// Sessions ended here because the peer broke a rule.
+    violations,
+    /// Connections refused here: not on the allow list, or on the deny list.
+    refused_peers,
+    /// Connections refused here: too many in all, from one address, or in a short time.
+    refused_connections,
+    /// Handshakes refused, here or there: another network, no proof of membership, no common version.
+    refused_handshakes,
+    /// Dials begun.
+    dials,
+    /// Dials that reached nobody.
+    dials_failed,
+    /// Frames of a kind this version does not know.
+    unknown_frames,
+    /// Replies that came after their request was cancelled or over.
+    late_replies,
+    /// Messages nobody had a handler for.
+    messages_unhandled,
+    /// Requests nobody had a handler for.
+    requests_unhandled,
+    /// Seeks nobody had a handler for.
+    seeks_unhandled,
+    /// Seeks dropped because a handler's queue was full.
+    seeks_dropped,
+    /// Broadcasts sent.
+    broadcasts_out,
+    /// Broadcasts taken in and passed on, each once.
+    broadcasts_in,
+    /// Broadcasts dropped because a handler's queue was full.
+    broadcasts_dropped,
+    /// Broadcasts nobody had a handler for.
+    broadcasts_unhandled,
+    /// Broadcasts refused: not signed by who they say.
+    broadcasts_forged,
+    /// Broadcasts refused: their life time is over, or they come from the future.
+    broadcasts_stale,
+    /// Broadcasts that came again.
+    broadcasts_repeated,
+    /// Broadcasts refused because too many waited to be checked.
+    broadcasts_overrun,
+    /// Answers to broadcasts dropped: nobody asked, or too many came.
+    answers_dropped,
+    /// Messages between satellites themselves dropped: malformed, or too many at once.
+    internal_dropped,
+    /// Events about peers dropped because a handler's queue was full.
+    peer_events_dropped,
+    /// Callbacks that panicked.
+    callbacks_panicked,
+    /// Writes of addresses to disk that failed.
+    store_failures,
+}
+
+impl Stats {
+    /// One JSON object of names and numbers.
+    pub fn to_json(&self) -> String {
+        let mut json = String::from("{");
+        for (index, (name, number)) in self.entries().into_iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _infallible = write!(json, "{comma}\"{name}\":{number}");
+        }
+        json.push('}');
+        json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_every_counter_by_name() {
+        let counters = Counters::default();
+        counters.violations.add(3);
+        let mut stats = counters.snapshot();
+        stats.held_bytes = 7;
+        let json: serde_json::Value = serde_json::from_str(&stats.to_json()).unwrap();
+        assert_eq!(json["violations"], 3);
+        assert_eq!(json["held_bytes"], 7);
+        assert_eq!(json.as_object().unwrap().len(), stats.entries().len());
+    }
+}
