@@ -133,13 +133,14 @@ impl Drop for Settle {
 }
 
 impl Callbacks {
-    /// Starts `work` through `spawn`. `item` is called with what it sends, then `done` exactly once; both are dropped after that,
+    /// Starts `work` through `spawn`; `stop` is the satellite's end. `item` is called with what it sends, then `done` exactly once; both are dropped after that,
     /// also when this fails, in which case neither is called.
     ///
     /// # Errors
     /// As [`Callbacks::attach`].
     pub(crate) fn operate<I, W>(
         &self,
+        stop: CancellationToken,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
         work: impl FnOnce(Items<I>) -> W,
         item: impl FnMut(I) + Send + 'static,
@@ -175,6 +176,7 @@ impl Callbacks {
             let outcome = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(Error::new(Code::Cancelled, "the operation was cancelled")),
+                () = stop.cancelled() => Err(Shared::closed()),
                 outcome = work => outcome.unwrap_or_else(|panic| {
                     Err(Error::new(Code::Panic, format!("the operation panicked: {}", panic_text(&*panic))))
                 }),

@@ -451,6 +451,8 @@ fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
         calls = callbacks.dispatch(LONG).unwrap();
     }
     rain.join().unwrap();
+    assert_eq!(callbacks.close(BLINK), Closed::TimedOut);
+    callbacks.last_turns();
     assert_eq!(callbacks.close(LONG), Closed::Done);
     assert_eq!(
         callbacks.dispatch(Duration::ZERO).map_err(|e| e.code()),
