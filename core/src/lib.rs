@@ -37,6 +37,6 @@ pub use identity::{Identity, PeerId, PublicKey};
 pub use proto::packet::PacketType;
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome, PeerEvent, PeerEvents, PeerInfo,
-    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription,
+    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription, inside_callback,
 };
 pub use stats::Stats;

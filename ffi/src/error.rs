@@ -3,7 +3,8 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use psfs_core::{Error, RequestError};
+use psfs_core::Error;
+use psfs_core::error::RequestError;
 
 use crate::boundary::{free, shield};
 use crate::status::{PSFS_E_NULL, psfs_status, status_of};

@@ -6,7 +6,6 @@ use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use psfs_core::{Code, Error, Event, PacketType, PeerId, Satellite};
-use tokio::runtime::Handle as Runtime;
 
 use crate::boundary::{
     Born, Handle, bad_input, bytes, handle, maybe_text, shield, take, target, wall,
@@ -42,7 +41,6 @@ pub(crate) struct Around {
     peers: Mutex<HashMap<PeerId, Arc<CStr>>>,
     /// For replies that are sent without waiting.
     pub(crate) satellite: Satellite,
-    pub(crate) runtime: Runtime,
     pub(crate) born: Born,
 }
 
@@ -50,17 +48,11 @@ pub(crate) struct Around {
 const PEER_TEXTS: usize = 256;
 
 impl Around {
-    pub(crate) fn new(
-        namespace: &str,
-        satellite: Satellite,
-        runtime: Runtime,
-        born: Born,
-    ) -> Arc<Self> {
+    pub(crate) fn new(namespace: &str, satellite: Satellite, born: Born) -> Arc<Self> {
         Arc::new(Self {
             namespace: c_string(namespace),
             peers: Mutex::default(),
             satellite,
-            runtime,
             born,
         })
     }
@@ -259,12 +251,7 @@ pub unsafe extern "C" fn psfs_event_reply(
         // SAFETY: by the contract of this function.
         let (event, data) = unsafe { (handle(event)?, bytes(data, length, "data")?) };
         let content = bytes::Bytes::copy_from_slice(data);
-        wait(
-            &event.around.runtime,
-            event.event.reply(content),
-            time(timeout_ms),
-        )
-        .ok_or_else(no_credit)??;
+        wait(event.event.reply(content), time(timeout_ms)).ok_or_else(no_credit)??;
         Ok(PSFS_OK)
     })
 }

@@ -104,34 +104,28 @@ impl LogTo {
     }
 
     /// Tells the lines by the satellite's callbacks until it ends.
-    pub(crate) fn tell(self, satellite: &Satellite, mut lines: Lines) -> Result<(), Failure> {
-        satellite.operate(
-            async move |items| {
-                while let Some(line) = lines.queue.recv().await {
-                    let dropped = lines.dropped.swap(0, Ordering::Relaxed);
-                    if dropped > 0 && !items.send(Line::of_dropped(dropped)).await {
-                        break;
-                    }
-                    if !items.send(line).await {
-                        break;
-                    }
-                }
-                Ok(())
-            },
-            move |line: Line| {
-                // SAFETY: the caller's function, with the caller's pointer; the texts live until it returns.
-                unsafe {
-                    (self.log)(
-                        line.level,
-                        line.target.as_ptr(),
-                        line.message.as_ptr(),
-                        self.user.pointer(),
-                    )
-                }
-            },
-            |_| {},
-        )?;
+    pub(crate) fn tell(self, satellite: &Satellite, lines: Lines) -> Result<(), Failure> {
+        let Lines { queue, dropped } = lines;
+        satellite.call_with(queue, move |line: Line| {
+            match dropped.swap(0, Ordering::Relaxed) {
+                0 => {}
+                lines => self.call(&Line::of_dropped(lines)),
+            }
+            self.call(&line);
+        })?;
         Ok(())
+    }
+
+    fn call(&self, line: &Line) {
+        // SAFETY: the caller's function, with the caller's pointer; the texts live until it returns.
+        unsafe {
+            (self.log)(
+                line.level,
+                line.target.as_ptr(),
+                line.message.as_ptr(),
+                self.user.pointer(),
+            )
+        }
     }
 }
 

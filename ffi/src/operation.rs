@@ -6,7 +6,8 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use psfs_core::{Items, Operation, PeerId, Replies, Reply, RequestError, Satellite};
+use psfs_core::error::RequestError;
+use psfs_core::{Items, Operation, PeerId, Replies, Reply, Satellite};
 
 use crate::boundary::{Born, Handle, Out, bytes, handle, maybe_target, shield, take, text, wall};
 use crate::callback::{UserData, psfs_done_fn, psfs_drop_fn, psfs_peer_fn, psfs_reply_fn};
@@ -155,7 +156,7 @@ impl Twin {
                 Ok(())
             },
             move |value: Reply, ud| {
-                let value = psfs_reply::lent(value, born);
+                let value = psfs_reply::lent(Arc::new(value), born);
                 // SAFETY: the caller's function, with the caller's pointer; the reply lives until it returns.
                 unsafe { reply(&raw const value, ud) }
             },

@@ -2,10 +2,9 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use psfs_core::{Code, Error, Replies, Reply};
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::Mutex;
 
 use crate::boundary::{Born, Handle, handle, shield, take, target, wall};
@@ -18,15 +17,13 @@ use crate::wait::{time, wait};
 pub struct psfs_replies {
     /// Held while one thread waits: another that asks waits behind it, within its own time.
     replies: Mutex<Replies>,
-    runtime: Runtime,
     born: Born,
 }
 
 impl psfs_replies {
-    pub(crate) fn new(replies: Replies, runtime: Runtime, born: Born) -> Self {
+    pub(crate) fn new(replies: Replies, born: Born) -> Self {
         Self {
             replies: Mutex::new(replies),
-            runtime,
             born,
         }
     }
@@ -43,7 +40,7 @@ impl Handle for psfs_replies {
 /// One reply.
 #[derive(Debug)]
 pub struct psfs_reply {
-    reply: Reply,
+    reply: Arc<Reply>,
     born: Born,
     peer: OnceLock<CString>,
     /// Owned by the program; else it lies on the stack of a callback.
@@ -51,7 +48,7 @@ pub struct psfs_reply {
 }
 
 impl psfs_reply {
-    pub(crate) fn lent(reply: Reply, born: Born) -> Self {
+    pub(crate) fn lent(reply: Arc<Reply>, born: Born) -> Self {
         Self {
             reply,
             born,
@@ -93,11 +90,11 @@ pub unsafe extern "C" fn psfs_replies_next(
         // SAFETY: by the contract of this function.
         let (out, replies) = unsafe { (target(out, ptr::null_mut())?, handle(replies)?) };
         let next = async { replies.replies.lock().await.next().await };
-        match wait(&replies.runtime, next, time(timeout_ms)) {
+        match wait(next, time(timeout_ms)) {
             Some(Some(Ok(reply))) => {
                 out.give(psfs_reply {
                     kept: true,
-                    ..psfs_reply::lent(reply, replies.born)
+                    ..psfs_reply::lent(Arc::new(reply), replies.born)
                 });
                 Ok(PSFS_OK)
             }

@@ -4,7 +4,8 @@ use std::ffi::c_char;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use psfs_core::{Code, Error, ReplyError, Responder};
+use psfs_core::error::ReplyError;
+use psfs_core::{Code, Error, Responder};
 
 use crate::boundary::{Born, Handle, bytes, handle, shield, take, target, wall};
 use crate::error::{Failure, psfs_error};
@@ -71,12 +72,8 @@ pub unsafe extern "C" fn psfs_responder_reply(
         // SAFETY: by the contract of this function.
         let (responder, data) = unsafe { (handle(responder)?, bytes(data, length, "data")?) };
         let open = responder.open()?;
-        wait(
-            &responder.around.runtime,
-            open.reply(Bytes::copy_from_slice(data)),
-            time(timeout_ms),
-        )
-        .ok_or_else(no_credit)??;
+        wait(open.reply(Bytes::copy_from_slice(data)), time(timeout_ms))
+            .ok_or_else(no_credit)??;
         Ok(PSFS_OK)
     })
 }

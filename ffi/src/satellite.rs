@@ -7,7 +7,6 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use psfs_core::{Code, Error, PeerId, Satellite, Shutdown, inside_callback};
-use tokio::runtime::Handle as Runtime;
 
 use crate::boundary::{
     Born, Handle, bad_input, count_forks, handle, maybe_target, peer, shield, take, target, text,
@@ -25,7 +24,6 @@ use crate::wait::{time, wait, wait_for};
 #[derive(Debug)]
 pub struct psfs_satellite {
     pub(crate) satellite: Satellite,
-    pub(crate) runtime: Runtime,
     pub(crate) born: Born,
     peer_id: CString,
     fingerprint: CString,
@@ -40,12 +38,7 @@ const PEER_IDS: usize = 256;
 impl psfs_satellite {
     /// What the events of a subscription share.
     pub(crate) fn around(&self, namespace: &str) -> Arc<Around> {
-        Around::new(
-            namespace,
-            self.satellite.clone(),
-            self.runtime.clone(),
-            self.born,
-        )
+        Around::new(namespace, self.satellite.clone(), self.born)
     }
 
     /// What an operation needs of it.
@@ -116,7 +109,6 @@ pub unsafe extern "C" fn psfs_satellite_new(
         }
         let peer_id = satellite.peer_id();
         out.give(psfs_satellite {
-            runtime: satellite.runtime()?,
             born,
             peer_id: c_string(&peer_id.to_string()),
             fingerprint: c_string(&peer_id.fingerprint()),
@@ -145,7 +137,7 @@ pub unsafe extern "C" fn psfs_satellite_start(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(&satellite.runtime, satellite.satellite.start())??;
+        wait_for(satellite.satellite.start())??;
         Ok(PSFS_OK)
     })
 }
@@ -172,10 +164,7 @@ pub unsafe extern "C" fn psfs_satellite_shutdown(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        match wait_for(
-            &satellite.runtime,
-            satellite.satellite.shutdown(time(timeout_ms)),
-        )?? {
+        match wait_for(satellite.satellite.shutdown(time(timeout_ms)))?? {
             Shutdown::Pending => Ok(PSFS_PENDING),
             _ => Ok(PSFS_OK),
         }
@@ -225,7 +214,7 @@ pub unsafe extern "C" fn psfs_satellite_wait(
         let satellite = unsafe { handle(satellite) }?;
         // The end waits for the callback that asks.
         let limit = if inside_callback() { 0 } else { timeout_ms };
-        match wait(&satellite.runtime, satellite.satellite.ended(), time(limit)) {
+        match wait(satellite.satellite.ended(), time(limit)) {
             Some(()) => Ok(PSFS_OK),
             None if inside_callback() => Ok(PSFS_PENDING),
             None => Err(Error::new(
@@ -464,10 +453,7 @@ pub unsafe extern "C" fn psfs_satellite_connect(
         let out = unsafe { maybe_target(out, ptr::null_mut()) };
         // SAFETY: by the contract of this function.
         let (satellite, address) = unsafe { (handle(satellite)?, text(address, "address")?) };
-        let peer = wait_for(
-            &satellite.runtime,
-            satellite.satellite.connect(address, time(timeout_ms)),
-        )??;
+        let peer = wait_for(satellite.satellite.connect(address, time(timeout_ms)))??;
         if let Some(out) = out {
             out.give(psfs_string::new(&peer.to_string()));
         }
@@ -493,7 +479,7 @@ pub unsafe extern "C" fn psfs_satellite_disconnect(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let (satellite, peer) = unsafe { (handle(satellite)?, peer(peer_id)?) };
-        wait_for(&satellite.runtime, satellite.satellite.disconnect(&peer))??;
+        wait_for(satellite.satellite.disconnect(&peer))??;
         Ok(PSFS_OK)
     })
 }

@@ -171,7 +171,7 @@ pub unsafe extern "C" fn psfs_send(
         let sending = satellite
             .satellite
             .send(&peer, packet.namespace, packet.content, options);
-        wait_for(&satellite.runtime, sending)??;
+        wait_for(sending)??;
         Ok(PSFS_OK)
     })
 }
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn psfs_broadcast(
         let sending = satellite
             .satellite
             .broadcast(packet.namespace, packet.content, options);
-        wait_for(&satellite.runtime, sending)??;
+        wait_for(sending)??;
         Ok(PSFS_OK)
     })
 }
@@ -249,12 +249,8 @@ pub unsafe extern "C" fn psfs_request(
         let asking = satellite
             .satellite
             .request(&peer, packet.namespace, packet.content, options);
-        let replies = wait_for(&satellite.runtime, asking)?.map_err(Failure::of_request)?;
-        out.give(psfs_replies::new(
-            replies,
-            satellite.runtime.clone(),
-            satellite.born,
-        ));
+        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+        out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })
 }
@@ -294,12 +290,8 @@ pub unsafe extern "C" fn psfs_seek(
         let asking = satellite
             .satellite
             .seek(packet.namespace, packet.content, options);
-        let replies = wait_for(&satellite.runtime, asking)?.map_err(Failure::of_request)?;
-        out.give(psfs_replies::new(
-            replies,
-            satellite.runtime.clone(),
-            satellite.born,
-        ));
+        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+        out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })
 }
@@ -340,12 +332,8 @@ pub unsafe extern "C" fn psfs_broadcast_request(
             satellite
                 .satellite
                 .broadcast_request(packet.namespace, packet.content, spread, ask);
-        let replies = wait_for(&satellite.runtime, asking)?.map_err(Failure::of_request)?;
-        out.give(psfs_replies::new(
-            replies,
-            satellite.runtime.clone(),
-            satellite.born,
-        ));
+        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+        out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })
 }

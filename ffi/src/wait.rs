@@ -1,7 +1,7 @@
 //! Blocking on the core's futures from threads that are not the runtime's.
 //!
-//! tokio's own `block_on` panics inside another runtime, which a program in C cannot know about; this one only needs the runtime
-//! to exist. The future is polled once before anything is set up: most calls end there.
+//! tokio's own `block_on` panics inside another runtime, which a program in C cannot know about. None is needed: the core's timers belong
+//! to the satellite's runtime whoever polls them. The future is polled once before anything is set up: most calls end there.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,7 +12,6 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use psfs_core::{Code, Error};
-use tokio::runtime::Handle;
 
 use crate::error::Failure;
 
@@ -48,9 +47,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for `future`, at most `limit`: with zero it is polled once. `None`: the time was over.
-pub(crate) fn wait<F: Future>(runtime: &Handle, future: F, limit: Duration) -> Option<F::Output> {
-    // The core's timers need it.
-    let _runtime = runtime.enter();
+pub(crate) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = future
         .as_mut()
@@ -91,7 +88,6 @@ fn now() -> Instant {
 }
 
 /// Waits for a future that has a limit of its own.
-pub(crate) fn wait_for<F: Future>(runtime: &Handle, future: F) -> Result<F::Output, Failure> {
-    wait(runtime, future, FOREVER)
-        .ok_or_else(|| Error::new(Code::Timeout, "not within ten years").into())
+pub(crate) fn wait_for<F: Future>(future: F) -> Result<F::Output, Failure> {
+    wait(future, FOREVER).ok_or_else(|| Error::new(Code::Timeout, "not within ten years").into())
 }

@@ -107,7 +107,12 @@ impl Roster {
     pub(crate) fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let mut out = Vec::new();
         match event {
-            Event::Learned { peer, addresses, source, age } => {
+            Event::Learned {
+                peer,
+                addresses,
+                source,
+                age,
+            } => {
                 self.learned(peer, &addresses, source, age, now, &mut out);
             }
             Event::Bootstrap { address } => {
@@ -121,7 +126,10 @@ impl Roster {
             Event::ConnectAddress { address } => {
                 let target = Target::Address(address.clone());
                 self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
-                out.push(Action::Dial { target, addresses: vec![address] });
+                out.push(Action::Dial {
+                    target,
+                    addresses: vec![address],
+                });
             }
             Event::Disconnect { peer } => {
                 self.table.update(&peer, |e| {
@@ -129,8 +137,15 @@ impl Roster {
                 });
             }
             Event::Dialled { target, peer } => self.dialled(target, peer, now),
-            Event::DialFailed { target, reason } => self.dial_failed(&target, &reason, now, &mut out),
-            Event::Connected { peer, address, inbound, explicit } => {
+            Event::DialFailed { target, reason } => {
+                self.dial_failed(&target, &reason, now, &mut out)
+            }
+            Event::Connected {
+                peer,
+                address,
+                inbound,
+                explicit,
+            } => {
                 self.connected(peer, address, inbound, explicit, now, &mut out);
             }
             Event::Disconnected { peer, end } => self.disconnected(&peer, end, now),
@@ -175,12 +190,19 @@ impl Roster {
 
     /// Everybody known, in the order of ids; not those that refuse, or are refused, for good.
     pub(crate) fn met(&self) -> Vec<Met> {
-        self.table.iter().filter(|(_, e)| e.bar != Some(Bar::Refused)).map(|(peer, e)| met(peer, e)).collect()
+        self.table
+            .iter()
+            .filter(|(_, e)| e.bar != Some(Bar::Refused))
+            .map(|(peer, e)| met(peer, e))
+            .collect()
     }
 
     /// One of those.
     pub(crate) fn find(&self, peer: &PeerId) -> Option<Met> {
-        self.table.find(peer).filter(|e| e.bar != Some(Bar::Refused)).map(|e| met(peer, e))
+        self.table
+            .find(peer)
+            .filter(|e| e.bar != Some(Bar::Refused))
+            .map(|e| met(peer, e))
     }
 
     /// How many sessions there are.
@@ -200,7 +222,10 @@ impl Roster {
 
     /// Up to `n` peers worth remembering on disk, those with a session first.
     pub(crate) fn worth_remembering(&self, n: usize, now: Now) -> Vec<Sighting> {
-        let seen = self.table.iter().filter(|(_, e)| !e.connected() && e.class == Class::Seen && e.failures == 0);
+        let seen = self
+            .table
+            .iter()
+            .filter(|(_, e)| !e.connected() && e.class == Class::Seen && e.failures == 0);
         let all = self.table.connected().chain(seen);
         all.filter(|(_, e)| e.bar.is_none() && !e.addresses.is_empty())
             .take(n)
@@ -239,7 +264,8 @@ impl Roster {
                 self.stats.unheard += 1;
                 return;
             }
-            self.table.insert(peer, Entry::new(class, expires, now + wait));
+            self.table
+                .insert(peer, Entry::new(class, expires, now + wait));
             self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
@@ -248,22 +274,38 @@ impl Roster {
             e.class = e.class.max(class);
             let first_hand = class == Class::Seen;
             // What others saw before this satellite failed to reach the peer is no news.
-            if first_hand || e.failures == 0 || (source == Source::Exchange && now.saturating_sub(age) > e.failed_at) {
+            if first_hand
+                || e.failures == 0
+                || (source == Source::Exchange && now.saturating_sub(age) > e.failed_at)
+            {
                 e.expires = e.expires.max(expires);
             }
             if first_hand && e.failures > 0 && !e.connected() {
                 (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
             }
-            addresses.iter().filter(|address| !add_address(e, address, first_hand)).count()
+            addresses
+                .iter()
+                .filter(|address| !add_address(e, address, first_hand))
+                .count()
         });
         self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
     }
 
     fn connect(&mut self, peer: PeerId, addresses: &[Address], now: Now, out: &mut Vec<Action>) {
-        let known = self.table.find(&peer).is_some_and(|e| !e.addresses.is_empty());
+        let known = self
+            .table
+            .find(&peer)
+            .is_some_and(|e| !e.addresses.is_empty());
         if peer == self.local || !(known || addresses.iter().any(usable)) {
-            let reason = if peer == self.local { "it is this satellite itself" } else { "no address of it is known" };
-            out.push(Action::Unreachable { peer, reason: reason.into() });
+            let reason = if peer == self.local {
+                "it is this satellite itself"
+            } else {
+                "no address of it is known"
+            };
+            out.push(Action::Unreachable {
+                peer,
+                reason: reason.into(),
+            });
             return;
         }
         self.enter(peer, now, out);
@@ -281,13 +323,18 @@ impl Roster {
     fn dialled(&mut self, target: Target, peer: PeerId, now: Now) {
         if let Target::Address(address) = &target {
             let next = now + backoff(UNREACHABLE_AFTER, &mut self.rng);
-            self.bootstraps.reached(address, peer, peer == self.local, next);
+            self.bootstraps
+                .reached(address, peer, peer == self.local, next);
         }
-        if self.in_flight.remove(&target).is_none() || peer == self.local || self.table.is_connected(&peer) {
+        if self.in_flight.remove(&target).is_none()
+            || peer == self.local
+            || self.table.is_connected(&peer)
+        {
             return;
         }
         // The dial holds its place until the handshake has its result.
-        self.in_flight.insert(Target::Peer(peer), now + DIAL_TIMEOUT);
+        self.in_flight
+            .insert(Target::Peer(peer), now + DIAL_TIMEOUT);
         self.table.update(&peer, |e| e.link = Link::Dialling);
     }
 
@@ -320,7 +367,10 @@ impl Roster {
             news
         });
         if news == Some(true) {
-            out.push(Action::Unreachable { peer: *peer, reason: reason.into() });
+            out.push(Action::Unreachable {
+                peer: *peer,
+                reason: reason.into(),
+            });
         }
     }
 
@@ -391,7 +441,8 @@ impl Roster {
         });
         // With jitter here as well: all who lost it at the same moment know the same address.
         let failures = if end == End::Trimmed { u32::MAX } else { 2 };
-        self.bootstraps.postpone(peer, now + backoff(failures, &mut self.rng));
+        self.bootstraps
+            .postpone(peer, now + backoff(failures, &mut self.rng));
     }
 
     fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
@@ -399,7 +450,8 @@ impl Roster {
         if self.table.is_connected(peer) {
             return;
         }
-        self.bootstraps.postpone(peer, now + backoff(u32::MAX, &mut self.rng));
+        self.bootstraps
+            .postpone(peer, now + backoff(u32::MAX, &mut self.rng));
         let rng = &mut self.rng;
         self.table.update(peer, |e| {
             e.link = Link::Idle;
@@ -422,7 +474,10 @@ impl Roster {
                 self.forget(weakest, out);
                 self.stats.displaced += 1;
             }
-            self.table.insert(peer, Entry::new(Class::Heard, now + self.limits.expiry, now));
+            self.table.insert(
+                peer,
+                Entry::new(Class::Heard, now + self.limits.expiry, now),
+            );
             self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
@@ -453,8 +508,16 @@ impl Roster {
         let leaving = self.table.connected().filter(|(_, e)| e.trimmed).count();
         let spare = |e: &Entry| !e.pinned && !e.busy && !e.trimmed;
         for _ in self.limits.high..self.table.sessions() - leaving {
-            let old = self.table.connected().find(|(p, e)| **p != newcomer && spare(e)).map(|(p, _)| *p);
-            let new = self.table.find(&newcomer).filter(|e| spare(e)).map(|_| newcomer);
+            let old = self
+                .table
+                .connected()
+                .find(|(p, e)| **p != newcomer && spare(e))
+                .map(|(p, _)| *p);
+            let new = self
+                .table
+                .find(&newcomer)
+                .filter(|e| spare(e))
+                .map(|_| newcomer);
             let Some(peer) = old.or(new) else { return };
             self.table.update(&peer, |e| e.trimmed = true);
             out.push(Action::Trim { peer });
@@ -467,9 +530,15 @@ impl Roster {
 
     fn tell(&mut self, peer: PeerId, ask: bool, now: Now, out: &mut Vec<Action>) {
         if self.tells() {
-            let sightings = self.telling.sample(&self.table, &self.limits, &peer, now, &mut self.rng);
+            let sightings =
+                self.telling
+                    .sample(&self.table, &self.limits, &peer, now, &mut self.rng);
             if ask || !sightings.is_empty() {
-                out.push(Action::Tell { peer, sightings, ask });
+                out.push(Action::Tell {
+                    peer,
+                    sightings,
+                    ask,
+                });
             }
         }
     }
@@ -491,7 +560,10 @@ impl Roster {
         {
             if self.enough() {
                 self.probes += 1;
-                self.probe_at = now + self.rng.between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
+                self.probe_at = now
+                    + self
+                        .rng
+                        .between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
             }
             let (target, addresses) = match pick {
                 Pick::Peer(peer) => {
@@ -515,7 +587,8 @@ impl Roster {
             if let Some(peer) = peer {
                 self.tell(peer, true, now, out);
             }
-            self.telling.told(self.table.len(), &self.limits, now, &mut self.rng);
+            self.telling
+                .told(self.table.len(), &self.limits, now, &mut self.rng);
         }
     }
 
@@ -526,9 +599,15 @@ impl Roster {
     /// What may be dialled next, and when; of all that is due by `floor`, the most important.
     fn next_pick(&self, floor: Now) -> Option<(Now, Pick)> {
         let (sessions, flying) = (self.table.sessions(), self.in_flight.len());
-        let peer = |queue| self.table.next(queue).map(|(at, peer)| (at.max(floor), Pick::Peer(peer)));
+        let peer = |queue| {
+            self.table
+                .next(queue)
+                .map(|(at, peer)| (at.max(floor), Pick::Peer(peer)))
+        };
         let bootstrap = |spared: &dyn Fn(&Entry) -> bool| {
-            let next = self.bootstraps.next(|peer| self.table.find(peer).is_some_and(spared));
+            let next = self
+                .bootstraps
+                .next(|peer| self.table.find(peer).is_some_and(spared));
             next.map(|(at, index)| (at.max(floor), Pick::Bootstrap(index)))
         };
         let linked = |e: &Entry| e.link != Link::Idle;
@@ -550,7 +629,11 @@ impl Roster {
         } else if room && self.enough() && sessions < self.limits.high {
             let address = bootstrap(&|e| linked(e) || e.failures == 0);
             let failed = peer(Queue::Failed);
-            let probe = if self.probes.is_multiple_of(2) { address.or(failed) } else { failed.or(address) };
+            let probe = if self.probes.is_multiple_of(2) {
+                address.or(failed)
+            } else {
+                failed.or(address)
+            };
             picks.push(probe.map(|(at, pick)| (at.max(self.probe_at), pick)));
         }
         // The first of the earliest.
@@ -561,10 +644,16 @@ impl Roster {
 fn met(peer: &PeerId, entry: &Entry) -> Met {
     let state = match entry {
         e if e.connected() => State::Connected,
-        Entry { unreachable: true, .. } => State::Unreachable,
+        Entry {
+            unreachable: true, ..
+        } => State::Unreachable,
         _ => State::Met,
     };
-    Met { peer: *peer, state, addresses: entry.addresses.clone() }
+    Met {
+        peer: *peer,
+        state,
+        addresses: entry.addresses.clone(),
+    }
 }
 
 fn usable(address: &Address) -> bool {

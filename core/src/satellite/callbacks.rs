@@ -275,11 +275,6 @@ impl Callbacks {
         self.0.panics.load(Ordering::Relaxed)
     }
 
-    /// Callback threads that run now.
-    pub(crate) fn threads(&self) -> usize {
-        self.0.lock().alive
-    }
-
     /// No further call begins; handlers are dropped by the callback threads (own loop: by [`Callbacks::dispatch`] or
     /// [`Callbacks::last_turns`]). Does not wait.
     pub(crate) fn begin_close(&self) {
