@@ -25,11 +25,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use callbacks::{Cancelled, Subscription};
+pub use callbacks::{Cancelled, Subscription, inside_callback};
 pub use event::Event;
 pub use operation::{Items, Operation, Outcome};
 pub use options::{BroadcastOptions, RequestOptions, SendOptions};
@@ -105,6 +105,8 @@ pub(crate) struct Inner {
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
     cast_sequence: AtomicU64,
+    /// True once all of it has ended.
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +171,7 @@ impl Satellite {
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
             cast_sequence: AtomicU64::new(0),
+            ended: watch::Sender::new(false),
             config,
         });
         inner.router.belongs_to(Arc::downgrade(&inner));

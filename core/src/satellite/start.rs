@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Inner, Running, Satellite, Stage};
 use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
-use crate::error::StartError;
+use crate::error::{StartError, SubscribeError};
 use crate::net::address::Purpose;
 use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
@@ -161,10 +161,11 @@ impl Inner {
         if let Some(handle) = &self.config.runtime {
             return Ok(handle.clone());
         }
-        let mut own = self
-            .runtime
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self.runtime.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Under the lock: what ends the satellite takes the runtime after it said so, and none is made behind its back.
+        if self.stage() == Stage::Ended {
+            return Err(StartError::Twice("shut down"));
+        }
         if let Some(runtime) = &*own {
             return Ok(runtime.handle().clone());
         }
@@ -179,6 +180,14 @@ impl Inner {
         let handle = runtime.handle().clone();
         *own = Some(runtime);
         Ok(handle)
+    }
+
+    /// Where operations run, also before the start.
+    pub(super) fn task_runtime(&self) -> Result<Handle, SubscribeError> {
+        self.runtime_handle().map_err(|error| match error {
+            StartError::Runtime(error) => SubscribeError::Thread(error),
+            _ => SubscribeError::Closed,
+        })
     }
 
     async fn bring_up(&self, handle: Handle) -> Result<Running, StartError> {

@@ -38,6 +38,8 @@ impl Satellite {
             self.inner.end_in_background();
             return Ok(Shutdown::Pending);
         }
+        // An application with its own loop is called by no other thread, not even at the end.
+        self.inner.callbacks.last_turns();
         let inner = Arc::clone(&self.inner);
         let until = clock::now() + timeout;
         let (done, ended) = oneshot::channel();
@@ -64,9 +66,18 @@ impl Satellite {
         }
     }
 
+    /// Resolves when the satellite has ended, by whomever: all that [`Shutdown::Done`] promises holds then. Not to be waited for inside
+    /// a callback, which is itself waited for.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.subscribe();
+        // An error would mean that the satellite is gone; its sender lives as long as this handle.
+        let _gone = ended.wait_for(|ended| *ended).await.is_err();
+    }
+
     /// Begins to end the satellite, and does not wait.
     pub fn start_shutdown(&self) {
         self.inner.begin_end();
+        self.inner.callbacks.last_turns();
         self.inner.end_in_background();
     }
 }
@@ -123,12 +134,10 @@ impl Inner {
             runtime.shutdown_timeout(left());
         }
         // The last clone: its file and lock are released here.
-        drop(
-            self.store
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if closed == Closed::Done {
+            self.ended.send_replace(true);
+        }
         closed
     }
 
