@@ -33,13 +33,14 @@ mod store;
 
 pub use config::{Config, Signing};
 pub use error::{
-    Code, ConnectError, Error, IdentityError, NamespaceError, ReplyError, RequestError, SendError, ShutdownError, StartError,
-    StoreError, SubscribeError,
+    Code, ConnectError, Error, IdentityError, NamespaceError, ReplyError, RequestError, SendError,
+    ShutdownError, StartError, StoreError, SubscribeError,
 };
 pub use identity::{Identity, PeerId, PublicKey};
 pub use proto::packet::PacketType;
 pub use satellite::{
-    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome, PeerEvent, PeerEvents, PeerInfo,
-    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription, inside_callback,
+    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
+    PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,
+    Satellite, SendOptions, Shutdown, Subscription, inside_callback,
 };
 pub use stats::Stats;

@@ -96,6 +96,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
+    /// Sessions kept; over it some have to go.
+    pub(crate) high: usize,
     pub(crate) state: State,
 }
 
@@ -320,10 +322,10 @@ impl Driver {
                     tracing::info!(%peer, %failure, "no answer to pings");
                     let link = from_libp2p(&peer).and_then(|peer| self.state.links.get(&peer));
                     if let Some(link) = link {
-                        link.close(Ended {
-                            code: Code::Timeout,
-                            text: format!("no answer to pings: {failure}"),
-                        });
+                        link.close(Ended::new(
+                            Code::Timeout,
+                            format!("no answer to pings: {failure}"),
+                        ));
                     }
                     self.swarm.behaviour_mut().packets.give_up(connection);
                 }
@@ -361,6 +363,9 @@ impl Driver {
                 let inbound = address.is_none();
                 let address =
                     address.map(|address| address::without_peer(&address).to_string().into());
+                if self.state.links.len() > self.high {
+                    self.tell_who_is_busy();
+                }
                 self.tell_roster(roster::Event::Connected {
                     peer,
                     address,
@@ -382,18 +387,7 @@ impl Driver {
                     end: end_of(&ended),
                 });
             }
-            SessionEvent::Refused { peer, ended } => {
-                // A duplicate that gave way is no refusal: the session is, or will be, on another connection.
-                if ended.code == Code::Cancelled || self.state.links.contains_key(&peer) {
-                    return;
-                }
-                self.shared.counters.refused_handshakes.add(1);
-                tracing::info!(%peer, reason = %ended.text, "no session");
-                let permanent = ended.code == Code::Refused;
-                let failure = ReachFailure::Refused(peer, ended.text);
-                self.answer_peer(&peer, &Err(failure));
-                self.tell_roster(roster::Event::Refused { peer, permanent });
-            }
+            SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),
             SessionEvent::Foreign { peer } => {
                 let failure = ReachFailure::Refused(
                     peer,
@@ -405,6 +399,38 @@ impl Driver {
                     permanent: true,
                 });
             }
+        }
+    }
+
+    fn on_refused(&mut self, peer: PeerId, ended: Ended) {
+        // A duplicate that gave way is no refusal: the session is, or will be, on another connection.
+        if ended.code == Code::Busy || self.state.links.contains_key(&peer) {
+            return;
+        }
+        tracing::info!(%peer, reason = %ended.text, "no session");
+        if !ended.by_peer && matches!(ended.code, Code::Disconnected | Code::Timeout) {
+            // It broke; nobody refused. Worth another try, if it was our dial.
+            self.answer_peer(&peer, &Err(ReachFailure::Unreachable(ended.text.clone())));
+            let target = Target::Peer(peer);
+            return self.tell_roster(roster::Event::DialFailed {
+                target,
+                reason: ended.text,
+            });
+        }
+        self.shared.counters.refused_handshakes.add(1);
+        let permanent = ended.code == Code::Refused;
+        self.answer_peer(&peer, &Err(ReachFailure::Refused(peer, ended.text)));
+        self.tell_roster(roster::Event::Refused { peer, permanent });
+    }
+
+    /// Before somebody has to go, the roster learns whom it should spare.
+    fn tell_who_is_busy(&mut self) {
+        for link in self.state.links.values().cloned().collect::<Vec<_>>() {
+            let busy = link.is_busy();
+            self.tell_roster(roster::Event::Busy {
+                peer: link.peer,
+                busy,
+            });
         }
     }
 
@@ -491,10 +517,7 @@ impl Driver {
     /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
     async fn leave(mut self) {
         for link in self.state.links.values() {
-            link.close(Ended {
-                code: Code::Disconnected,
-                text: LEFT.into(),
-            });
+            link.close(Ended::new(Code::Disconnected, LEFT));
         }
         let deadline = tokio::time::Instant::now() + crate::config::BYE_TIMEOUT * 2;
         while self.swarm.connected_peers().next().is_some() {
@@ -536,12 +559,13 @@ fn remembered(roster: &Roster, now: Duration) -> Vec<(PeerId, Vec<String>, u64)>
         .collect()
 }
 
-/// What the roster makes of a session's end: the other side's Bye has its code.
+/// What the roster makes of a session's end.
 fn end_of(ended: &Ended) -> roster::End {
-    match ended.code {
-        Code::Busy => roster::End::Trimmed,
-        Code::Cancelled => roster::End::User,
-        Code::Disconnected if ended.text.ends_with(LEFT) => roster::End::Left,
+    match (ended.code, ended.by_peer) {
+        // The peer's application wants no session: it is left alone like one that has too many.
+        (Code::Busy, _) | (Code::Cancelled, true) => roster::End::Trimmed,
+        (Code::Cancelled, false) => roster::End::User,
+        (Code::Disconnected, true) => roster::End::Left,
         _ => roster::End::Lost,
     }
 }

@@ -171,15 +171,15 @@ impl Handler {
         };
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
-            Ok(0) => self.end(Ended {
-                code: Code::Disconnected,
-                text: "the peer closed the connection".into(),
-            }),
+            Ok(0) => self.end(Ended::new(
+                Code::Disconnected,
+                "the peer closed the connection",
+            )),
             Err(error) => {
-                self.end(Ended {
-                    code: Code::Disconnected,
-                    text: format!("the connection broke: {error}"),
-                });
+                self.end(Ended::new(
+                    Code::Disconnected,
+                    format!("the connection broke: {error}"),
+                ));
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
@@ -247,6 +247,7 @@ impl Handler {
                 self.end(Ended {
                     code,
                     text: format!("the peer ended the session: {text}"),
+                    by_peer: true,
                 });
             }
         }
@@ -405,15 +406,15 @@ impl Handler {
             return Poll::Pending;
         };
         match ready!(Pin::new(stream).poll_write(cx, chunk)) {
-            Ok(0) => self.end(Ended {
-                code: Code::Disconnected,
-                text: "the peer closed the connection".into(),
-            }),
+            Ok(0) => self.end(Ended::new(
+                Code::Disconnected,
+                "the peer closed the connection",
+            )),
             Err(error) => {
-                self.end(Ended {
-                    code: Code::Disconnected,
-                    text: format!("the connection broke: {error}"),
-                });
+                self.end(Ended::new(
+                    Code::Disconnected,
+                    format!("the connection broke: {error}"),
+                ));
             }
             Ok(written) => {
                 self.unflushed = true;
@@ -537,14 +538,14 @@ impl Handler {
     fn on_timer(&mut self) {
         self.timer = Timer::Off;
         match &self.stage {
-            Stage::Handshake => self.say_bye(Ended {
-                code: Code::Timeout,
-                text: format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
-            }),
-            Stage::Open => self.say_bye(Ended {
-                code: Code::Protocol,
-                text: format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
-            }),
+            Stage::Handshake => self.say_bye(Ended::new(
+                Code::Timeout,
+                format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
+            )),
+            Stage::Open => self.say_bye(Ended::new(
+                Code::Protocol,
+                format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
+            )),
             Stage::Closing(_) => self.over(),
             Stage::Over => {}
         }
@@ -553,10 +554,7 @@ impl Handler {
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        self.end(Ended {
-            code: Code::Disconnected,
-            text: "the connection ended".into(),
-        });
+        self.end(Ended::new(Code::Disconnected, "the connection ended"));
         self.shared.account.sub(self.assembling);
     }
 }
@@ -611,6 +609,8 @@ impl ConnectionHandler for Handler {
                     cx.waker().wake_by_ref();
                 }
                 if self.notices.is_empty() {
+                    // An idle connection holds no buffer.
+                    self.reader.release();
                     return Poll::Pending;
                 }
             }
@@ -641,10 +641,7 @@ impl ConnectionHandler for Handler {
                 ..
             }) => {
                 if self.inbound.is_some() {
-                    self.say_bye(Ended {
-                        code: Code::Protocol,
-                        text: "a second substream for packets".into(),
-                    });
+                    self.say_bye(Ended::new(Code::Protocol, "a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
                 }

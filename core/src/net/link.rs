@@ -28,24 +28,24 @@ use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
 pub(crate) struct Ended {
     pub(crate) code: Code,
     pub(crate) text: String,
+    /// The other side said so in its Bye.
+    pub(crate) by_peer: bool,
 }
 
 impl Ended {
-    /// By a failure on this side.
-    pub(crate) fn closed(text: &str) -> Self {
+    /// By this side, or by nobody: the connection broke.
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
         Self {
-            code: Code::Closed,
+            code,
             text: text.into(),
+            by_peer: false,
         }
     }
 }
 
 impl From<Violation> for Ended {
     fn from(violation: Violation) -> Self {
-        Self {
-            code: violation.code,
-            text: violation.text,
-        }
+        Self::new(violation.code, violation.text)
     }
 }
 
@@ -153,6 +153,12 @@ impl Link {
     /// Why the session ended, if it did.
     pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.get()
+    }
+
+    /// Whether anybody waits for something on it.
+    pub(crate) fn is_busy(&self) -> bool {
+        let queues = self.queues();
+        !(queues.asked.is_empty() && queues.answering.is_empty() && queues.ordered.is_empty())
     }
 
     /// Resolves once the session has ended.
@@ -530,10 +536,10 @@ impl Link {
     }
 
     fn why(&self) -> Ended {
-        self.ended.get().cloned().unwrap_or_else(|| Ended {
-            code: Code::Disconnected,
-            text: "the session ended".into(),
-        })
+        self.ended
+            .get()
+            .cloned()
+            .unwrap_or_else(|| Ended::new(Code::Disconnected, "the session ended"))
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {

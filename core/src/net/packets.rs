@@ -102,10 +102,7 @@ impl Packets {
 
     /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
     pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let ended = Ended {
-            code: Code::Timeout,
-            text: "no answer to pings".into(),
-        };
+        let ended = Ended::new(Code::Timeout, "no answer to pings");
         if let Some(name) = self.names.get(&id).copied() {
             self.order(name, Order::Close(ended));
         }
@@ -161,10 +158,8 @@ impl Packets {
                         .connections
                         .get(&id)
                         .and_then(|connection| connection.ended.clone());
-                    let ended = ended.unwrap_or_else(|| Ended {
-                        code: Code::Disconnected,
-                        text: "the connection ended".into(),
-                    });
+                    let ended = ended
+                        .unwrap_or_else(|| Ended::new(Code::Disconnected, "the connection ended"));
                     self.queue
                         .push_back(ToSwarm::GenerateEvent(SessionEvent::Lost { peer, ended }));
                 }
@@ -253,14 +248,15 @@ impl Packets {
         };
         let peer = connection.peer;
         let refused = (connection.link.is_none() && !connection.foreign).then(|| {
-            connection.ended.clone().unwrap_or_else(|| Ended {
-                code: Code::Disconnected,
-                text: match event.cause {
-                    Some(cause) => {
-                        format!("the connection ended before a session was open: {cause}")
-                    }
-                    None => "the connection ended before a session was open".into(),
-                },
+            connection.ended.clone().unwrap_or_else(|| {
+                let text = "the connection ended before a session was open";
+                Ended::new(
+                    Code::Disconnected,
+                    match event.cause {
+                        Some(cause) => format!("{text}: {cause}"),
+                        None => text.into(),
+                    },
+                )
             })
         });
         self.tell(peer, pair::Event::Down { id: name });
@@ -307,20 +303,13 @@ impl Packets {
 }
 
 fn ended_by(reason: CloseReason) -> Ended {
-    let (code, text) = match reason {
-        CloseReason::Duplicate => (Code::Cancelled, "another connection carries the session"),
-        CloseReason::Replaced => (Code::Cancelled, "the session moved to another connection"),
-        CloseReason::Restarted => (Code::Disconnected, "the peer was started again"),
-        CloseReason::Stale => (
-            Code::Cancelled,
-            "a connection of an earlier life of the peer",
-        ),
-        CloseReason::Timeout => (Code::Timeout, "no session within the time for it"),
-        CloseReason::Limit => (Code::Busy, "too many connections of one peer"),
-    };
-    Ended {
-        code,
-        text: text.into(),
+    match reason {
+        CloseReason::Duplicate => Ended::new(Code::Busy, "another connection carries the session"),
+        CloseReason::Replaced => Ended::new(Code::Busy, "the session moved to another connection"),
+        CloseReason::Stale => Ended::new(Code::Busy, "a connection of an earlier life of the peer"),
+        CloseReason::Limit => Ended::new(Code::Busy, "too many connections of one peer"),
+        CloseReason::Restarted => Ended::new(Code::Disconnected, "the peer was started again"),
+        CloseReason::Timeout => Ended::new(Code::Timeout, "no session within the time for it"),
     }
 }
 

@@ -341,7 +341,7 @@ impl Running {
         );
         pushing
             .await
-            .unwrap_or_else(|error| Err(Ended::closed(&error.to_string())))
+            .unwrap_or_else(|error| Err(Ended::new(crate::error::Code::Closed, error.to_string())))
     }
 
     /// The same without waiting: nobody is there to be told.

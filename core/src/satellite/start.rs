@@ -161,7 +161,10 @@ impl Inner {
         if let Some(handle) = &self.config.runtime {
             return Ok(handle.clone());
         }
-        let mut own = self.runtime.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self
+            .runtime
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Under the lock: what ends the satellite takes the runtime after it said so, and none is made behind its back.
         if self.stage() == Stage::Ended {
             return Err(StartError::Twice("shut down"));
@@ -245,6 +248,7 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
+            high: self.config.peers_high,
             state: State::new(),
         };
         driver.refresh_view();

@@ -134,7 +134,12 @@ impl Inner {
             runtime.shutdown_timeout(left());
         }
         // The last clone: its file and lock are released here.
-        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.store
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         if closed == Closed::Done {
             self.ended.send_replace(true);
         }

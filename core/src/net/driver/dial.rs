@@ -30,10 +30,7 @@ impl Driver {
                 roster::Action::Dial { target, addresses } => self.dial(target, &addresses),
                 roster::Action::Trim { peer } => {
                     if let Some(link) = self.state.links.get(&peer) {
-                        link.close(Ended {
-                            code: Code::Busy,
-                            text: TRIMMED.into(),
-                        });
+                        link.close(Ended::new(Code::Busy, TRIMMED));
                     }
                 }
                 roster::Action::Forget { peer } => {

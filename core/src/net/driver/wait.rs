@@ -23,10 +23,7 @@ impl Driver {
                     .handle(roster::Event::Disconnect { peer }, self.now());
                 self.apply(actions);
                 if let Some(link) = self.state.links.get(&peer) {
-                    link.close(Ended {
-                        code: Code::Cancelled,
-                        text: "the application disconnected".into(),
-                    });
+                    link.close(Ended::new(Code::Cancelled, "the application disconnected"));
                 }
             }
             Command::Broadcast(waiting) => {
