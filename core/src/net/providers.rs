@@ -405,5 +405,8 @@ fn below(state: &Cell<u64>, bound: usize) -> usize {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests need some first instant to count from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests need some first instant to count from"
+)]
 mod tests;
