@@ -125,7 +125,10 @@ pub struct Error {
 impl Error {
     /// An error with a code of the table and a text of its own.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// The stable kind.

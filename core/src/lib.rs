@@ -11,7 +11,7 @@
 //! let satellite = Satellite::new(Config::new("pineapple"))?;
 //! satellite.on(PacketType::Message, "greeting", |event| println!("{} says hello", event.peer()))?;
 //! satellite.start().await?;
-//! let mut replies = satellite.seek("whois", "", RequestOptions::default()).await?;
+//! let mut replies = satellite.seek("whois", "", RequestOptions::default())?;
 //! while let Some(reply) = replies.next().await {
 //!     let reply = reply?;
 //!     println!("{}: {:?}", reply.peer(), reply.content());
@@ -32,11 +32,15 @@ mod stats;
 mod store;
 
 pub use config::{Config, Signing};
-pub use error::{Code, Error};
+pub use error::{
+    Code, ConnectError, Error, IdentityError, NamespaceError, ReplyError, RequestError, SendError,
+    ShutdownError, StartError, StoreError, SubscribeError,
+};
 pub use identity::{Identity, PeerId, PublicKey};
 pub use proto::packet::PacketType;
 pub use satellite::{
-    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome, PeerEvent, PeerEvents, PeerInfo,
-    PeerState, Replies, Reply, RequestOptions, Responder, Satellite, SendOptions, Shutdown, Subscription,
+    BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
+    PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,
+    Satellite, SendOptions, Shutdown, Subscription, inside_callback,
 };
 pub use stats::Stats;

@@ -16,7 +16,10 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { held: AtomicUsize::new(0), limit })
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            limit,
+        })
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -53,12 +56,22 @@ pub(crate) struct Window {
 impl Window {
     /// A window of this many bytes; what is held through it shows in `account`.
     pub(crate) fn new(bytes: u64, account: Arc<Account>) -> Arc<Self> {
-        Arc::new(Self { returned: AtomicU64::new(0), lump: bytes / 4, waker: AtomicWaker::new(), account })
+        Arc::new(Self {
+            returned: AtomicU64::new(0),
+            lump: bytes / 4,
+            waker: AtomicWaker::new(),
+            account,
+        })
     }
 
     /// For packets that no window bounds (broadcasts): only the account sees them.
     pub(crate) fn unbounded(account: Arc<Account>) -> Arc<Self> {
-        Arc::new(Self { returned: AtomicU64::new(0), lump: u64::MAX, waker: AtomicWaker::new(), account })
+        Arc::new(Self {
+            returned: AtomicU64::new(0),
+            lump: u64::MAX,
+            waker: AtomicWaker::new(),
+            account,
+        })
     }
 
     /// Wakes the connection's task once there is a lump to give back.
@@ -100,7 +113,11 @@ impl Charge {
         if held > 0 {
             window.account.add(held);
         }
-        Self { window: Arc::clone(window), cost, held }
+        Self {
+            window: Arc::clone(window),
+            cost,
+            held,
+        }
     }
 }
 

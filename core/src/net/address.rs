@@ -233,11 +233,6 @@ pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
     check(address, Purpose::Dial).is_ok()
 }
 
-/// The address with this peer id at its end, instead of any other.
-pub(crate) fn with_peer(address: &Multiaddr, peer: PeerId) -> Multiaddr {
-    without_peer(address).with(Protocol::P2p(peer))
-}
-
 /// The address without a peer id at its end.
 pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
     let mut address = address.clone();
@@ -412,13 +407,12 @@ mod tests {
     }
 
     #[test]
-    fn peers_come_and_go_at_the_end() {
+    fn the_peer_id_is_at_the_end() {
         let peer: PeerId = PEER.parse().unwrap();
         let bare: Multiaddr = "/ip4/1.2.3.4/tcp/1".parse().unwrap();
-        let full = with_peer(&bare, peer);
+        let full = bare.clone().with(Protocol::P2p(peer));
         assert_eq!(peer_of(&full), Some(peer));
         assert_eq!(peer_of(&bare), None);
-        assert_eq!(with_peer(&full, PeerId::random()).iter().count(), 3);
         assert_eq!(without_peer(&full), bare);
         assert_eq!(without_peer(&bare), bare);
     }

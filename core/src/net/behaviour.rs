@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{StreamProtocol, gossipsub, identify, identity, kad, ping};
 
 use super::NetShared;
@@ -54,19 +54,38 @@ pub(crate) struct Protocols {
 
 impl Behaviour {
     pub(crate) fn new(shared: &Arc<NetShared>, protocols: Protocols) -> Result<Self, StartError> {
-        let Protocols { key, gate, ping_interval, ping_timeout, mdns, seed } = protocols;
+        let Protocols {
+            key,
+            gate,
+            ping_interval,
+            ping_timeout,
+            mdns,
+            seed,
+        } = protocols;
         let local = key.public().to_peer_id();
         let identify = identify::Behaviour::new(
             identify::Config::new(IDENTIFY_PROTOCOL.into(), key.public())
                 .with_agent_version(format!("libpsfs/{}", env!("CARGO_PKG_VERSION")))
                 .with_push_listen_addr_updates(true),
         );
-        let ping = ping::Behaviour::new(ping::Config::new().with_interval(ping_interval).with_timeout(ping_timeout));
-        let mut kad = kad::Behaviour::with_config(local, ProviderStore::new(local, ProviderLimits::default(), seed), kad_config());
+        let ping = ping::Behaviour::new(
+            ping::Config::new()
+                .with_interval(ping_interval)
+                .with_timeout(ping_timeout),
+        );
+        let mut kad = kad::Behaviour::with_config(
+            local,
+            ProviderStore::new(local, ProviderLimits::default(), seed),
+            kad_config(),
+        );
         // A satellite answers from its start; one that cannot be reached is found out by those who try.
         kad.set_mode(Some(kad::Mode::Server));
-        let gossip = gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, gossip_config()?)
-            .map_err(|reason| StartError::Option { option: "broadcast", reason: reason.into() })?;
+        let gossip =
+            gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, gossip_config()?)
+                .map_err(|reason| StartError::Option {
+                    option: "broadcast",
+                    reason: reason.into(),
+                })?;
         Ok(Self {
             packets: Packets::new(Arc::clone(shared), gate),
             identify,
@@ -98,12 +117,17 @@ fn gossip_config() -> Result<gossipsub::Config, StartError> {
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .validate_messages()
         // By all bytes: gossip's cache is filled before anything is checked, so a forgery must not share the original's id.
-        .message_id_fn(|message| gossipsub::MessageId::from(blake3::hash(&message.data).as_bytes().as_slice()))
+        .message_id_fn(|message| {
+            gossipsub::MessageId::from(blake3::hash(&message.data).as_bytes().as_slice())
+        })
         .max_transmit_size(BROADCAST_MAX + BROADCAST_OVERHEAD)
         .duplicate_cache_time(Duration::from_secs(120))
         .heartbeat_interval(Duration::from_millis(700))
         .build()
-        .map_err(|error| StartError::Option { option: "broadcast", reason: error.to_string() })
+        .map_err(|error| StartError::Option {
+            option: "broadcast",
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(feature = "mdns")]
@@ -113,10 +137,20 @@ fn mdns_behaviour(on: bool, local: libp2p::PeerId) -> Result<Option<Mdns>, Start
     }
     Mdns::new(libp2p::mdns::Config::default(), local)
         .map(Some)
-        .map_err(|error| StartError::Listen { address: "mDNS (UDP port 5353)".into(), reason: error.to_string() })
+        .map_err(|error| StartError::Listen {
+            address: "mDNS (UDP port 5353)".into(),
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(not(feature = "mdns"))]
 fn mdns_behaviour(on: bool, _: libp2p::PeerId) -> Result<Option<Mdns>, StartError> {
-    if on { Err(StartError::Unsupported { option: "mdns", needs: "the feature mdns" }) } else { Ok(None) }
+    if on {
+        Err(StartError::Unsupported {
+            option: "mdns",
+            needs: "the feature mdns",
+        })
+    } else {
+        Ok(None)
+    }
 }

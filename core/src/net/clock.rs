@@ -7,7 +7,9 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 pub(crate) fn now_ms() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 /// Time for intervals.
@@ -19,7 +21,12 @@ pub(crate) fn now() -> std::time::Instant {
 /// Fresh random bytes. The operating system's generator failing is not something to go on after.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    #[expect(clippy::expect_used, reason = "without randomness no key and no nonce would be safe")]
-    SystemRandom::new().fill(&mut bytes).expect("the system's random generator works");
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no key and no nonce would be safe"
+    )]
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system's random generator works");
     bytes
 }

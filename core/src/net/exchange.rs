@@ -34,7 +34,12 @@ pub(crate) fn encode(told: &Told) -> Bytes {
             .take(EXCHANGE_PEERS)
             .map(|sighting| wire::Sighting {
                 peer: Bytes::copy_from_slice(sighting.peer.as_bytes()),
-                addresses: sighting.addresses.iter().take(ADDRESSES_PER_PEER).map(ToString::to_string).collect(),
+                addresses: sighting
+                    .addresses
+                    .iter()
+                    .take(ADDRESSES_PER_PEER)
+                    .map(ToString::to_string)
+                    .collect(),
                 age: u64::try_from(sighting.age.as_millis()).unwrap_or(u64::MAX),
             })
             .collect(),
@@ -46,18 +51,29 @@ pub(crate) fn encode(told: &Told) -> Bytes {
 pub(crate) fn decode(bytes: Bytes) -> Option<Told> {
     let peers = wire::Peers::decode(bytes).ok()?;
     let ask = peers.ask;
-    let sightings = peers.sightings.into_iter().take(EXCHANGE_PEERS).filter_map(|sighting| {
-        let peer = PeerId::from_bytes(&sighting.peer).ok()?;
-        let addresses = sighting
-            .addresses
-            .into_iter()
-            .filter(|address| address.len() <= ADDRESS_MAX)
-            .take(ADDRESSES_PER_PEER)
-            .map(Arc::from)
-            .collect();
-        Some(Sighting { peer, addresses, age: Duration::from_millis(sighting.age) })
-    });
-    Some(Told { sightings: sightings.collect(), ask })
+    let sightings = peers
+        .sightings
+        .into_iter()
+        .take(EXCHANGE_PEERS)
+        .filter_map(|sighting| {
+            let peer = PeerId::from_bytes(&sighting.peer).ok()?;
+            let addresses = sighting
+                .addresses
+                .into_iter()
+                .filter(|address| address.len() <= ADDRESS_MAX)
+                .take(ADDRESSES_PER_PEER)
+                .map(Arc::from)
+                .collect();
+            Some(Sighting {
+                peer,
+                addresses,
+                age: Duration::from_millis(sighting.age),
+            })
+        });
+    Some(Told {
+        sightings: sightings.collect(),
+        ask,
+    })
 }
 
 #[cfg(test)]
@@ -76,7 +92,10 @@ mod tests {
 
     #[test]
     fn what_is_told_arrives_and_no_more_than_allowed() {
-        let told = Told { sightings: (0..EXCHANGE_PEERS as u8).map(sighting).collect(), ask: true };
+        let told = Told {
+            sightings: (0..EXCHANGE_PEERS as u8).map(sighting).collect(),
+            ask: true,
+        };
         assert_eq!(decode(encode(&told)).unwrap(), told);
         let flood = wire::Peers {
             ask: false,
@@ -90,7 +109,12 @@ mod tests {
         };
         let heard = decode(flood.encode_to_vec().into()).unwrap();
         assert_eq!(heard.sightings.len(), EXCHANGE_PEERS);
-        assert!(heard.sightings.iter().all(|sighting| sighting.addresses.is_empty()));
+        assert!(
+            heard
+                .sightings
+                .iter()
+                .all(|sighting| sighting.addresses.is_empty())
+        );
     }
 
     #[test]
@@ -98,9 +122,15 @@ mod tests {
         assert!(decode(Bytes::from_static(&[0xff; 64])).is_none());
         let half = wire::Peers {
             ask: false,
-            sightings: vec![wire::Sighting { peer: Bytes::from_static(b"no id"), ..Default::default() }],
+            sightings: vec![wire::Sighting {
+                peer: Bytes::from_static(b"no id"),
+                ..Default::default()
+            }],
         };
-        let nobody = Told { sightings: Vec::new(), ask: false };
+        let nobody = Told {
+            sightings: Vec::new(),
+            ask: false,
+        };
         assert_eq!(decode(half.encode_to_vec().into()), Some(nobody));
     }
 }

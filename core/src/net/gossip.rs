@@ -138,7 +138,15 @@ pub(crate) async fn check_all(
                 }
             }
         };
-        if verdicts.send(Verdict { id, source, acceptance }).await.is_err() {
+        if verdicts
+            .send(Verdict {
+                id,
+                source,
+                acceptance,
+            })
+            .await
+            .is_err()
+        {
             return;
         }
         // Checks are CPU: others of this thread get their turn.

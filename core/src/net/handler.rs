@@ -13,7 +13,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use libp2p::core::upgrade::ReadyUpgrade;
-use libp2p::swarm::handler::{ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound};
+use libp2p::swarm::handler::{
+    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound,
+    FullyNegotiatedOutbound,
+};
 use libp2p::swarm::{Stream, StreamProtocol, SubstreamProtocol};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -26,7 +29,9 @@ use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::frame::{self, FrameReader};
 use crate::proto::packet::PacketType;
-use crate::proto::session::{CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session};
+use crate::proto::session::{
+    CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session,
+};
 
 /// The protocol of the native wire.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
@@ -161,12 +166,20 @@ impl Handler {
         if !matches!(self.stage, Stage::Handshake | Stage::Open) {
             return Poll::Pending;
         }
-        let Some(stream) = &mut self.inbound else { return Poll::Pending };
+        let Some(stream) = &mut self.inbound else {
+            return Poll::Pending;
+        };
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
-            Ok(0) => self.end(Ended { code: Code::Disconnected, text: "the peer closed the connection".into() }),
+            Ok(0) => self.end(Ended::new(
+                Code::Disconnected,
+                "the peer closed the connection",
+            )),
             Err(error) => {
-                self.end(Ended { code: Code::Disconnected, text: format!("the connection broke: {error}") });
+                self.end(Ended::new(
+                    Code::Disconnected,
+                    format!("the connection broke: {error}"),
+                ));
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
@@ -199,7 +212,11 @@ impl Handler {
     fn on_output(&mut self, output: Output) -> Result<(), Violation> {
         match output {
             Output::Packet(incoming) => return self.on_packet(incoming),
-            Output::Taken { packet_type, request_id, cost } => self.on_part(packet_type, request_id, cost)?,
+            Output::Taken {
+                packet_type,
+                request_id,
+                cost,
+            } => self.on_part(packet_type, request_id, cost)?,
             Output::Granted { request_id, bytes } => {
                 if let Some(link) = &self.link {
                     link.granted(request_id, bytes)?;
@@ -212,7 +229,11 @@ impl Handler {
                 }
             }
             Output::Acked { up_to } => {
-                while self.confirms.front().is_some_and(|(sequence, _)| *sequence <= up_to) {
+                while self
+                    .confirms
+                    .front()
+                    .is_some_and(|(sequence, _)| *sequence <= up_to)
+                {
                     if let Some((_, waiter)) = self.confirms.pop_front() {
                         // Who no longer waits has no use for the answer.
                         let _gone = waiter.send(());
@@ -223,15 +244,21 @@ impl Handler {
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
                 let code = Code::from_number(code).unwrap_or(Code::Disconnected);
-                self.end(Ended { code, text: format!("the peer ended the session: {text}") });
+                self.end(Ended {
+                    code,
+                    text: format!("the peer ended the session: {text}"),
+                    by_peer: true,
+                });
             }
         }
         Ok(())
     }
 
     fn on_opened(&mut self) {
-        let Some((limits, signing, key)) = self.session.agreed() else { return };
-        let link = Link::new(self.remote, key.clone(), signing, limits);
+        let Some((limits, signing)) = self.session.agreed() else {
+            return;
+        };
+        let link = Link::new(self.remote, signing, limits);
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;
@@ -240,9 +267,15 @@ impl Handler {
     }
 
     fn on_packet(&mut self, incoming: Incoming) -> Result<(), Violation> {
-        let Some(link) = &self.link else { return Ok(()) };
+        let Some(link) = &self.link else {
+            return Ok(());
+        };
         self.packets_in += 1;
-        let Incoming { packet_type, packet, cost } = incoming;
+        let Incoming {
+            packet_type,
+            packet,
+            cost,
+        } = incoming;
         let id = packet.request_id;
         match packet_type {
             PacketType::Response if id & CAST_BIT == 0 => {
@@ -257,13 +290,22 @@ impl Handler {
             }
             PacketType::EndResponse if id & CAST_BIT == 0 => match link.finish_request(id) {
                 Some(asked) => {
-                    asked.end(self.remote, packet.status, String::from_utf8_lossy(&packet.content).into_owned());
+                    asked.end(
+                        self.remote,
+                        packet.status,
+                        String::from_utf8_lossy(&packet.content).into_owned(),
+                    );
                 }
                 None => self.shared.counters.late_replies.add(1),
             },
             PacketType::Internal => {
                 let charge = Charge::new(&self.window, cost, packet.content.len());
-                if self.shared.internal.try_send((self.remote, packet)).is_err() {
+                if self
+                    .shared
+                    .internal
+                    .try_send((self.remote, packet))
+                    .is_err()
+                {
                     self.shared.counters.internal_dropped.add(1);
                 }
                 // What satellites tell each other is small and copied by the driver: its credit comes back at once.
@@ -277,14 +319,24 @@ impl Handler {
                     }
                     _ => None,
                 };
-                self.batch.push(Delivery { packet_type, packet, charge, answer });
+                self.batch.push(Delivery {
+                    packet_type,
+                    packet,
+                    charge,
+                    answer,
+                });
             }
         }
         Ok(())
     }
 
     /// A part went into an assembly: its credit comes back now, or no content could be larger than its window.
-    fn on_part(&mut self, packet_type: PacketType, request_id: u64, cost: u64) -> Result<(), Violation> {
+    fn on_part(
+        &mut self,
+        packet_type: PacketType,
+        request_id: u64,
+        cost: u64,
+    ) -> Result<(), Violation> {
         if charged_to_session(packet_type, request_id) {
             self.window.add(cost);
             return Ok(());
@@ -300,12 +352,15 @@ impl Handler {
     }
 
     fn hand_over(&mut self) {
-        self.shared.counters.packets_in.add(std::mem::take(&mut self.packets_in));
-        if let Some(link) = &self.link {
-            if !self.batch.is_empty() {
-                self.shared.inbox.deliver(link, &mut self.batch);
-                self.batch.clear();
-            }
+        self.shared
+            .counters
+            .packets_in
+            .add(std::mem::take(&mut self.packets_in));
+        if let Some(link) = &self.link
+            && !self.batch.is_empty()
+        {
+            self.shared.inbox.deliver(link, &mut self.batch);
+            self.batch.clear();
         }
         let assembling = self.session.assembling();
         if assembling > self.assembling {
@@ -319,8 +374,11 @@ impl Handler {
     /// Half a frame, or half a content, may not stay half for ever.
     fn watch_parts(&mut self) {
         if matches!(self.stage, Stage::Open) {
-            self.timer =
-                if self.reader.is_partial() || self.assembling > 0 { Timer::after(PART_TIMEOUT) } else { Timer::Off };
+            self.timer = if self.reader.is_partial() || self.assembling > 0 {
+                Timer::after(PART_TIMEOUT)
+            } else {
+                Timer::Off
+            };
         }
     }
 
@@ -331,7 +389,9 @@ impl Handler {
         if matches!(self.stage, Stage::Over) {
             return Poll::Pending;
         }
-        let Some(stream) = &mut self.outbound else { return Poll::Pending };
+        let Some(stream) = &mut self.outbound else {
+            return Poll::Pending;
+        };
         let Some(chunk) = self.chunks.front_mut() else {
             if self.unflushed && Pin::new(stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
@@ -346,9 +406,15 @@ impl Handler {
             return Poll::Pending;
         };
         match ready!(Pin::new(stream).poll_write(cx, chunk)) {
-            Ok(0) => self.end(Ended { code: Code::Disconnected, text: "the peer closed the connection".into() }),
+            Ok(0) => self.end(Ended::new(
+                Code::Disconnected,
+                "the peer closed the connection",
+            )),
             Err(error) => {
-                self.end(Ended { code: Code::Disconnected, text: format!("the connection broke: {error}") });
+                self.end(Ended::new(
+                    Code::Disconnected,
+                    format!("the connection broke: {error}"),
+                ));
             }
             Ok(written) => {
                 self.unflushed = true;
@@ -405,7 +471,10 @@ impl Handler {
                 self.shared.counters.batches_out.add(1);
                 packets = rest;
             }
-            self.shared.counters.packets_out.add(self.outgoing.packets.len() as u64);
+            self.shared
+                .counters
+                .packets_out
+                .add(self.outgoing.packets.len() as u64);
             self.outgoing.packets.clear();
             for waiter in self.outgoing.confirms.drain(..) {
                 self.confirms.push_back((last, waiter));
@@ -413,7 +482,8 @@ impl Handler {
             self.chunks.extend(sealed);
             let after = std::mem::take(&mut self.outgoing.after);
             self.note(after);
-            self.chunks.extend(std::iter::from_fn(|| self.session.frame()));
+            self.chunks
+                .extend(std::iter::from_fn(|| self.session.frame()));
         } else if !small.is_empty() {
             self.chunks.push_back(small.freeze());
         }
@@ -450,7 +520,9 @@ impl Handler {
     }
 
     fn over(&mut self) {
-        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
+        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
         self.timer = Timer::Off;
         self.chunks.clear();
         self.inbound = None;
@@ -466,14 +538,14 @@ impl Handler {
     fn on_timer(&mut self) {
         self.timer = Timer::Off;
         match &self.stage {
-            Stage::Handshake => self.say_bye(Ended {
-                code: Code::Timeout,
-                text: format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
-            }),
-            Stage::Open => self.say_bye(Ended {
-                code: Code::Protocol,
-                text: format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
-            }),
+            Stage::Handshake => self.say_bye(Ended::new(
+                Code::Timeout,
+                format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
+            )),
+            Stage::Open => self.say_bye(Ended::new(
+                Code::Protocol,
+                format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
+            )),
             Stage::Closing(_) => self.over(),
             Stage::Over => {}
         }
@@ -482,7 +554,7 @@ impl Handler {
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        self.end(Ended { code: Code::Disconnected, text: "the connection ended".into() });
+        self.end(Ended::new(Code::Disconnected, "the connection ended"));
         self.shared.account.sub(self.assembling);
     }
 }
@@ -505,7 +577,9 @@ impl ConnectionHandler for Handler {
     ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
         if !self.outbound_asked {
             self.outbound_asked = true;
-            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol: self.listen_protocol() });
+            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                protocol: self.listen_protocol(),
+            });
         }
         self.window.register(cx.waker());
         if let Some(link) = &self.link {
@@ -535,6 +609,8 @@ impl ConnectionHandler for Handler {
                     cx.waker().wake_by_ref();
                 }
                 if self.notices.is_empty() {
+                    // An idle connection holds no buffer.
+                    self.reader.release();
                     return Poll::Pending;
                 }
             }
@@ -555,16 +631,25 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: stream,
+                ..
+            }) => {
                 if self.inbound.is_some() {
-                    self.say_bye(Ended { code: Code::Protocol, text: "a second substream for packets".into() });
+                    self.say_bye(Ended::new(Code::Protocol, "a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
                 }
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: stream, .. }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: stream,
+                ..
+            }) => {
                 self.outbound = Some(stream);
             }
             ConnectionEvent::DialUpgradeError(_) => {
@@ -577,4 +662,3 @@ impl ConnectionHandler for Handler {
         }
     }
 }
-

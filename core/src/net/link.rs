@@ -7,7 +7,8 @@
 //! Order: messages leave in the order they were accepted in. Requests and replies have a queue of their own, so that a large
 //! message does not hold them up, and large contents go part by part, in turn.
 
-use std::collections::{HashMap, VecDeque};
+mod queues;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -15,10 +16,13 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use queues::{Item, Queues};
+pub(crate) use queues::{Note, Outgoing};
+
 use super::replies::{Asked, ReplyQueue};
 use crate::config::{ANSWER_QUEUE, Signing};
 use crate::error::Code;
-use crate::identity::{PeerId, PublicKey};
+use crate::identity::PeerId;
 use crate::proto::packet::Encoded;
 use crate::proto::parts::PART_BYTES;
 use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
@@ -28,18 +32,24 @@ use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
 pub(crate) struct Ended {
     pub(crate) code: Code,
     pub(crate) text: String,
+    /// The other side said so in its Bye.
+    pub(crate) by_peer: bool,
 }
 
 impl Ended {
-    /// By a failure on this side.
-    pub(crate) fn closed(text: &str) -> Self {
-        Self { code: Code::Closed, text: text.into() }
+    /// By this side, or by nobody: the connection broke.
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            by_peer: false,
+        }
     }
 }
 
 impl From<Violation> for Ended {
     fn from(violation: Violation) -> Self {
-        Self { code: violation.code, text: violation.text }
+        Self::new(violation.code, violation.text)
     }
 }
 
@@ -59,52 +69,10 @@ impl Answer {
     }
 }
 
-/// What waits among requests and replies.
-#[derive(Debug)]
-enum Item {
-    Packet(Encoded),
-    Cancel { request_id: u64 },
-    Credit { request_id: u64, bytes: u64 },
-}
-
-/// Things other than packets to be written, at once or behind the packets taken with them.
-#[derive(Debug)]
-pub(crate) enum Note {
-    Cancel { request_id: u64 },
-    Credit { request_id: u64, bytes: u64 },
-}
-
-/// A request or reply in its queue.
-#[derive(Debug)]
-struct Urgent {
-    stamp: u64,
-    /// Bytes of the link's room it holds until it is taken.
-    room: u32,
-    item: Item,
-}
-
-/// All that is queued; taken out by the connection's task.
-#[derive(Debug, Default)]
-struct Queues {
-    notes: Vec<Note>,
-    ordered: VecDeque<Encoded>,
-    /// With the stamp each was put in at: a part never overtakes what was put in before it.
-    small: VecDeque<Urgent>,
-    bulk: VecDeque<Urgent>,
-    stamp: u64,
-    /// Confirmations wanted: (the count of ordered packets accepted by then, who waits).
-    confirms: VecDeque<(u64, oneshot::Sender<()>)>,
-    accepted: u64,
-    asked: HashMap<u64, Arc<Asked>>,
-    answering: HashMap<u64, Arc<Answer>>,
-    ended: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
-    pub(crate) key: PublicKey,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
     /// The window this side opens for each request's replies.
@@ -123,10 +91,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(peer: PeerId, key: PublicKey, signing: Signing, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             peer,
-            key,
             signing,
             limits,
             credit: Semaphore::new(permits(limits.window)),
@@ -147,6 +114,12 @@ impl Link {
     /// Why the session ended, if it did.
     pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.get()
+    }
+
+    /// Whether anybody waits for something on it.
+    pub(crate) fn is_busy(&self) -> bool {
+        let queues = self.queues();
+        !(queues.asked.is_empty() && queues.answering.is_empty() && queues.ordered.is_empty())
     }
 
     /// Resolves once the session has ended.
@@ -181,7 +154,11 @@ impl Link {
         confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
         let price = cost(packet.len());
-        let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
+        let permit = self
+            .credit
+            .acquire_many(permits_u32(price))
+            .await
+            .map_err(|_| self.why())?;
         permit.forget();
         self.enqueue(packet, urgent, confirm);
         Ok(())
@@ -196,12 +173,24 @@ impl Link {
         request: Option<u64>,
         mut confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
-        let _one_at_a_time = if urgent { None } else { Some(self.large.lock().await) };
+        let _one_at_a_time = if urgent {
+            None
+        } else {
+            Some(self.large.lock().await)
+        };
         let mut parts = parts.into_iter().peekable();
         while let Some(part) = parts.next() {
-            let confirm = if parts.peek().is_none() { confirm.take() } else { None };
+            let confirm = if parts.peek().is_none() {
+                confirm.take()
+            } else {
+                None
+            };
             let price = cost(part.len());
-            let permit = self.credit.acquire_many(permits_u32(price)).await.map_err(|_| self.why())?;
+            let permit = self
+                .credit
+                .acquire_many(permits_u32(price))
+                .await
+                .map_err(|_| self.why())?;
             permit.forget();
             let mut queues = self.queues();
             if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
@@ -220,6 +209,16 @@ impl Link {
         Ok(())
     }
 
+    /// Gives a request more credit than every request has. Call it when all of the request is accepted: credit for a request that the
+    /// peer does not have yet is nothing to it.
+    pub(crate) fn grant_extra(&self, request_id: u64, bytes: u64, was_large: bool) {
+        if bytes > 0 {
+            self.queues()
+                .push(Item::Credit { request_id, bytes }, 0, was_large);
+            self.task.wake();
+        }
+    }
+
     /// A place among the requests the peer takes at once, if there is one now.
     pub(crate) fn try_slot(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
@@ -227,7 +226,10 @@ impl Link {
 
     /// A place among the requests the peer takes at once.
     pub(crate) async fn slot(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Ended> {
-        Arc::clone(&self.slots).acquire_owned().await.map_err(|_| self.why())
+        Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| self.why())
     }
 
     /// Opens a request whose replies go to `queue`. `window` is what the peer allows each; `extra` is granted beside it.
@@ -242,11 +244,9 @@ impl Link {
         if queues.ended {
             return Err(self.why());
         }
-        queues.asked.insert(id, Asked::new(queue, self, id, window + extra));
-        if extra > 0 {
-            // After the request itself, which this credit is for.
-            queues.push(Item::Credit { request_id: id, bytes: extra }, 0, false);
-        }
+        queues
+            .asked
+            .insert(id, Asked::new(queue, self, id, window + extra));
         Ok(id)
     }
 
@@ -274,15 +274,28 @@ impl Link {
     }
 
     /// Sends one reply (or one part of one) within the asker's credit.
-    pub(crate) async fn reply(&self, answer: &Answer, packet: Encoded, bulk: bool) -> Result<(), ReplyEnd> {
+    pub(crate) async fn reply(
+        &self,
+        answer: &Answer,
+        packet: Encoded,
+        bulk: bool,
+    ) -> Result<(), ReplyEnd> {
         let price = permits_u32(cost(packet.len()));
         let room = match self.room.try_acquire_many(price) {
             Ok(room) => room,
-            Err(_) => self.room.acquire_many(price).await.map_err(|_| ReplyEnd::Gone)?,
+            Err(_) => self
+                .room
+                .acquire_many(price)
+                .await
+                .map_err(|_| ReplyEnd::Gone)?,
         };
         let credit = match answer.credit.try_acquire_many(price) {
             Ok(credit) => credit,
-            Err(_) => answer.credit.acquire_many(price).await.map_err(|_| ReplyEnd::Cancelled)?,
+            Err(_) => answer
+                .credit
+                .acquire_many(price)
+                .await
+                .map_err(|_| ReplyEnd::Cancelled)?,
         };
         credit.forget();
         room.forget();
@@ -301,7 +314,9 @@ impl Link {
     /// Ends an answer: its END_RESPONSE goes out after its replies. Costs no credit. False when it was over before.
     pub(crate) fn end_answer(&self, request_id: u64, packet: Encoded) -> bool {
         let mut queues = self.queues();
-        let Some(answer) = queues.answering.remove(&request_id) else { return false };
+        let Some(answer) = queues.answering.remove(&request_id) else {
+            return false;
+        };
         queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
         drop(queues);
         self.task.wake();
@@ -326,36 +341,7 @@ impl Link {
 
     /// Moves what is queued to the task: notes whole, packets up to about one write. Returns how many packets of `ordered` went.
     pub(crate) fn take(&self, outgoing: &mut Outgoing, bytes: usize) {
-        let mut queues = self.queues();
-        outgoing.notes.append(&mut queues.notes);
-        let mut left = bytes;
-        let queues = &mut *queues;
-        let mut freed = 0;
-        let mut behind = false;
-        while left > 0 && !behind {
-            let Some(urgent) = queues.small.pop_front() else { break };
-            freed += urgent.room as usize;
-            behind = outgoing.put(urgent.item, &mut left);
-        }
-        while left > 0 {
-            let Some(packet) = queues.ordered.pop_front() else { break };
-            left = left.saturating_sub(packet.len());
-            outgoing.ordered_taken += 1;
-            outgoing.packets.push(packet);
-        }
-        // One large part a turn, whatever else waits: neither holds the other up. Never before what was put in before it.
-        let oldest_small = queues.small.front().map_or(u64::MAX, |urgent| urgent.stamp);
-        if !behind && queues.bulk.front().is_some_and(|part| part.stamp < oldest_small) {
-            if let Some(part) = queues.bulk.pop_front() {
-                freed += part.room as usize;
-                outgoing.put(part.item, &mut left);
-            }
-        }
-        while queues.confirms.front().is_some_and(|(at, _)| *at <= outgoing.ordered_taken) {
-            if let Some((_, waiter)) = queues.confirms.pop_front() {
-                outgoing.confirms.push(waiter);
-            }
-        }
+        let freed = self.queues().take(outgoing, bytes);
         if freed > 0 {
             self.room.add_permits(freed);
         }
@@ -365,33 +351,48 @@ impl Link {
     pub(crate) fn granted(&self, request_id: u64, bytes: u64) -> Result<(), Violation> {
         let semaphore_room = |semaphore: &Semaphore| {
             let room = Semaphore::MAX_PERMITS - semaphore.available_permits();
-            usize::try_from(bytes).ok().filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
+            usize::try_from(bytes)
+                .ok()
+                .filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
         };
         if request_id == 0 {
-            let bytes = semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            let bytes =
+                semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
             self.credit.add_permits(bytes);
             return Ok(());
         }
         // Credit for an answer that is over crosses its end: nothing to do.
         if let Some(answer) = self.queues().answering.get(&request_id) {
-            let bytes = semaphore_room(&answer.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
+            let bytes = semaphore_room(&answer.credit)
+                .ok_or_else(|| Violation::protocol("absurd credit"))?;
             answer.credit.add_permits(bytes);
         }
         Ok(())
     }
 
     /// The peer asks: opens an answer for it.
-    pub(crate) fn open_answer(&self, request_id: u64, limit: usize) -> Result<Arc<Answer>, Violation> {
+    pub(crate) fn open_answer(
+        &self,
+        request_id: u64,
+        limit: usize,
+    ) -> Result<Arc<Answer>, Violation> {
         let answer = Arc::new(Answer {
             credit: Semaphore::new(permits(self.limits.reply_window)),
             cancelled: AtomicBool::new(false),
             bulk: AtomicBool::new(false),
         });
         let mut queues = self.queues();
-        if queues.answering.len() >= limit {
-            return Err(Violation::protocol(format!("more than {limit} requests open at once")));
+        // Twice: a Cancel may be overtaken by the request that takes its place.
+        if queues.answering.len() >= 2 * limit {
+            return Err(Violation::protocol(format!(
+                "more than {limit} requests open at once"
+            )));
         }
-        if queues.answering.insert(request_id, Arc::clone(&answer)).is_some() {
+        if queues
+            .answering
+            .insert(request_id, Arc::clone(&answer))
+            .is_some()
+        {
             return Err(Violation::protocol("a request id was used twice"));
         }
         Ok(answer)
@@ -454,27 +455,14 @@ impl Link {
     }
 
     fn why(&self) -> Ended {
-        self.ended.get().cloned().unwrap_or_else(|| Ended { code: Code::Disconnected, text: "the session ended".into() })
+        self.ended
+            .get()
+            .cloned()
+            .unwrap_or_else(|| Ended::new(Code::Disconnected, "the session ended"))
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         lock(&self.queues)
-    }
-}
-
-impl Queues {
-    fn push(&mut self, item: Item, room: u32, bulk: bool) {
-        self.stamp += 1;
-        let queue = if bulk { &mut self.bulk } else { &mut self.small };
-        queue.push_back(Urgent { stamp: self.stamp, room, item });
-    }
-
-    fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
-        self.accepted += 1;
-        self.ordered.push_back(packet);
-        if let Some(confirm) = confirm {
-            self.confirms.push_back((self.accepted, confirm));
-        }
     }
 }
 
@@ -485,40 +473,10 @@ pub(crate) enum ReplyEnd {
     Gone,
 }
 
-/// What the task took out and has not written yet.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    pub(crate) notes: Vec<Note>,
-    pub(crate) packets: Vec<Encoded>,
-    /// To be written behind the packets.
-    pub(crate) after: Vec<Note>,
-    pub(crate) confirms: Vec<oneshot::Sender<()>>,
-    ordered_taken: u64,
-}
-
-impl Outgoing {
-    /// True: nothing more may be taken into this write, because it must stay behind.
-    fn put(&mut self, item: Item, left: &mut usize) -> bool {
-        match item {
-            Item::Packet(packet) => {
-                *left = left.saturating_sub(packet.len());
-                self.packets.push(packet);
-                false
-            }
-            Item::Cancel { request_id } => {
-                self.after.push(Note::Cancel { request_id });
-                true
-            }
-            Item::Credit { request_id, bytes } => {
-                self.after.push(Note::Credit { request_id, bytes });
-                false
-            }
-        }
-    }
-}
-
 fn permits(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+    usize::try_from(bytes)
+        .unwrap_or(usize::MAX)
+        .min(Semaphore::MAX_PERMITS)
 }
 
 fn permits_u32(bytes: u64) -> u32 {

@@ -13,8 +13,8 @@ mod exchange;
 pub(crate) mod gate;
 pub(crate) mod gossip;
 mod handler;
-mod members;
 pub(crate) mod link;
+mod members;
 mod packets;
 mod providers;
 pub(crate) mod replies;
@@ -99,9 +99,26 @@ pub(crate) struct NetSetup {
 
 impl NetShared {
     /// Makes the first delegated key on the way: one RSA signature.
-    pub(crate) fn new(setup: NetSetup, internal: mpsc::Sender<(PeerId, StreamPacket)>) -> Arc<Self> {
-        let NetSetup { identity, signing, limits, secret, network, epoch, account, counters, inbox } = setup;
-        let delegated = RwLock::new(Arc::new(DelegatedKey::new(&identity, clock::random(), clock::now_ms())));
+    pub(crate) fn new(
+        setup: NetSetup,
+        internal: mpsc::Sender<(PeerId, StreamPacket)>,
+    ) -> Arc<Self> {
+        let NetSetup {
+            identity,
+            signing,
+            limits,
+            secret,
+            network,
+            epoch,
+            account,
+            counters,
+            inbox,
+        } = setup;
+        let delegated = RwLock::new(Arc::new(DelegatedKey::new(
+            &identity,
+            clock::random(),
+            clock::now_ms(),
+        )));
         let uncredited = Window::unbounded(Arc::clone(&account));
         Arc::new(Self {
             identity,
@@ -121,23 +138,36 @@ impl NetShared {
 
     /// The key that signs now.
     pub(crate) fn delegated(&self) -> Arc<DelegatedKey> {
-        Arc::clone(&self.delegated.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .delegated
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn set_delegated(&self, key: DelegatedKey) {
-        *self.delegated.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        *self
+            .delegated
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
 }
 
 impl fmt::Debug for NetShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NetShared").field("peer", &self.identity.peer_id()).finish_non_exhaustive()
+        f.debug_struct("NetShared")
+            .field("peer", &self.identity.peer_id())
+            .finish_non_exhaustive()
     }
 }
 
 /// Our peer id as libp2p writes it.
 pub(crate) fn to_libp2p(peer: &PeerId) -> libp2p::PeerId {
-    #[expect(clippy::expect_used, reason = "a satellite's id is a sha2-256 multihash, which libp2p takes")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a satellite's id is a sha2-256 multihash, which libp2p takes"
+    )]
     libp2p::PeerId::from_bytes(peer.as_bytes()).expect("a satellite's id is a valid multihash")
 }
 

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use either::Either;
 use futures::FutureExt;
 use libp2p::Multiaddr;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
 use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, FromSwarm};
-use libp2p::swarm::{CloseConnection, ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, ToSwarm, dummy};
-use either::Either;
+use libp2p::swarm::{
+    CloseConnection, ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, ToSwarm,
+    dummy,
+};
 use tokio::time::Sleep;
 
 use super::gate::Gate;
@@ -29,7 +32,10 @@ use crate::proto::pair::{self, CloseReason, Dialer, Pair};
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
     /// There is a session with a peer, and was none.
-    Opened { link: Arc<Link>, address: Option<Multiaddr> },
+    Opened {
+        link: Arc<Link>,
+        address: Option<Multiaddr>,
+    },
     /// It goes on over another connection.
     Moved { link: Arc<Link> },
     /// There is none any more.
@@ -96,7 +102,7 @@ impl Packets {
 
     /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
     pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let ended = Ended { code: Code::Timeout, text: "no answer to pings".into() };
+        let ended = Ended::new(Code::Timeout, "no answer to pings");
         if let Some(name) = self.names.get(&id).copied() {
             self.order(name, Order::Close(ended));
         }
@@ -104,7 +110,10 @@ impl Packets {
 
     /// Whether a connection came over this machine's loopback, or within this process.
     pub(crate) fn is_loopback(&self, id: ConnectionId) -> bool {
-        self.names.get(&id).and_then(|name| self.connections.get(name)).is_some_and(|connection| connection.loopback)
+        self.names
+            .get(&id)
+            .and_then(|name| self.connections.get(name))
+            .is_some_and(|connection| connection.loopback)
     }
 
     fn now(&self) -> Duration {
@@ -114,7 +123,10 @@ impl Packets {
     fn tell(&mut self, peer: PeerId, event: pair::Event) {
         let local = self.shared.identity.peer_id();
         let now = self.now();
-        let pair = self.pairs.entry(peer).or_insert_with(|| Pair::new(&local, &peer, self.timing));
+        let pair = self
+            .pairs
+            .entry(peer)
+            .or_insert_with(|| Pair::new(&local, &peer, self.timing));
         let actions = pair.handle(event, now);
         self.apply(peer, actions);
     }
@@ -123,24 +135,33 @@ impl Packets {
         for action in actions {
             match action {
                 pair::Action::Authorise { id } => self.order(id, Order::Authorise),
-                pair::Action::Close { id, reason } => self.order(id, Order::Close(ended_by(reason))),
+                pair::Action::Close { id, reason } => {
+                    self.order(id, Order::Close(ended_by(reason)))
+                }
                 pair::Action::Open { id } => {
                     if let Some((link, address)) = self.link_of(id) {
-                        self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Opened { link, address }));
+                        self.queue
+                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Opened {
+                                link,
+                                address,
+                            }));
                     }
                 }
                 pair::Action::Replace { new, .. } => {
                     if let Some((link, _)) = self.link_of(new) {
-                        self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Moved { link }));
+                        self.queue
+                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Moved { link }));
                     }
                 }
                 pair::Action::Lost { id } => {
-                    let ended = self.connections.get(&id).and_then(|connection| connection.ended.clone());
-                    let ended = ended.unwrap_or_else(|| Ended {
-                        code: Code::Disconnected,
-                        text: "the connection ended".into(),
-                    });
-                    self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Lost { peer, ended }));
+                    let ended = self
+                        .connections
+                        .get(&id)
+                        .and_then(|connection| connection.ended.clone());
+                    let ended = ended
+                        .unwrap_or_else(|| Ended::new(Code::Disconnected, "the connection ended"));
+                    self.queue
+                        .push_back(ToSwarm::GenerateEvent(SessionEvent::Lost { peer, ended }));
                 }
             }
         }
@@ -152,11 +173,16 @@ impl Packets {
 
     fn link_of(&self, id: pair::ConnectionId) -> Option<(Arc<Link>, Option<Multiaddr>)> {
         let connection = self.connections.get(&id)?;
-        Some((Arc::clone(connection.link.as_ref()?), connection.dialled.clone()))
+        Some((
+            Arc::clone(connection.link.as_ref()?),
+            connection.dialled.clone(),
+        ))
     }
 
     fn order(&mut self, id: pair::ConnectionId, order: Order) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         self.queue.push_back(ToSwarm::NotifyHandler {
             peer_id: to_libp2p(&connection.peer),
             handler: NotifyHandler::One(connection.libp2p),
@@ -184,7 +210,9 @@ impl Packets {
     }
 
     fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
-        let Some(peer) = from_libp2p(&event.peer_id) else { return };
+        let Some(peer) = from_libp2p(&event.peer_id) else {
+            return;
+        };
         let name = pair::ConnectionId(self.next_name);
         self.next_name += 1;
         let (dialer, dialled) = match event.endpoint {
@@ -204,34 +232,49 @@ impl Packets {
                 loopback: address::is_loopback(event.endpoint.get_remote_address()),
             },
         );
-        self.shared.inbox.connected(peer, &event.endpoint.get_remote_address().to_string());
+        self.shared
+            .inbox
+            .connected(peer, &event.endpoint.get_remote_address().to_string());
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 
     fn on_closed(&mut self, event: &ConnectionClosed<'_>) {
         self.gate.closed(event.connection_id);
-        let Some(name) = self.names.remove(&event.connection_id) else { return };
-        let Some(connection) = self.connections.get(&name) else { return };
+        let Some(name) = self.names.remove(&event.connection_id) else {
+            return;
+        };
+        let Some(connection) = self.connections.get(&name) else {
+            return;
+        };
         let peer = connection.peer;
         let refused = (connection.link.is_none() && !connection.foreign).then(|| {
-            connection.ended.clone().unwrap_or_else(|| Ended {
-                code: Code::Disconnected,
-                text: match event.cause {
-                    Some(cause) => format!("the connection ended before a session was open: {cause}"),
-                    None => "the connection ended before a session was open".into(),
-                },
+            connection.ended.clone().unwrap_or_else(|| {
+                let text = "the connection ended before a session was open";
+                Ended::new(
+                    Code::Disconnected,
+                    match event.cause {
+                        Some(cause) => format!("{text}: {cause}"),
+                        None => text.into(),
+                    },
+                )
             })
         });
         self.tell(peer, pair::Event::Down { id: name });
         self.connections.remove(&name);
         if let Some(ended) = refused {
-            self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Refused { peer, ended }));
+            self.queue
+                .push_back(ToSwarm::GenerateEvent(SessionEvent::Refused {
+                    peer,
+                    ended,
+                }));
         }
     }
 
     fn poll_pairs(&mut self, cx: &mut Context<'_>) {
         loop {
-            let Some(due) = self.pairs.values().filter_map(Pair::next_timeout).min() else { return };
+            let Some(due) = self.pairs.values().filter_map(Pair::next_timeout).min() else {
+                return;
+            };
             let now = self.now();
             if due <= now {
                 let peers: Vec<PeerId> = self
@@ -248,7 +291,9 @@ impl Packets {
                 }
                 continue;
             }
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(due - now)));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(due - now)));
             if timer.poll_unpin(cx).is_pending() {
                 return;
             }
@@ -258,15 +303,14 @@ impl Packets {
 }
 
 fn ended_by(reason: CloseReason) -> Ended {
-    let (code, text) = match reason {
-        CloseReason::Duplicate => (Code::Cancelled, "another connection carries the session"),
-        CloseReason::Replaced => (Code::Cancelled, "the session moved to another connection"),
-        CloseReason::Restarted => (Code::Disconnected, "the peer was started again"),
-        CloseReason::Stale => (Code::Cancelled, "a connection of an earlier life of the peer"),
-        CloseReason::Timeout => (Code::Timeout, "no session within the time for it"),
-        CloseReason::Limit => (Code::Busy, "too many connections of one peer"),
-    };
-    Ended { code, text: text.into() }
+    match reason {
+        CloseReason::Duplicate => Ended::new(Code::Busy, "another connection carries the session"),
+        CloseReason::Replaced => Ended::new(Code::Busy, "the session moved to another connection"),
+        CloseReason::Stale => Ended::new(Code::Busy, "a connection of an earlier life of the peer"),
+        CloseReason::Limit => Ended::new(Code::Busy, "too many connections of one peer"),
+        CloseReason::Restarted => Ended::new(Code::Disconnected, "the peer was started again"),
+        CloseReason::Timeout => Ended::new(Code::Timeout, "no session within the time for it"),
+    }
 }
 
 impl NetworkBehaviour for Packets {
@@ -279,11 +323,13 @@ impl NetworkBehaviour for Packets {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.gate.inbound(id, address::ip_of(remote), clock::now()).map_err(|refusal| {
-            self.shared.counters.refused_connections.add(1);
-            tracing::debug!(%remote, %refusal, "connection refused");
-            ConnectionDenied::new(refusal)
-        })
+        self.gate
+            .inbound(id, address::ip_of(remote), clock::now())
+            .map_err(|refusal| {
+                self.shared.counters.refused_connections.add(1);
+                tracing::debug!(%remote, %refusal, "connection refused");
+                ConnectionDenied::new(refusal)
+            })
     }
 
     fn handle_established_inbound_connection(
@@ -317,13 +363,24 @@ impl NetworkBehaviour for Packets {
         }
     }
 
-    fn on_connection_handler_event(&mut self, peer: libp2p::PeerId, id: ConnectionId, notice: FromHandler) {
+    fn on_connection_handler_event(
+        &mut self,
+        peer: libp2p::PeerId,
+        id: ConnectionId,
+        notice: FromHandler,
+    ) {
         let Either::Left(notice) = notice;
-        let Some(name) = self.names.get(&id).copied() else { return };
-        let Some(connection) = self.connections.get_mut(&name) else { return };
+        let Some(name) = self.names.get(&id).copied() else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&name) else {
+            return;
+        };
         let satellite = connection.peer;
         match notice {
-            Notice::Greeted { epoch } => self.tell(satellite, pair::Event::Hello { id: name, epoch }),
+            Notice::Greeted { epoch } => {
+                self.tell(satellite, pair::Event::Hello { id: name, epoch })
+            }
             Notice::Opened { link } => {
                 connection.link = Some(link);
                 self.tell(satellite, pair::Event::Established { id: name });
@@ -339,7 +396,10 @@ impl NetworkBehaviour for Packets {
                 // The connection may still serve the DHT; it carries no session.
                 connection.foreign = true;
                 self.tell(satellite, pair::Event::Down { id: name });
-                self.queue.push_back(ToSwarm::GenerateEvent(SessionEvent::Foreign { peer: satellite }));
+                self.queue
+                    .push_back(ToSwarm::GenerateEvent(SessionEvent::Foreign {
+                        peer: satellite,
+                    }));
             }
         }
     }

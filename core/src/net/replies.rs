@@ -13,8 +13,8 @@ use bytes::Bytes;
 use super::account::Charge;
 use super::link::{Ended, Link};
 use crate::identity::PeerId;
-use crate::proto::wire::StreamPacket;
 use crate::proto::session::Violation;
+use crate::proto::wire::StreamPacket;
 
 /// One reply as it came in.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ pub(crate) struct Answered {
     pub(crate) peer: PeerId,
     pub(crate) content: Bytes,
     pub(crate) timestamp_ms: u64,
-    pub(crate) charge: Option<Charge>,
+    /// Held for its drop.
+    _charge: Charge,
     asked: Option<(Arc<Asked>, u64)>,
 }
 
@@ -30,7 +31,11 @@ pub(crate) struct Answered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// END_RESPONSE: 0 is good.
-    Status { peer: PeerId, status: i32, text: String },
+    Status {
+        peer: PeerId,
+        status: i32,
+        text: String,
+    },
     /// The session went away first.
     Gone { peer: PeerId },
 }
@@ -63,7 +68,10 @@ pub(crate) struct ReplyQueue {
 impl ReplyQueue {
     /// A queue that holds up to `most` replies.
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), most })
+        Arc::new(Self {
+            state: Mutex::default(),
+            most,
+        })
     }
 
     /// One more peer will end here.
@@ -76,7 +84,11 @@ impl ReplyQueue {
         let mut state = self.state();
         if let Some(item) = state.items.pop_front() {
             drop(state);
-            if let Item::Reply(Answered { asked: Some((asked, cost)), .. }) = &item {
+            if let Item::Reply(Answered {
+                asked: Some((asked, cost)),
+                ..
+            }) = &item
+            {
                 asked.taken(*cost);
             }
             return Poll::Ready(Some(item));
@@ -84,7 +96,11 @@ impl ReplyQueue {
         if state.open == 0 {
             return Poll::Ready(None);
         }
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !state
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             state.waker = Some(cx.waker().clone());
         }
         Poll::Pending
@@ -96,7 +112,7 @@ impl ReplyQueue {
             peer,
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
-            charge: Some(charge),
+            _charge: charge,
             asked: None,
         })
     }
@@ -148,7 +164,12 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// A request whose peer may send `window` bytes of replies at first.
-    pub(crate) fn new(queue: &Arc<ReplyQueue>, link: &Arc<Link>, request_id: u64, window: u64) -> Arc<Self> {
+    pub(crate) fn new(
+        queue: &Arc<ReplyQueue>,
+        link: &Arc<Link>,
+        request_id: u64,
+        window: u64,
+    ) -> Arc<Self> {
         queue.expect_one();
         Arc::new(Self {
             queue: Arc::clone(queue),
@@ -164,18 +185,26 @@ impl Asked {
     pub(crate) fn spend(&self, cost: u64) -> Result<(), Violation> {
         let cost = i64::try_from(cost).unwrap_or(i64::MAX);
         if self.left.fetch_sub(cost, Ordering::AcqRel) < cost {
-            return Err(Violation::protocol("more replies were sent than credit allowed"));
+            return Err(Violation::protocol(
+                "more replies were sent than credit allowed",
+            ));
         }
         Ok(())
     }
 
     /// A reply is whole.
-    pub(crate) fn reply(self: &Arc<Self>, peer: PeerId, packet: StreamPacket, cost: u64, charge: Charge) {
+    pub(crate) fn reply(
+        self: &Arc<Self>,
+        peer: PeerId,
+        packet: StreamPacket,
+        cost: u64,
+        charge: Charge,
+    ) {
         self.queue.push(Answered {
             peer,
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
-            charge: Some(charge),
+            _charge: charge,
             asked: Some((Arc::clone(self), cost)),
         });
     }
@@ -192,7 +221,8 @@ impl Asked {
         }
         if let Some(link) = self.link.upgrade() {
             // The window opens before the peer hears of it.
-            self.left.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::AcqRel);
+            self.left
+                .fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::AcqRel);
             link.grant_replies(self.request_id, bytes);
         }
     }

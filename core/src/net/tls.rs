@@ -136,8 +136,8 @@ fn provider(aes: bool) -> CryptoProvider {
     }
 }
 
-/// The hybrid first: what is recorded today then stays closed to a quantum computer. It makes a handshake 0 to 11 % dearer
-/// (0.46 to 0.56 ms for both sides together, either way), which is no reason to do without.
+/// The hybrid first: what is recorded today then stays closed to a quantum computer. Eight runs of a thousand handshakes each
+/// took 0.56 ms with X25519 and 0.63 ms with the hybrid, both sides together: 13 % of what happens once for a connection.
 const KEY_EXCHANGES: [&dyn SupportedKxGroup; 3] = [
     kx_group::X25519MLKEM768,
     kx_group::X25519,

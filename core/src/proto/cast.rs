@@ -27,11 +27,25 @@ pub(crate) const LIFESPAN_MAX: i64 = 24 * 60 * 60;
 const KEYS_MAX: usize = 1024;
 
 /// Signs and encodes a broadcast for `topic`; `header` has the type BROADCAST, an epoch and a sequence.
-pub(crate) fn make(identity: &Identity, delegated: &DelegatedKey, topic: &[u8], header: &Header<'_>, content: Bytes) -> Bytes {
-    debug_assert!(header.packet_type == PacketType::Broadcast && header.epoch > 0 && header.sequence > 0);
+pub(crate) fn make(
+    identity: &Identity,
+    delegated: &DelegatedKey,
+    topic: &[u8],
+    header: &Header<'_>,
+    content: Bytes,
+) -> Bytes {
+    debug_assert!(
+        header.packet_type == PacketType::Broadcast && header.epoch > 0 && header.sequence > 0
+    );
     let key = identity.public_key();
     let packet = packet::encode(header, content).to_bytes();
-    let message = signed::cast_message(&key.peer_id(), topic, header.epoch, header.sequence, &packet);
+    let message = signed::cast_message(
+        &key.peer_id(),
+        topic,
+        header.epoch,
+        header.sequence,
+        &packet,
+    );
     let cast = wire::SecureStreamPacket {
         packet,
         signature: delegated.sign(&message).to_vec().into(),
@@ -72,7 +86,10 @@ pub(crate) enum CastError {
 impl CastError {
     /// Whether who passed it on should have known: it can never have been good. Else it came late or twice, as happens.
     pub(crate) fn is_fault(&self) -> bool {
-        !matches!(self, Self::Future(_) | Self::Expired(_) | Self::Duplicate | Self::TooOld)
+        !matches!(
+            self,
+            Self::Future(_) | Self::Expired(_) | Self::Duplicate | Self::TooOld
+        )
     }
 }
 
@@ -110,7 +127,9 @@ impl Checker {
     pub(crate) fn check(&mut self, bytes: Bytes, now_ms: u64) -> Result<Cast, CastError> {
         let cast = wire::SecureStreamPacket::decode(bytes)?;
         let packet = packet::decode(cast.packet.clone())?;
-        let wire::StreamPacket { epoch, sequence, .. } = packet;
+        let wire::StreamPacket {
+            epoch, sequence, ..
+        } = packet;
         let whole = packet.r#type == PacketType::Broadcast as i32 && packet.parts == 0;
         if !whole || epoch == 0 || sequence == 0 {
             return Err(CastError::Kind);
@@ -171,9 +190,17 @@ impl Origin {
         let key = PublicKey::from_der(source)?;
         let delegated = match delegation {
             [] => None,
-            bytes => Some(check_delegation(&wire::Delegation::decode(bytes)?, &key, at_ms)?),
+            bytes => Some(check_delegation(
+                &wire::Delegation::decode(bytes)?,
+                &key,
+                at_ms,
+            )?),
         };
-        Ok(Self { id: key.peer_id(), key, delegated })
+        Ok(Self {
+            id: key.peer_id(),
+            key,
+            delegated,
+        })
     }
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -195,7 +222,10 @@ struct Keys {
 impl Keys {
     fn find(&mut self, source: &[u8], delegation: &[u8], at_ms: u64) -> Result<Origin, CastError> {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&(source.len() as u64).to_be_bytes()).update(source).update(delegation);
+        hasher
+            .update(&(source.len() as u64).to_be_bytes())
+            .update(source)
+            .update(delegation);
         let hash: [u8; 32] = hasher.finalize().into();
 
         let origin = match self.by_hash.remove(&hash) {
@@ -229,13 +259,24 @@ mod tests {
     const TOPIC: &[u8] = b"topic";
 
     fn header(sequence: u64) -> Header<'static> {
-        Header { lifespan: 30, epoch: 7, sequence, ..Header::new(PacketType::Broadcast, "news", NOW) }
+        Header {
+            lifespan: 30,
+            epoch: 7,
+            sequence,
+            ..Header::new(PacketType::Broadcast, "news", NOW)
+        }
     }
 
     /// By identity 0.
     fn cast(header: &Header<'_>) -> Bytes {
         let [a, _] = identities();
-        make(a, &DelegatedKey::new(a, [1; 32], NOW), TOPIC, header, Bytes::from_static(b"hello"))
+        make(
+            a,
+            &DelegatedKey::new(a, [1; 32], NOW),
+            TOPIC,
+            header,
+            Bytes::from_static(b"hello"),
+        )
     }
 
     fn check(bytes: Bytes) -> Result<Cast, CastError> {
@@ -261,11 +302,23 @@ mod tests {
         let first = cast(&header(1));
         let got = checker.check(first.clone(), NOW).unwrap();
         assert_eq!(got.origin, a.peer_id());
-        assert_eq!((&*got.packet.namespace, &*got.packet.content), ("news", &b"hello"[..]));
-        assert!(matches!(checker.check(first, NOW), Err(CastError::Duplicate)));
+        assert_eq!(
+            (&*got.packet.namespace, &*got.packet.content),
+            ("news", &b"hello"[..])
+        );
+        assert!(matches!(
+            checker.check(first, NOW),
+            Err(CastError::Duplicate)
+        ));
         // The same number in other bytes, well signed: still the same number.
-        let other = Header { lifespan: 31, ..header(1) };
-        assert!(matches!(checker.check(cast(&other), NOW), Err(CastError::Duplicate)));
+        let other = Header {
+            lifespan: 31,
+            ..header(1)
+        };
+        assert!(matches!(
+            checker.check(cast(&other), NOW),
+            Err(CastError::Duplicate)
+        ));
         assert!(checker.check(cast(&header(3)), NOW).is_ok());
         assert!(checker.check(cast(&header(2)), NOW).is_ok());
     }
@@ -290,7 +343,10 @@ mod tests {
             }
             let mut without = good.clone();
             field(&mut without).clear();
-            assert!(check(without.encode_to_vec().into()).is_err(), "without {name}");
+            assert!(
+                check(without.encode_to_vec().into()).is_err(),
+                "without {name}"
+            );
         }
         check(good.encode_to_vec().into()).unwrap();
     }
@@ -299,7 +355,10 @@ mod tests {
     fn a_forgery_does_not_silence_the_original() {
         let mut checker = Checker::new(TOPIC);
         let forged = changed(|cast| cast.signature = flipped(&cast.signature, 0));
-        assert!(matches!(checker.check(forged, NOW), Err(CastError::Signature)));
+        assert!(matches!(
+            checker.check(forged, NOW),
+            Err(CastError::Signature)
+        ));
         assert!(checker.check(cast(&header(1)), NOW).is_ok());
     }
 
@@ -374,7 +433,10 @@ mod tests {
         assert!(at(NOW + 29_999, same).is_ok());
         assert!(matches!(at(NOW + 30_000, same), Err(CastError::Expired(0))));
         assert!(at(NOW - SKEW_MS, same).is_ok());
-        assert!(matches!(at(NOW - SKEW_MS - 1, same), Err(CastError::Future(_))));
+        assert!(matches!(
+            at(NOW - SKEW_MS - 1, same),
+            Err(CastError::Future(_))
+        ));
         for now in [0, NOW - 1, NOW, NOW + 1] {
             assert!(at(now, |h| h.lifespan = 0).is_err());
             assert!(at(now, |h| h.lifespan = -1).is_err());
@@ -383,7 +445,10 @@ mod tests {
         // No number is so large that it comes out as fresh.
         let day = LIFESPAN_MAX as u64 * 1000;
         assert!(at(NOW + day - 1, |h| h.lifespan = i64::MAX).is_ok());
-        assert!(matches!(at(NOW + day, |h| h.lifespan = i64::MAX), Err(CastError::Expired(0))));
+        assert!(matches!(
+            at(NOW + day, |h| h.lifespan = i64::MAX),
+            Err(CastError::Expired(0))
+        ));
         for now in [0, NOW, u64::MAX] {
             assert!(at(now, |h| (h.timestamp, h.lifespan) = (i64::MAX, i64::MAX)).is_err());
             assert!(at(now, |h| (h.timestamp, h.lifespan) = (i64::MIN, i64::MAX)).is_err());
@@ -397,14 +462,27 @@ mod tests {
         let key = DelegatedKey::new(a, [1; 32], NOW);
         let mut checker = Checker::new(TOPIC);
         let mut at = |now: u64, sequence| {
-            let header = Header { lifespan: 30, epoch: 7, sequence, ..Header::new(PacketType::Broadcast, "n", now) };
-            checker.check(make(a, &key, TOPIC, &header, Bytes::new()), now).map(drop)
+            let header = Header {
+                lifespan: 30,
+                epoch: 7,
+                sequence,
+                ..Header::new(PacketType::Broadcast, "n", now)
+            };
+            checker
+                .check(make(a, &key, TOPIC, &header, Bytes::new()), now)
+                .map(drop)
         };
         let day = 24 * 60 * 60 * 1000;
         assert!(at(NOW, 1).is_ok());
         assert!(at(NOW + day, 2).is_ok());
-        assert!(matches!(at(NOW + day + 1, 3), Err(CastError::Delegation(DelegationError::Time))));
-        assert!(matches!(at(NOW - 2 * SKEW_MS - 1, 4), Err(CastError::Delegation(DelegationError::Time))));
+        assert!(matches!(
+            at(NOW + day + 1, 3),
+            Err(CastError::Delegation(DelegationError::Time))
+        ));
+        assert!(matches!(
+            at(NOW - 2 * SKEW_MS - 1, 4),
+            Err(CastError::Delegation(DelegationError::Time))
+        ));
         assert!(at(NOW + 1, 5).is_ok());
     }
 
@@ -412,7 +490,9 @@ mod tests {
     fn known_keys_are_bounded_and_the_latest_stay() {
         let [a, _] = identities();
         let source = a.public_key().as_der();
-        let delegation = DelegatedKey::new(a, [1; 32], NOW).delegation().encode_to_vec();
+        let delegation = DelegatedKey::new(a, [1; 32], NOW)
+            .delegation()
+            .encode_to_vec();
         let mut keys = Keys::default();
         keys.find(source, &delegation, NOW).unwrap();
         let hash = *keys.by_hash.keys().next().unwrap();
@@ -429,7 +509,12 @@ mod tests {
 
     #[test]
     fn only_what_can_never_have_been_good_is_a_fault() {
-        let fault = |bytes: Bytes, now| Checker::new(TOPIC).check(bytes, now).unwrap_err().is_fault();
+        let fault = |bytes: Bytes, now| {
+            Checker::new(TOPIC)
+                .check(bytes, now)
+                .unwrap_err()
+                .is_fault()
+        };
         assert!(fault(Bytes::from_static(b"\xff"), NOW));
         assert!(fault(changed(|cast| cast.source.clear()), NOW));
         assert!(fault(changed(|cast| cast.signature.clear()), NOW));

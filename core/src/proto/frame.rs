@@ -164,7 +164,11 @@ fn length(data: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
             };
         }
     }
-    if data.len() >= PREFIX_MAX { Err(FrameError::TooLarge) } else { Ok(None) }
+    if data.len() >= PREFIX_MAX {
+        Err(FrameError::TooLarge)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Appends a frame with its length.
@@ -172,7 +176,9 @@ pub(crate) fn encode_frame(frame: &wire::Frame, out: &mut BytesMut) {
     let size = frame.encoded_len();
     debug_assert!(size <= MAX_FRAME);
     out.reserve(size + PREFIX_MAX);
-    frame.encode_length_delimited(out).expect("the buffer grows");
+    frame
+        .encode_length_delimited(out)
+        .expect("the buffer grows");
 }
 
 /// What a packet takes in a Batch, in bytes.
@@ -227,7 +233,10 @@ pub(crate) fn encode_batch(
     let body = packets.iter().map(packet_cost).sum::<usize>() + tail.len();
     let frame = 1 + varint::len(body as u64) + body;
     debug_assert!(frame <= MAX_FRAME);
-    let pieces = packets.iter().map(|packet| packet.content().len()).filter(|len| *len >= PIECE_MIN);
+    let pieces = packets
+        .iter()
+        .map(|packet| packet.content().len())
+        .filter(|len| *len >= PIECE_MIN);
     let mut gather = BytesMut::with_capacity(frame + PREFIX_MAX - pieces.sum::<usize>());
     varint::put(frame as u64, &mut gather);
     gather.put_u8(FRAME_BATCH);
@@ -266,11 +275,16 @@ mod tests {
 
     fn packet(len: usize) -> Encoded {
         let content: Vec<u8> = (0..len).map(|i| i as u8).collect();
-        packet::encode(&Header::new(PacketType::Message, "ns", 1_767_323_045_678), content.into())
+        packet::encode(
+            &Header::new(PacketType::Message, "ns", 1_767_323_045_678),
+            content.into(),
+        )
     }
 
     fn all_of(reader: &mut FrameReader) -> Vec<Option<Kind>> {
-        std::iter::from_fn(|| reader.next().unwrap()).map(|inbound| inbound.kind).collect()
+        std::iter::from_fn(|| reader.next().unwrap())
+            .map(|inbound| inbound.kind)
+            .collect()
     }
 
     fn refusal(bytes: &[u8]) -> Option<FrameError> {
@@ -285,7 +299,12 @@ mod tests {
         }
     }
 
-    fn a_batch(sizes: &[usize], first_sequence: u64, confirm: bool, signature: &[u8]) -> (Kind, Vec<Bytes>) {
+    fn a_batch(
+        sizes: &[usize],
+        first_sequence: u64,
+        confirm: bool,
+        signature: &[u8],
+    ) -> (Kind, Vec<Bytes>) {
         let packets: Vec<Encoded> = sizes.iter().map(|len| packet(*len)).collect();
         let mut pieces = Vec::new();
         encode_batch(first_sequence, &packets, confirm, signature, &mut pieces);
@@ -374,9 +393,17 @@ mod tests {
         let mut reader = FrameReader::new();
         reader.push(&a_batch(&[3000, 3000], 1, false, b"").1.concat());
         let buffer = reader.buffer.as_ptr_range();
-        let Some(Inbound { kind: Some(Kind::Batch(batch)), raw }) = reader.next().unwrap() else { panic!("a batch") };
+        let Some(Inbound {
+            kind: Some(Kind::Batch(batch)),
+            raw,
+        }) = reader.next().unwrap()
+        else {
+            panic!("a batch")
+        };
         for packet in &batch.packets {
-            assert!(buffer.contains(&packet.as_ptr()) && raw.as_ptr_range().contains(&packet.as_ptr()));
+            assert!(
+                buffer.contains(&packet.as_ptr()) && raw.as_ptr_range().contains(&packet.as_ptr())
+            );
         }
     }
 
@@ -401,8 +428,16 @@ mod tests {
 
     #[test]
     fn cut_off_inside_is_malformed() {
-        for bytes in [&[2, 0x1a, 5][..], &[3, 0x0a, 1, 0x12], &[1, 0xff], &[2, 0x18, 1]] {
-            assert!(matches!(refusal(bytes), Some(FrameError::Malformed(_))), "{bytes:x?}");
+        for bytes in [
+            &[2, 0x1a, 5][..],
+            &[3, 0x0a, 1, 0x12],
+            &[1, 0xff],
+            &[2, 0x18, 1],
+        ] {
+            assert!(
+                matches!(refusal(bytes), Some(FrameError::Malformed(_))),
+                "{bytes:x?}"
+            );
         }
     }
 
@@ -422,7 +457,10 @@ mod tests {
 
     #[test]
     fn what_a_frame_came_as_is_kept() {
-        let bytes = encoded(Kind::Hello(wire::Hello { versions: vec![2], ..Default::default() }));
+        let bytes = encoded(Kind::Hello(wire::Hello {
+            versions: vec![2],
+            ..Default::default()
+        }));
         // A field this version does not know stays in the bytes, which the session is bound to.
         let mut longer = bytes[1..].to_vec();
         longer.extend_from_slice(&[0xa0, 0x06, 1]);
@@ -434,14 +472,23 @@ mod tests {
 
     #[test]
     fn more_packets_than_a_batch_holds_are_refused() {
-        let batch = |count| encoded(Kind::Batch(wire::Batch { packets: vec![Bytes::new(); count], ..Default::default() }));
+        let batch = |count| {
+            encoded(Kind::Batch(wire::Batch {
+                packets: vec![Bytes::new(); count],
+                ..Default::default()
+            }))
+        };
         assert_eq!(refusal(&batch(BATCH_PACKETS)), None);
-        assert_eq!(refusal(&batch(BATCH_PACKETS + 1)), Some(FrameError::Packets(BATCH_PACKETS + 1)));
+        assert_eq!(
+            refusal(&batch(BATCH_PACKETS + 1)),
+            Some(FrameError::Packets(BATCH_PACKETS + 1))
+        );
     }
 
     #[test]
     fn a_full_batch_fits_a_frame() {
-        let fits = |sizes: &[usize]| fill(&sizes.iter().map(|len| packet(*len)).collect::<Vec<_>>());
+        let fits =
+            |sizes: &[usize]| fill(&sizes.iter().map(|len| packet(*len)).collect::<Vec<_>>());
         assert_eq!(fits(&[]), 0);
         assert_eq!(fits(&[100; 10]), 10);
         assert_eq!(fits(&[PART_BYTES, 10, PART_BYTES]), 2);
@@ -449,7 +496,10 @@ mod tests {
         assert_eq!(fill(&vec![Encoded::default(); 10_000]), BATCH_PACKETS);
 
         let (namespace, response_tag) = ("n".repeat(255), "t".repeat(1024));
-        let header = Header { response_tag: &response_tag, ..Header::new(PacketType::Request, &namespace, u64::MAX) };
+        let header = Header {
+            response_tag: &response_tag,
+            ..Header::new(PacketType::Request, &namespace, u64::MAX)
+        };
         let largest = packet::encode(&header, vec![0; PART_BYTES].into());
         assert!(packet_cost(&largest) <= BATCH_BYTES);
         let mut packets = vec![packet(114); 1000];

@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 use super::{SKEW_MS, signed, wire};
 use crate::identity::{Identity, PublicKey};
 
-pub(crate) use super::signed::{auth_message, batch_message, membership_holds, membership_proof, session_id};
+pub(crate) use super::signed::{
+    auth_message, batch_message, membership_holds, membership_proof, session_id,
+};
 
 /// How long a delegated key may speak, in ms.
 pub(crate) const DELEGATION_MS: u64 = 24 * 60 * 60 * 1000;
@@ -57,7 +59,11 @@ impl DelegatedKey {
 
     /// Whether another one is due: this one ends soon, or the clock was set back before its start.
     pub(crate) fn is_due(&self, now_ms: u64) -> bool {
-        let wire::Delegation { not_before, not_after, .. } = self.delegation;
+        let wire::Delegation {
+            not_before,
+            not_after,
+            ..
+        } = self.delegation;
         now_ms < not_before || now_ms.saturating_add(RENEW_MS) > not_after
     }
 
@@ -101,7 +107,8 @@ pub(crate) struct VerifiedDelegation {
 impl VerifiedDelegation {
     /// Whether the key may have signed something made at `at_ms`, given two clocks that differ a little.
     pub(crate) fn covers(&self, at_ms: u64) -> bool {
-        self.not_before <= at_ms.saturating_add(SKEW_MS) && at_ms <= self.not_after.saturating_add(SKEW_MS)
+        self.not_before <= at_ms.saturating_add(SKEW_MS)
+            && at_ms <= self.not_after.saturating_add(SKEW_MS)
     }
 
     /// Whether the key signed `message`. Ask [`covers`](Self::covers) too: a check made once does not last.
@@ -125,7 +132,11 @@ pub(crate) fn check_delegation(
     root: &PublicKey,
     at_ms: u64,
 ) -> Result<VerifiedDelegation, DelegationError> {
-    let wire::Delegation { not_before, not_after, .. } = *delegation;
+    let wire::Delegation {
+        not_before,
+        not_after,
+        ..
+    } = *delegation;
     let key = <&[u8; 32]>::try_from(&*delegation.key).map_err(|_| DelegationError::Key)?;
     match not_after.checked_sub(not_before) {
         Some(life) if life <= DELEGATION_MS => {}
@@ -140,7 +151,10 @@ pub(crate) fn check_delegation(
     if !verified.covers(at_ms) {
         return Err(DelegationError::Time);
     }
-    if !root.verify(&signed::delegation_message(key, not_before, not_after), &delegation.signature) {
+    if !root.verify(
+        &signed::delegation_message(key, not_before, not_after),
+        &delegation.signature,
+    ) {
         return Err(DelegationError::Signature);
     }
     Ok(verified)
@@ -170,7 +184,10 @@ mod tests {
     #[test]
     fn only_the_vouched_key_signs() {
         let [a, b] = identities();
-        let (ours, other) = (DelegatedKey::new(a, [1; 32], NOW), DelegatedKey::new(a, [2; 32], NOW));
+        let (ours, other) = (
+            DelegatedKey::new(a, [1; 32], NOW),
+            DelegatedKey::new(a, [2; 32], NOW),
+        );
         let verified = check_delegation(ours.delegation(), a.public_key(), NOW).unwrap();
         assert!(verified.verify(b"words", &ours.sign(b"words")));
         assert!(!verified.verify(b"Words", &ours.sign(b"words")));
@@ -196,22 +213,41 @@ mod tests {
         for bit in 0..good.signature.len() * 8 {
             let mut bad = good.clone();
             bad.signature = flipped(&good.signature, bit);
-            assert_eq!(check(&bad), Err(DelegationError::Signature), "signature bit {bit}");
+            assert_eq!(
+                check(&bad),
+                Err(DelegationError::Signature),
+                "signature bit {bit}"
+            );
         }
         for (not_before, not_after, want) in [
-            (good.not_before + 1, good.not_after, DelegationError::Signature),
-            (good.not_before, good.not_after - 1, DelegationError::Signature),
+            (
+                good.not_before + 1,
+                good.not_after,
+                DelegationError::Signature,
+            ),
+            (
+                good.not_before,
+                good.not_after - 1,
+                DelegationError::Signature,
+            ),
             (good.not_before, good.not_after + 1, DelegationError::Life),
             (good.not_after, good.not_before, DelegationError::Life),
             (0, u64::MAX, DelegationError::Life),
             (u64::MAX, u64::MAX, DelegationError::Time),
             (0, 0, DelegationError::Time),
         ] {
-            let bad = wire::Delegation { not_before, not_after, ..good.clone() };
+            let bad = wire::Delegation {
+                not_before,
+                not_after,
+                ..good.clone()
+            };
             assert_eq!(check(&bad), Err(want), "{not_before}..{not_after}");
         }
         for key in [&b""[..], &[1; 31], &[1; 33], &[1; 2000]] {
-            let bad = wire::Delegation { key: key.to_vec().into(), ..good.clone() };
+            let bad = wire::Delegation {
+                key: key.to_vec().into(),
+                ..good.clone()
+            };
             assert_eq!(check(&bad), Err(DelegationError::Key));
         }
     }
@@ -222,7 +258,13 @@ mod tests {
         let mut long = DelegatedKey::new(a, [1; 32], NOW).delegation().clone();
         long.not_after += 1;
         let key: [u8; 32] = (*long.key).try_into().unwrap();
-        long.signature = a.sign(&signed::delegation_message(&key, long.not_before, long.not_after)).into();
+        long.signature = a
+            .sign(&signed::delegation_message(
+                &key,
+                long.not_before,
+                long.not_after,
+            ))
+            .into();
         let got = check_delegation(&long, a.public_key(), NOW).map(drop);
         assert_eq!(got, Err(DelegationError::Life));
     }
@@ -232,7 +274,13 @@ mod tests {
         let [a, _] = identities();
         let key = DelegatedKey::new(a, [1; 32], NOW);
         let last = NOW - SKEW_MS + 23 * HOUR;
-        for (at, due) in [(NOW, false), (last, false), (last + 1, true), (NOW - HOUR, true), (u64::MAX, true)] {
+        for (at, due) in [
+            (NOW, false),
+            (last, false),
+            (last + 1, true),
+            (NOW - HOUR, true),
+            (u64::MAX, true),
+        ] {
             assert_eq!(key.is_due(at), due, "{at}");
         }
     }
@@ -242,7 +290,10 @@ mod tests {
         let [a, _] = identities();
         for now in [0, 1, u64::MAX] {
             let key = DelegatedKey::new(a, [1; 32], now);
-            assert!(check_delegation(key.delegation(), a.public_key(), now).is_ok(), "{now}");
+            assert!(
+                check_delegation(key.delegation(), a.public_key(), now).is_ok(),
+                "{now}"
+            );
         }
     }
 

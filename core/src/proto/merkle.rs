@@ -86,7 +86,9 @@ fn fold(leaves: impl Iterator<Item = Hash>) -> Hash {
     }
     // No leaves: a top of zeros, which no number but 0 is sealed with.
     let right_to_left = full[..depth].iter().rev().copied();
-    let top = right_to_left.reduce(|right, left| node(&left, &right)).unwrap_or_default();
+    let top = right_to_left
+        .reduce(|right, left| node(&left, &right))
+        .unwrap_or_default();
     seal(count, &top)
 }
 
@@ -158,7 +160,11 @@ mod tests {
                     for claimed_index in 0..claimed_count {
                         let truth = (claimed_index, claimed_count) == (index as u64, count as u64);
                         let got = climb(l[index], claimed_index, claimed_count, &path);
-                        assert_eq!(got == want, truth, "{index}/{count} as {claimed_index}/{claimed_count}");
+                        assert_eq!(
+                            got == want,
+                            truth,
+                            "{index}/{count} as {claimed_index}/{claimed_count}"
+                        );
                     }
                 }
             }

@@ -26,6 +26,8 @@ mod sim;
 #[cfg(test)]
 mod testing;
 mod varint;
+#[cfg(test)]
+mod vectors;
 
 /// The messages of `proto/psfs.proto`, as generated.
 #[allow(

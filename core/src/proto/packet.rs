@@ -1,8 +1,8 @@
 //! One packet: its types, its checks, and a codec for the hot path.
 //!
 //! Writing: [`encode`] puts the content last, so that a large content is never copied: a packet is a small head and the
-//! caller's own bytes behind it ([`Encoded`]). Reading: [`decode`] hands out contents as slices of what came in. It has a
-//! fast way for what satellites write and leaves everything else to prost, so both accept the same bytes.
+//! caller's own bytes behind it ([`Encoded`]). Reading is prost's; contents come out as slices of what came in. (Reading by
+//! hand was tried: 48 ns a packet instead of 50. Writing by hand takes 38 instead of 67.)
 //!
 //! A decoded packet has passed every check that needs nothing but the packet; who sent it is not known here.
 
@@ -68,7 +68,10 @@ impl PacketType {
 
     /// Whether packets of this type are handed to a handler by their namespace.
     pub(crate) const fn has_handlers(self) -> bool {
-        matches!(self, Self::Message | Self::Broadcast | Self::Seek | Self::Request)
+        matches!(
+            self,
+            Self::Message | Self::Broadcast | Self::Seek | Self::Request
+        )
     }
 }
 
@@ -207,11 +210,6 @@ const fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 31)) as u32 as u64
 }
 
-const fn unzigzag(value: u64) -> i32 {
-    let value = value as u32;
-    (value >> 1) as i32 ^ -((value & 1) as i32)
-}
-
 /// Encodes a packet: all fields in the order of their numbers, but the content last.
 pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
     let numbers = [
@@ -231,13 +229,17 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
 
     let numbers_len = |fields: &[(u64, u64)]| -> usize {
         let present = fields.iter().filter(|(_, value)| *value != 0);
-        present.map(|&(key, value)| varint::len(key) + varint::len(value)).sum()
+        present
+            .map(|&(key, value)| varint::len(key) + varint::len(value))
+            .sum()
     };
     let bytes_len = |len: usize| match len {
         0 => 0,
         len => 1 + varint::len(len as u64) + len,
     };
-    let mut size = numbers_len(&numbers) + bytes_len(header.namespace.len()) + bytes_len(header.response_tag.len());
+    let mut size = numbers_len(&numbers)
+        + bytes_len(header.namespace.len())
+        + bytes_len(header.response_tag.len());
     let merge = content.len() <= MERGE_MAX;
     size += match (merge, content.len()) {
         (true, len) => bytes_len(len),
@@ -260,11 +262,26 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
         }
     };
     put_numbers(first, &mut head);
-    put_bytes(NAMESPACE, header.namespace.len(), header.namespace.as_bytes(), &mut head);
+    put_bytes(
+        NAMESPACE,
+        header.namespace.len(),
+        header.namespace.as_bytes(),
+        &mut head,
+    );
     put_numbers(low, &mut head);
-    put_bytes(RESPONSE_TAG, header.response_tag.len(), header.response_tag.as_bytes(), &mut head);
+    put_bytes(
+        RESPONSE_TAG,
+        header.response_tag.len(),
+        header.response_tag.as_bytes(),
+        &mut head,
+    );
     put_numbers(high, &mut head);
-    put_bytes(CONTENT, content.len(), if merge { &content } else { &[] }, &mut head);
+    put_bytes(
+        CONTENT,
+        content.len(),
+        if merge { &content } else { &[] },
+        &mut head,
+    );
     debug_assert_eq!(head.len(), size);
     Encoded {
         head: head.into(),
@@ -289,10 +306,7 @@ pub(crate) enum DecodeError {
 
 /// Decodes and checks a packet. The content is a slice of `bytes`.
 pub(crate) fn decode(bytes: Bytes) -> Result<wire::StreamPacket, DecodeError> {
-    let packet = match decode_fast(&bytes) {
-        Some(packet) => packet,
-        None => wire::StreamPacket::decode(bytes)?,
-    };
+    let packet = wire::StreamPacket::decode(bytes)?;
     check(&packet)?;
     Ok(packet)
 }
@@ -302,7 +316,12 @@ fn check(packet: &wire::StreamPacket) -> Result<(), DecodeError> {
     if packet_type.has_handlers() || !packet.namespace.is_empty() {
         check_namespace(&packet.namespace)?;
     }
-    let wire::StreamPacket { part, parts, millis, .. } = *packet;
+    let wire::StreamPacket {
+        part,
+        parts,
+        millis,
+        ..
+    } = *packet;
     // A whole packet is part 0 of 0; an only part is part 0 of 1.
     if parts > PARTS_MAX || part >= parts.max(1) {
         return Err(DecodeError::Part { part, parts });
@@ -311,52 +330,6 @@ fn check(packet: &wire::StreamPacket) -> Result<(), DecodeError> {
         return Err(DecodeError::Millis(millis));
     }
     Ok(())
-}
-
-/// What our own encoder writes, in any order; `None` for anything else, good or bad.
-fn decode_fast(bytes: &Bytes) -> Option<wire::StreamPacket> {
-    let data: &[u8] = bytes;
-    let mut packet = wire::StreamPacket::default();
-    let mut at = 0;
-    while at < data.len() {
-        match varint::read(data, &mut at)? {
-            NAMESPACE => packet.namespace = text(data, &mut at)?,
-            RESPONSE_TAG => packet.response_tag = text(data, &mut at)?,
-            CONTENT => packet.content = bytes.slice(range(data, &mut at)?),
-            key => {
-                // Keys of another wire type end here, before a value is read.
-                if key & 7 != 0 {
-                    return None;
-                }
-                let value = varint::read(data, &mut at)?;
-                match key >> 3 {
-                    1 => packet.r#type = value as i32,
-                    4 => packet.timestamp = value as i64,
-                    5 => packet.lifespan = value as i64,
-                    16 => packet.epoch = value,
-                    17 => packet.sequence = value,
-                    18 => packet.request_id = value,
-                    19 => packet.part = value as u32,
-                    20 => packet.parts = value as u32,
-                    21 => packet.status = unzigzag(value),
-                    22 => packet.millis = value as u32,
-                    _ => return None,
-                }
-            }
-        }
-    }
-    Some(packet)
-}
-
-fn range(data: &[u8], at: &mut usize) -> Option<std::ops::Range<usize>> {
-    let len = usize::try_from(varint::read(data, at)?).ok()?;
-    let end = at.checked_add(len).filter(|end| *end <= data.len())?;
-    Some(std::mem::replace(at, end)..end)
-}
-
-fn text(data: &[u8], at: &mut usize) -> Option<String> {
-    let text = std::str::from_utf8(&data[range(data, at)?]).ok()?;
-    Some(text.to_owned())
 }
 
 impl wire::StreamPacket {
@@ -392,7 +365,9 @@ mod tests {
     use super::*;
 
     /// Numbers as they are and at their ends.
-    fn number<T: Arbitrary + Copy + fmt::Debug + 'static>(ends: &'static [T]) -> impl Strategy<Value = T> {
+    fn number<T: Arbitrary + Copy + fmt::Debug + 'static>(
+        ends: &'static [T],
+    ) -> impl Strategy<Value = T> {
         prop_oneof![any::<T>(), prop::sample::select(ends)]
     }
 
@@ -429,50 +404,51 @@ mod tests {
             prop_assert_eq!(packet.encoded_len(), bytes.len());
             prop_assert_eq!(encoded.content().is_empty(), packet.content.len() <= MERGE_MAX);
             prop_assert_eq!(&wire::StreamPacket::decode(bytes.clone()).unwrap(), &packet);
-            // Our own bytes take the fast way, in our order of fields and in prost's.
-            prop_assert_eq!(decode_fast(&bytes), Some(packet.clone()));
-            prop_assert_eq!(decode_fast(&packet.encode_to_vec().into()), Some(packet.clone()));
             prop_assert_eq!(decode(bytes), Ok(packet));
         }
 
         #[test]
-        fn what_the_fast_way_takes_prost_takes_the_same(
-            packet in packets(),
-            twice in packets(),
-            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-            cut: prop::sample::Index,
-        ) {
-            let mut bytes = encode(&packet.header().unwrap(), packet.content.slice(..packet.content.len().min(40))).to_bytes().to_vec();
-            // A field that comes twice counts the second time.
-            bytes.extend_from_slice(&encode(&twice.header().unwrap(), Bytes::new()).to_bytes());
-            let fast = decode_fast(&bytes.clone().into());
-            prop_assert!(fast.is_some());
-            prop_assert_eq!(fast, wire::StreamPacket::decode(&*bytes).ok());
-            for (at, value) in edits {
-                let at = at.index(bytes.len());
-                bytes[at] = value;
+        fn a_changed_packet_is_decoded_or_refused(packet in packets(), at: prop::sample::Index, value: u8, cut: prop::sample::Index) {
+            let content = packet.content.slice(..packet.content.len().min(40));
+            let mut bytes = encode(&packet.header().unwrap(), content).to_bytes().to_vec();
+            let at = at.index(bytes.len().max(1));
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
             }
-            bytes.truncate(cut.index(bytes.len() * 2).max(1));
-            if let Some(fast) = decode_fast(&bytes.clone().into()) {
-                prop_assert_eq!(Ok(fast), wire::StreamPacket::decode(&*bytes));
+            bytes.truncate(cut.index(bytes.len() * 2 + 1));
+            if let Ok(packet) = decode(bytes.into()) {
+                // No time stamp overflows.
+                let _ = packet.timestamp_ms();
             }
         }
 
         #[test]
+        fn a_field_that_comes_twice_counts_the_second_time(first in packets(), second in packets()) {
+            let encode = |packet: &wire::StreamPacket| encode(&packet.header().unwrap(), packet.content.clone()).to_bytes();
+            let both = [encode(&first), encode(&second)].concat();
+            let got = wire::StreamPacket::decode(&*both).unwrap();
+            prop_assert_eq!(&got.namespace, &second.namespace);
+            let want = if second.epoch == 0 { first.epoch } else { second.epoch };
+            prop_assert_eq!(got.epoch, want);
+        }
+
+        #[test]
         fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let bytes = Bytes::from(bytes);
-            if let Some(fast) = decode_fast(&bytes) {
-                prop_assert_eq!(Ok(fast), wire::StreamPacket::decode(bytes.clone()));
-            }
-            if let Ok(packet) = decode(bytes) {
+            if let Ok(packet) = decode(bytes.into()) {
                 // No time stamp overflows.
                 let _ = packet.timestamp_ms();
             }
         }
     }
 
-    fn message(change: impl FnOnce(&mut wire::StreamPacket)) -> Result<wire::StreamPacket, DecodeError> {
-        let mut packet = wire::StreamPacket { r#type: 1, namespace: "n".into(), ..Default::default() };
+    fn message(
+        change: impl FnOnce(&mut wire::StreamPacket),
+    ) -> Result<wire::StreamPacket, DecodeError> {
+        let mut packet = wire::StreamPacket {
+            r#type: 1,
+            namespace: "n".into(),
+            ..Default::default()
+        };
         change(&mut packet);
         decode(packet.encode_to_vec().into())
     }
@@ -497,7 +473,10 @@ mod tests {
     fn what_no_satellite_writes_is_refused() {
         assert!(message(|_| {}).is_ok());
         for number in [-1, 7, i32::MIN, i32::MAX] {
-            assert_eq!(message(|p| p.r#type = number), Err(UnknownPacketType(number).into()));
+            assert_eq!(
+                message(|p| p.r#type = number),
+                Err(UnknownPacketType(number).into())
+            );
         }
         for (part, parts, good) in [
             (0, 0, true),
@@ -509,7 +488,11 @@ mod tests {
             (u32::MAX, u32::MAX, false),
             (0, PARTS_MAX + 1, false),
         ] {
-            assert_eq!(message(|p| (p.part, p.parts) = (part, parts)).is_ok(), good, "{part} of {parts}");
+            assert_eq!(
+                message(|p| (p.part, p.parts) = (part, parts)).is_ok(),
+                good,
+                "{part} of {parts}"
+            );
         }
         assert_eq!(message(|p| p.millis = 1000), Err(DecodeError::Millis(1000)));
         assert!(message(|p| p.millis = 999).is_ok());
@@ -526,11 +509,17 @@ mod tests {
             };
             let handled = matches!(
                 packet_type,
-                PacketType::Message | PacketType::Broadcast | PacketType::Seek | PacketType::Request
+                PacketType::Message
+                    | PacketType::Broadcast
+                    | PacketType::Seek
+                    | PacketType::Request
             );
             assert_eq!(with("").is_ok(), !handled, "{packet_type}");
             assert!(with(&"n".repeat(255)).is_ok());
-            assert_eq!(with(&"n".repeat(256)), Err(NamespaceError::Long(256).into()));
+            assert_eq!(
+                with(&"n".repeat(256)),
+                Err(NamespaceError::Long(256).into())
+            );
             assert_eq!(with("a\0b"), Err(NamespaceError::Nul.into()));
         }
         assert_eq!(check_namespace(""), Err(NamespaceError::Empty));
@@ -541,10 +530,14 @@ mod tests {
         let nasty: [&[u8]; 9] = [
             // A content of 2^60 bytes, and of all a number can say.
             &[0x1a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
-            &[0x1a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+            &[
+                0x1a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+            ],
             // A varint without an end, and one of more than 64 bits.
             &[0x20, 0xff],
-            &[0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+            &[
+                0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
+            ],
             // A namespace that is not UTF-8, one that is cut off, one of another wire type.
             &[0x08, 1, 0x12, 1, 0xff],
             &[0x08, 1, 0x12, 5, b'n'],
@@ -555,9 +548,15 @@ mod tests {
         ];
         for bytes in nasty {
             let got = decode(Bytes::copy_from_slice(bytes));
-            assert!(matches!(got, Err(DecodeError::Malformed(_))), "{bytes:x?}: {got:?}");
+            assert!(
+                matches!(got, Err(DecodeError::Malformed(_))),
+                "{bytes:x?}: {got:?}"
+            );
         }
-        assert_eq!(decode(Bytes::new()).unwrap().r#type, PacketType::Internal as i32);
+        assert_eq!(
+            decode(Bytes::new()).unwrap().r#type,
+            PacketType::Internal as i32
+        );
     }
 
     #[test]
@@ -569,7 +568,14 @@ mod tests {
 
     #[test]
     fn time_stamps_stop_at_the_ends() {
-        let at = |timestamp, millis| wire::StreamPacket { timestamp, millis, ..Default::default() }.timestamp_ms();
+        let at = |timestamp, millis| {
+            wire::StreamPacket {
+                timestamp,
+                millis,
+                ..Default::default()
+            }
+            .timestamp_ms()
+        };
         assert_eq!(at(1_767_323_045, 678), 1_767_323_045_678);
         assert_eq!(at(-1, 5), -995);
         assert_eq!(at(i64::MAX, 999), i64::MAX);

@@ -242,7 +242,11 @@ impl Pair {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if nothing happens before.
     pub(crate) fn next_timeout(&self) -> Option<Now> {
-        self.connections.iter().filter_map(|c| self.deadline(c)).map(|(at, _)| at).min()
+        self.connections
+            .iter()
+            .filter_map(|c| self.deadline(c))
+            .map(|(at, _)| at)
+            .min()
     }
 
     /// Does what is due.
@@ -260,7 +264,10 @@ impl Pair {
             return;
         }
         if self.connections.len() >= CONNECTIONS_MAX {
-            out.push(Action::Close { id, reason: CloseReason::Limit });
+            out.push(Action::Close {
+                id,
+                reason: CloseReason::Limit,
+            });
             return;
         }
         self.connections.push(Connection {
@@ -299,7 +306,10 @@ impl Pair {
     }
 
     fn proved(&mut self, id: ConnectionId, now: Now, out: &mut Vec<Action>) {
-        let Some(connection) = self.find(id).filter(|c| c.hello.is_some() && c.proved.is_none()) else {
+        let Some(connection) = self
+            .find(id)
+            .filter(|c| c.hello.is_some() && c.proved.is_none())
+        else {
             return;
         };
         connection.proved = Some(now);
@@ -309,7 +319,9 @@ impl Pair {
     }
 
     fn authorise(&mut self, id: ConnectionId, now: Now, out: &mut Vec<Action>) {
-        let Some(connection) = self.find(id) else { return };
+        let Some(connection) = self.find(id) else {
+            return;
+        };
         connection.authorised = Some(now);
         let established = connection.established();
         out.push(Action::Authorise { id });
@@ -341,7 +353,11 @@ impl Pair {
         if self.session() != Some(id) {
             return;
         }
-        let next = self.connections.iter().filter(|c| c.established()).max_by_key(|c| c.proved);
+        let next = self
+            .connections
+            .iter()
+            .filter(|c| c.established())
+            .max_by_key(|c| c.proved);
         match next.map(|c| c.id) {
             Some(next) => self.carry(next, now, out),
             None => {
@@ -361,10 +377,11 @@ impl Pair {
     /// Closes what is due and, at the arbiter, chooses, until nothing more changes.
     fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
         loop {
-            let due = self
-                .connections
-                .iter()
-                .find_map(|c| self.deadline(c).filter(|(at, _)| *at <= now).map(|(_, due)| (c.id, due)));
+            let due = self.connections.iter().find_map(|c| {
+                self.deadline(c)
+                    .filter(|(at, _)| *at <= now)
+                    .map(|(_, due)| (c.id, due))
+            });
             match due {
                 Some((id, Due::Close(reason))) => self.close(id, reason, now, out),
                 Some((id, Due::Take)) => {
@@ -389,7 +406,10 @@ impl Pair {
         if c.established() {
             return None;
         }
-        let late = (c.up + self.timing.handshake, Due::Close(CloseReason::Timeout));
+        let late = (
+            c.up + self.timing.handshake,
+            Due::Close(CloseReason::Timeout),
+        );
         let other = match self.session {
             Some((_, since)) => self.beside_session(c, since),
             None if self.arbiter => self.without_session(c),
@@ -403,7 +423,10 @@ impl Pair {
 
     /// The same, for a connection beside a session that stands since then.
     fn beside_session(&self, c: &Connection, since: Now) -> Option<(Now, Due)> {
-        let duplicate = Some((since.max(c.up) + self.timing.grace, Due::Close(CloseReason::Duplicate)));
+        let duplicate = Some((
+            since.max(c.up) + self.timing.grace,
+            Due::Close(CloseReason::Duplicate),
+        ));
         match (self.arbiter, c.dialer) {
             (_, Dialer::Local) => duplicate,
             // The arbiter dialled although it had a session: only it knows why, and it closes what it does not need.
@@ -421,16 +444,26 @@ impl Pair {
     fn without_session(&self, c: &Connection) -> Option<(Now, Due)> {
         if let Some(sent) = c.authorised {
             // It is silent: another one that could be chosen is let wait for it only so long.
-            let waiting = self.connections.iter().filter(|o| o.id != c.id).filter_map(|o| o.hello);
+            let waiting = self
+                .connections
+                .iter()
+                .filter(|o| o.id != c.id)
+                .filter_map(|o| o.hello);
             let since = waiting.map(|(_, heard)| heard).min()?;
-            return Some((sent.max(since) + self.timing.hold, Due::Close(CloseReason::Timeout)));
+            return Some((
+                sent.max(since) + self.timing.hold,
+                Due::Close(CloseReason::Timeout),
+            ));
         }
         let (_, heard) = c.hello?;
         if self.connections.iter().any(|o| o.authorised.is_some()) {
             return None;
         }
         let own_under_way = self.dials > 0
-            || self.connections.iter().any(|o| o.dialer == Dialer::Local && o.hello.is_none());
+            || self
+                .connections
+                .iter()
+                .any(|o| o.dialer == Dialer::Local && o.hello.is_none());
         let own_ready = |o: &&Connection| o.dialer == Dialer::Local && o.hello.is_some();
         match c.dialer {
             Dialer::Local => Some((heard, Due::Choose)),

@@ -28,7 +28,14 @@ pub(crate) fn encode(header: Header<'_>, content: Bytes) -> impl ExactSizeIterat
     let count = parts.len() as u32;
     (0..count).zip(parts).map(move |(part, content)| {
         let parts = if count == 1 { 0 } else { count };
-        packet::encode(&Header { part, parts, ..header }, content)
+        packet::encode(
+            &Header {
+                part,
+                parts,
+                ..header
+            },
+            content,
+        )
     })
 }
 
@@ -81,7 +88,10 @@ impl Assembler {
     /// Takes a packet; gives it back if it is whole, with its whole content if it was the last part.
     ///
     /// After an error nothing more may be taken: the session is to be ended.
-    pub(crate) fn push(&mut self, mut packet: wire::StreamPacket) -> Result<Option<wire::StreamPacket>, PartError> {
+    pub(crate) fn push(
+        &mut self,
+        mut packet: wire::StreamPacket,
+    ) -> Result<Option<wire::StreamPacket>, PartError> {
         let limit = self.content_limit;
         let line = (packet.r#type, packet.request_id);
         if packet.parts <= 1 {
@@ -102,17 +112,31 @@ impl Assembler {
         }
         if !self.started.contains_key(&line) {
             if packet.part != 0 {
-                return Err(PartError::Order { due: 0, got: packet.part });
+                return Err(PartError::Order {
+                    due: 0,
+                    got: packet.part,
+                });
             }
             if self.started.len() >= self.open_limit {
-                return Err(PartError::TooMany { limit: self.open_limit });
+                return Err(PartError::TooMany {
+                    limit: self.open_limit,
+                });
             }
             let due = packet.clone();
-            self.started.insert(line, Started { due, content: Vec::new() });
+            self.started.insert(
+                line,
+                Started {
+                    due,
+                    content: Vec::new(),
+                },
+            );
         }
         let started = self.started.get_mut(&line).expect("put in just now");
         if packet.part != started.due.part {
-            return Err(PartError::Order { due: started.due.part, got: packet.part });
+            return Err(PartError::Order {
+                due: started.due.part,
+                got: packet.part,
+            });
         }
         if packet != started.due {
             return Err(PartError::Header);
@@ -126,7 +150,11 @@ impl Assembler {
         if started.due.part < packet.parts {
             return Ok(None);
         }
-        let content = self.started.remove(&line).map(|started| started.content).unwrap_or_default();
+        let content = self
+            .started
+            .remove(&line)
+            .map(|started| started.content)
+            .unwrap_or_default();
         self.held -= content.len();
         packet.part = 0;
         packet.parts = 0;
@@ -187,7 +215,10 @@ mod tests {
         assert_eq!(assembler.push(part(0, 3, b"abc")), Ok(None));
         assert_eq!(assembler.push(part(1, 3, b"d")), Ok(None));
         assert_eq!((assembler.held(), assembler.open()), (4, 1));
-        assert_eq!(assembler.push(part(2, 3, b"efghij")), Ok(Some(part(0, 0, b"abcdefghij"))));
+        assert_eq!(
+            assembler.push(part(2, 3, b"efghij")),
+            Ok(Some(part(0, 0, b"abcdefghij")))
+        );
         assert_eq!((assembler.held(), assembler.open()), (0, 0));
     }
 
@@ -202,8 +233,14 @@ mod tests {
         }
         let mut between = assembler();
         assert_eq!(between.push(part(0, 2, b"x")), Ok(None));
-        assert_eq!(between.push(part(0, 0, b"whole")), Ok(Some(part(0, 0, b"whole"))));
-        assert_eq!(between.push(part(0, 1, b"whole")), Ok(Some(part(0, 0, b"whole"))));
+        assert_eq!(
+            between.push(part(0, 0, b"whole")),
+            Ok(Some(part(0, 0, b"whole")))
+        );
+        assert_eq!(
+            between.push(part(0, 1, b"whole")),
+            Ok(Some(part(0, 0, b"whole")))
+        );
         assert_eq!(between.push(part(1, 2, b"y")), Ok(Some(part(0, 0, b"xy"))));
         assert_eq!(assembler().push(part(0, 3, b"")), Err(PartError::Empty));
     }
@@ -244,9 +281,18 @@ mod tests {
 
         let mut many = assembler();
         for request_id in 0..2 {
-            assert_eq!(many.push(wire::StreamPacket { request_id, ..part(0, 2, b"x") }), Ok(None));
+            assert_eq!(
+                many.push(wire::StreamPacket {
+                    request_id,
+                    ..part(0, 2, b"x")
+                }),
+                Ok(None)
+            );
         }
-        assert_eq!(many.push(part(0, 2, b"x")), Err(PartError::TooMany { limit: 2 }));
+        assert_eq!(
+            many.push(part(0, 2, b"x")),
+            Err(PartError::TooMany { limit: 2 })
+        );
         many.forget(1);
         assert_eq!((many.held(), many.open()), (1, 1));
         assert_eq!(many.push(part(0, 2, b"x")), Ok(None));
@@ -257,8 +303,18 @@ mod tests {
         let mut assembler = Assembler::new(1 << 20, 1);
         for i in 0..600 {
             assert_eq!(assembler.push(part(i, 601, &[1; 1000])), Ok(None));
-            let room = assembler.started.values().next().unwrap().content.capacity();
-            assert!(room <= 2 * assembler.held(), "{room} for {}", assembler.held());
+            let room = assembler
+                .started
+                .values()
+                .next()
+                .unwrap()
+                .content
+                .capacity();
+            assert!(
+                room <= 2 * assembler.held(),
+                "{room} for {}",
+                assembler.held()
+            );
         }
         let whole = assembler.push(part(600, 601, &[1; 1000])).unwrap().unwrap();
         assert_eq!(whole.content.len(), 601_000);

@@ -77,7 +77,11 @@ impl BatchProof {
         key: &PublicKey,
         delegation: Option<&wire::Delegation>,
     ) -> Option<Self> {
-        let leaves: Vec<Hash> = batch.packets.iter().map(|packet| merkle::leaf(packet)).collect();
+        let leaves: Vec<Hash> = batch
+            .packets
+            .iter()
+            .map(|packet| merkle::leaf(packet))
+            .collect();
         Some(Self {
             place,
             index: index as u64,
@@ -98,14 +102,27 @@ impl BatchProof {
             return Err(ProofError::Source);
         }
         let leaf = merkle::leaf(&self.packet);
-        let root = merkle::climb(leaf, self.index, self.count, &self.path).ok_or(ProofError::Path)?;
-        let sequence = self.place.first_sequence.checked_add(self.index).ok_or(ProofError::Path)?;
-        let BatchPlace { session, source, destination, epoch, first_sequence } = &self.place;
-        let message = signed::batch_message(session, source, destination, *epoch, *first_sequence, &root);
+        let root =
+            merkle::climb(leaf, self.index, self.count, &self.path).ok_or(ProofError::Path)?;
+        let sequence = self
+            .place
+            .first_sequence
+            .checked_add(self.index)
+            .ok_or(ProofError::Path)?;
+        let BatchPlace {
+            session,
+            source,
+            destination,
+            epoch,
+            first_sequence,
+        } = &self.place;
+        let message =
+            signed::batch_message(session, source, destination, *epoch, *first_sequence, &root);
         let good = match &self.delegation {
             None => key.verify(&message, &self.signature),
             Some(delegation) => {
-                let at_ms = u64::try_from(packet.timestamp_ms()).map_err(|_| DelegationError::Time)?;
+                let at_ms =
+                    u64::try_from(packet.timestamp_ms()).map_err(|_| DelegationError::Time)?;
                 check_delegation(delegation, &key, at_ms)?.verify(&message, &self.signature)
             }
         };
@@ -139,12 +156,34 @@ mod tests {
             first_sequence: 41,
         };
         let packets: Vec<Bytes> = (0..5_u8)
-            .map(|i| packet::encode(&Header::new(PacketType::Message, "n", NOW), vec![i; 10].into()).to_bytes())
+            .map(|i| {
+                packet::encode(
+                    &Header::new(PacketType::Message, "n", NOW),
+                    vec![i; 10].into(),
+                )
+                .to_bytes()
+            })
             .collect();
         let root = merkle::root(packets.iter().map(AsRef::as_ref));
-        let message = signed::batch_message(&place.session, &place.source, &place.destination, 3, 41, &root);
-        let signature = if delegated { key.sign(&message).to_vec() } else { a.sign(&message) };
-        let batch = wire::Batch { packets, first_sequence: 41, signature: signature.into(), confirm: false };
+        let message = signed::batch_message(
+            &place.session,
+            &place.source,
+            &place.destination,
+            3,
+            41,
+            &root,
+        );
+        let signature = if delegated {
+            key.sign(&message).to_vec()
+        } else {
+            a.sign(&message)
+        };
+        let batch = wire::Batch {
+            packets,
+            first_sequence: 41,
+            signature: signature.into(),
+            confirm: false,
+        };
         let delegation = delegated.then(|| key.delegation());
         let proof = |index| BatchProof::new(place, &batch, index, a.public_key(), delegation);
         assert!(proof(5).is_none());
@@ -157,7 +196,10 @@ mod tests {
         for delegated in [true, false] {
             for (i, proof) in (0_u8..).zip(batch(delegated).0) {
                 let proved = proof.verify().unwrap();
-                assert_eq!((proved.source, proved.destination), (a.peer_id(), b.peer_id()));
+                assert_eq!(
+                    (proved.source, proved.destination),
+                    (a.peer_id(), b.peer_id())
+                );
                 assert_eq!(proved.sequence, 41 + u64::from(i));
                 assert_eq!(proved.packet.content, vec![i; 10]);
             }
@@ -189,19 +231,43 @@ mod tests {
             change(&mut bad);
             assert!(bad.verify().is_err(), "change {i}");
         }
-        let flips = |bytes: &Bytes| (0..bytes.len() * 8).map(|bit| flipped(bytes, bit)).collect::<Vec<_>>();
+        let flips = |bytes: &Bytes| {
+            (0..bytes.len() * 8)
+                .map(|bit| flipped(bytes, bit))
+                .collect::<Vec<_>>()
+        };
         for packet in flips(&good.packet) {
-            assert!(BatchProof { packet, ..good.clone() }.verify().is_err());
+            assert!(
+                BatchProof {
+                    packet,
+                    ..good.clone()
+                }
+                .verify()
+                .is_err()
+            );
         }
         for signature in flips(&good.signature) {
-            assert!(BatchProof { signature, ..good.clone() }.verify().is_err());
+            assert!(
+                BatchProof {
+                    signature,
+                    ..good.clone()
+                }
+                .verify()
+                .is_err()
+            );
         }
         // Another's key does not become the source by standing in the proof.
         let key = Bytes::copy_from_slice(b.public_key().as_der());
-        let mut stolen = BatchProof { key, ..good.clone() };
+        let mut stolen = BatchProof {
+            key,
+            ..good.clone()
+        };
         assert!(matches!(stolen.verify(), Err(ProofError::Source)));
         stolen.place.source = b.peer_id();
-        assert!(matches!(stolen.verify(), Err(ProofError::Delegation(DelegationError::Signature))));
+        assert!(matches!(
+            stolen.verify(),
+            Err(ProofError::Delegation(DelegationError::Signature))
+        ));
         stolen.delegation = Some(DelegatedKey::new(b, [1; 32], NOW).delegation().clone());
         assert!(matches!(stolen.verify(), Err(ProofError::Signature)));
         assert_eq!(good.place.source, a.peer_id());

@@ -37,7 +37,10 @@ impl Rng {
 
     /// A span from `low` to `high`, to the microsecond.
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        let span = high.saturating_sub(low).as_micros().min(u128::from(u64::MAX - 1)) as u64;
+        let span = high
+            .saturating_sub(low)
+            .as_micros()
+            .min(u128::from(u64::MAX - 1)) as u64;
         low + Duration::from_micros(self.below(span + 1))
     }
 }

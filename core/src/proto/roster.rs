@@ -23,6 +23,7 @@ use crate::identity::PeerId;
 
 pub(crate) mod backoff;
 mod bootstrap;
+mod dialling;
 mod event;
 mod table;
 mod telling;
@@ -32,7 +33,7 @@ mod tests;
 use backoff::{BACKOFF_MIN, backoff};
 use bootstrap::Bootstraps;
 pub(crate) use event::{Action, End, Event, Limits, Met, Sighting, Source, State, Stats, Target};
-use table::{Bar, Class, Entry, Link, Queue, Table};
+use table::{Bar, Class, Entry, Link, Table};
 use telling::{ANSWER_INTERVAL, Telling};
 
 /// An address as text (a multiaddress); what it says concerns only the driver.
@@ -54,8 +55,6 @@ pub(crate) const LOST_TRIES: u32 = 8;
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries to find a lost part of the network again, give or take a quarter.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
-/// Dials under way beyond what is missing to `low`: some will fail.
-const SPARE_DIALS: usize = 2;
 
 /// The connection manager of one satellite.
 ///
@@ -77,12 +76,6 @@ pub(crate) struct Roster {
     probes: u64,
     telling: Telling,
     stats: Stats,
-}
-
-/// What is dialled next.
-enum Pick {
-    Peer(PeerId),
-    Bootstrap(usize),
 }
 
 impl Roster {
@@ -107,7 +100,12 @@ impl Roster {
     pub(crate) fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let mut out = Vec::new();
         match event {
-            Event::Learned { peer, addresses, source, age } => {
+            Event::Learned {
+                peer,
+                addresses,
+                source,
+                age,
+            } => {
                 self.learned(peer, &addresses, source, age, now, &mut out);
             }
             Event::Bootstrap { address } => {
@@ -121,7 +119,10 @@ impl Roster {
             Event::ConnectAddress { address } => {
                 let target = Target::Address(address.clone());
                 self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
-                out.push(Action::Dial { target, addresses: vec![address] });
+                out.push(Action::Dial {
+                    target,
+                    addresses: vec![address],
+                });
             }
             Event::Disconnect { peer } => {
                 self.table.update(&peer, |e| {
@@ -129,8 +130,15 @@ impl Roster {
                 });
             }
             Event::Dialled { target, peer } => self.dialled(target, peer, now),
-            Event::DialFailed { target, reason } => self.dial_failed(&target, &reason, now, &mut out),
-            Event::Connected { peer, address, inbound, explicit } => {
+            Event::DialFailed { target, reason } => {
+                self.dial_failed(&target, &reason, now, &mut out)
+            }
+            Event::Connected {
+                peer,
+                address,
+                inbound,
+                explicit,
+            } => {
                 self.connected(peer, address, inbound, explicit, now, &mut out);
             }
             Event::Disconnected { peer, end } => self.disconnected(&peer, end, now),
@@ -175,12 +183,19 @@ impl Roster {
 
     /// Everybody known, in the order of ids; not those that refuse, or are refused, for good.
     pub(crate) fn met(&self) -> Vec<Met> {
-        self.table.iter().filter(|(_, e)| e.bar != Some(Bar::Refused)).map(|(peer, e)| met(peer, e)).collect()
+        self.table
+            .iter()
+            .filter(|(_, e)| e.bar != Some(Bar::Refused))
+            .map(|(peer, e)| met(peer, e))
+            .collect()
     }
 
     /// One of those.
     pub(crate) fn find(&self, peer: &PeerId) -> Option<Met> {
-        self.table.find(peer).filter(|e| e.bar != Some(Bar::Refused)).map(|e| met(peer, e))
+        self.table
+            .find(peer)
+            .filter(|e| e.bar != Some(Bar::Refused))
+            .map(|e| met(peer, e))
     }
 
     /// How many sessions there are.
@@ -200,7 +215,10 @@ impl Roster {
 
     /// Up to `n` peers worth remembering on disk, those with a session first.
     pub(crate) fn worth_remembering(&self, n: usize, now: Now) -> Vec<Sighting> {
-        let seen = self.table.iter().filter(|(_, e)| !e.connected() && e.class == Class::Seen && e.failures == 0);
+        let seen = self
+            .table
+            .iter()
+            .filter(|(_, e)| !e.connected() && e.class == Class::Seen && e.failures == 0);
         let all = self.table.connected().chain(seen);
         all.filter(|(_, e)| e.bar.is_none() && !e.addresses.is_empty())
             .take(n)
@@ -239,7 +257,8 @@ impl Roster {
                 self.stats.unheard += 1;
                 return;
             }
-            self.table.insert(peer, Entry::new(class, expires, now + wait));
+            self.table
+                .insert(peer, Entry::new(class, expires, now + wait));
             self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
@@ -248,22 +267,38 @@ impl Roster {
             e.class = e.class.max(class);
             let first_hand = class == Class::Seen;
             // What others saw before this satellite failed to reach the peer is no news.
-            if first_hand || e.failures == 0 || (source == Source::Exchange && now.saturating_sub(age) > e.failed_at) {
+            if first_hand
+                || e.failures == 0
+                || (source == Source::Exchange && now.saturating_sub(age) > e.failed_at)
+            {
                 e.expires = e.expires.max(expires);
             }
             if first_hand && e.failures > 0 && !e.connected() {
                 (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
             }
-            addresses.iter().filter(|address| !add_address(e, address, first_hand)).count()
+            addresses
+                .iter()
+                .filter(|address| !add_address(e, address, first_hand))
+                .count()
         });
         self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
     }
 
     fn connect(&mut self, peer: PeerId, addresses: &[Address], now: Now, out: &mut Vec<Action>) {
-        let known = self.table.find(&peer).is_some_and(|e| !e.addresses.is_empty());
+        let known = self
+            .table
+            .find(&peer)
+            .is_some_and(|e| !e.addresses.is_empty());
         if peer == self.local || !(known || addresses.iter().any(usable)) {
-            let reason = if peer == self.local { "it is this satellite itself" } else { "no address of it is known" };
-            out.push(Action::Unreachable { peer, reason: reason.into() });
+            let reason = if peer == self.local {
+                "it is this satellite itself"
+            } else {
+                "no address of it is known"
+            };
+            out.push(Action::Unreachable {
+                peer,
+                reason: reason.into(),
+            });
             return;
         }
         self.enter(peer, now, out);
@@ -276,52 +311,6 @@ impl Roster {
             e.asked = !e.connected();
             (e.bar, e.failures, e.unreachable, e.next_dial) = (None, 0, false, now);
         });
-    }
-
-    fn dialled(&mut self, target: Target, peer: PeerId, now: Now) {
-        if let Target::Address(address) = &target {
-            let next = now + backoff(UNREACHABLE_AFTER, &mut self.rng);
-            self.bootstraps.reached(address, peer, peer == self.local, next);
-        }
-        if self.in_flight.remove(&target).is_none() || peer == self.local || self.table.is_connected(&peer) {
-            return;
-        }
-        // The dial holds its place until the handshake has its result.
-        self.in_flight.insert(Target::Peer(peer), now + DIAL_TIMEOUT);
-        self.table.update(&peer, |e| e.link = Link::Dialling);
-    }
-
-    fn dial_failed(&mut self, target: &Target, reason: &str, now: Now, out: &mut Vec<Action>) {
-        // Also an inbound connection may break during its handshake: that says nothing of whether the peer can be reached.
-        if self.in_flight.remove(target).is_none() {
-            return;
-        }
-        match target {
-            Target::Address(address) => self.bootstraps.failed(address, now, &mut self.rng),
-            Target::Peer(peer) => self.failed(peer, reason, now, out),
-        }
-    }
-
-    fn failed(&mut self, peer: &PeerId, reason: &str, now: Now, out: &mut Vec<Action>) {
-        let rng = &mut self.rng;
-        let news = self.table.update(peer, |e| {
-            if e.connected() {
-                return false;
-            }
-            e.link = Link::Idle;
-            e.failures = e.failures.saturating_add(1);
-            (e.failed_at, e.next_dial) = (now, now + backoff(e.failures, rng));
-            e.lost &= e.failures < LOST_TRIES;
-            // The user was told that it failed; only what once worked is tried for ever.
-            e.pinned &= !e.asked;
-            e.asked = false;
-            let news = e.failures >= UNREACHABLE_AFTER && !e.unreachable;
-            e.unreachable |= news;
-            news
-        });
-        if news == Some(true) {
-            out.push(Action::Unreachable { peer: *peer, reason: reason.into() });
-        }
     }
 
     fn connected(
@@ -391,7 +380,8 @@ impl Roster {
         });
         // With jitter here as well: all who lost it at the same moment know the same address.
         let failures = if end == End::Trimmed { u32::MAX } else { 2 };
-        self.bootstraps.postpone(peer, now + backoff(failures, &mut self.rng));
+        self.bootstraps
+            .postpone(peer, now + backoff(failures, &mut self.rng));
     }
 
     fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
@@ -399,7 +389,8 @@ impl Roster {
         if self.table.is_connected(peer) {
             return;
         }
-        self.bootstraps.postpone(peer, now + backoff(u32::MAX, &mut self.rng));
+        self.bootstraps
+            .postpone(peer, now + backoff(u32::MAX, &mut self.rng));
         let rng = &mut self.rng;
         self.table.update(peer, |e| {
             e.link = Link::Idle;
@@ -422,7 +413,10 @@ impl Roster {
                 self.forget(weakest, out);
                 self.stats.displaced += 1;
             }
-            self.table.insert(peer, Entry::new(Class::Heard, now + self.limits.expiry, now));
+            self.table.insert(
+                peer,
+                Entry::new(Class::Heard, now + self.limits.expiry, now),
+            );
             self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
@@ -453,8 +447,16 @@ impl Roster {
         let leaving = self.table.connected().filter(|(_, e)| e.trimmed).count();
         let spare = |e: &Entry| !e.pinned && !e.busy && !e.trimmed;
         for _ in self.limits.high..self.table.sessions() - leaving {
-            let old = self.table.connected().find(|(p, e)| **p != newcomer && spare(e)).map(|(p, _)| *p);
-            let new = self.table.find(&newcomer).filter(|e| spare(e)).map(|_| newcomer);
+            let old = self
+                .table
+                .connected()
+                .find(|(p, e)| **p != newcomer && spare(e))
+                .map(|(p, _)| *p);
+            let new = self
+                .table
+                .find(&newcomer)
+                .filter(|e| spare(e))
+                .map(|_| newcomer);
             let Some(peer) = old.or(new) else { return };
             self.table.update(&peer, |e| e.trimmed = true);
             out.push(Action::Trim { peer });
@@ -467,9 +469,15 @@ impl Roster {
 
     fn tell(&mut self, peer: PeerId, ask: bool, now: Now, out: &mut Vec<Action>) {
         if self.tells() {
-            let sightings = self.telling.sample(&self.table, &self.limits, &peer, now, &mut self.rng);
+            let sightings =
+                self.telling
+                    .sample(&self.table, &self.limits, &peer, now, &mut self.rng);
             if ask || !sightings.is_empty() {
-                out.push(Action::Tell { peer, sightings, ask });
+                out.push(Action::Tell {
+                    peer,
+                    sightings,
+                    ask,
+                });
             }
         }
     }
@@ -486,85 +494,32 @@ impl Roster {
             self.forget(peer, out);
             self.stats.expired += 1;
         }
-        while let Some((at, pick)) = self.next_pick(now)
-            && at <= now
-        {
-            if self.enough() {
-                self.probes += 1;
-                self.probe_at = now + self.rng.between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
-            }
-            let (target, addresses) = match pick {
-                Pick::Peer(peer) => {
-                    let addresses = self.table.update(&peer, |e| {
-                        e.link = Link::Dialling;
-                        e.addresses.clone()
-                    });
-                    (Target::Peer(peer), addresses.unwrap_or_default())
-                }
-                Pick::Bootstrap(index) => {
-                    let address = self.bootstraps.dial(index);
-                    (Target::Address(address.clone()), vec![address])
-                }
-            };
-            self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
-            out.push(Action::Dial { target, addresses });
-        }
+        self.dial_due(now, out);
         if self.tells() && self.telling.next() <= now {
             let any = self.rng.below(self.table.sessions() as u64) as usize;
             let peer = self.table.connected().nth(any).map(|(peer, _)| *peer);
             if let Some(peer) = peer {
                 self.tell(peer, true, now, out);
             }
-            self.telling.told(self.table.len(), &self.limits, now, &mut self.rng);
+            self.telling
+                .told(self.table.len(), &self.limits, now, &mut self.rng);
         }
-    }
-
-    fn enough(&self) -> bool {
-        self.table.sessions() >= self.limits.low
-    }
-
-    /// What may be dialled next, and when; of all that is due by `floor`, the most important.
-    fn next_pick(&self, floor: Now) -> Option<(Now, Pick)> {
-        let (sessions, flying) = (self.table.sessions(), self.in_flight.len());
-        let peer = |queue| self.table.next(queue).map(|(at, peer)| (at.max(floor), Pick::Peer(peer)));
-        let bootstrap = |spared: &dyn Fn(&Entry) -> bool| {
-            let next = self.bootstraps.next(|peer| self.table.find(peer).is_some_and(spared));
-            next.map(|(at, index)| (at.max(floor), Pick::Bootstrap(index)))
-        };
-        let linked = |e: &Entry| e.link != Link::Idle;
-        let room = flying < self.limits.dials;
-        let mut picks = Vec::with_capacity(5);
-        if flying < self.limits.dials * 2 {
-            picks.push(peer(Queue::Asked));
-        }
-        if room && sessions < self.limits.high {
-            picks.push(peer(Queue::Wanted));
-        }
-        if room && !self.enough() && sessions + flying < self.limits.low + SPARE_DIALS {
-            // Alone, the configured addresses are the best there is; else they are spared.
-            picks.extend(if sessions == 0 {
-                [bootstrap(&linked), peer(Queue::Fresh), peer(Queue::Failed)]
-            } else {
-                [peer(Queue::Fresh), peer(Queue::Failed), bootstrap(&linked)]
-            });
-        } else if room && self.enough() && sessions < self.limits.high {
-            let address = bootstrap(&|e| linked(e) || e.failures == 0);
-            let failed = peer(Queue::Failed);
-            let probe = if self.probes.is_multiple_of(2) { address.or(failed) } else { failed.or(address) };
-            picks.push(probe.map(|(at, pick)| (at.max(self.probe_at), pick)));
-        }
-        // The first of the earliest.
-        picks.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
 fn met(peer: &PeerId, entry: &Entry) -> Met {
     let state = match entry {
         e if e.connected() => State::Connected,
-        Entry { unreachable: true, .. } => State::Unreachable,
+        Entry {
+            unreachable: true, ..
+        } => State::Unreachable,
         _ => State::Met,
     };
-    Met { peer: *peer, state, addresses: entry.addresses.clone() }
+    Met {
+        peer: *peer,
+        state,
+        addresses: entry.addresses.clone(),
+    }
 }
 
 fn usable(address: &Address) -> bool {

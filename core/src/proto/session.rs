@@ -76,11 +76,17 @@ pub(crate) struct Violation {
 
 impl Violation {
     pub(crate) fn protocol(text: impl Into<String>) -> Self {
-        Self { code: Code::Protocol, text: text.into() }
+        Self {
+            code: Code::Protocol,
+            text: text.into(),
+        }
     }
 
     pub(crate) fn refused(text: impl Into<String>) -> Self {
-        Self { code: Code::Refused, text: text.into() }
+        Self {
+            code: Code::Refused,
+            text: text.into(),
+        }
     }
 }
 
@@ -127,7 +133,11 @@ pub(crate) enum Output {
     /// A packet, in order.
     Packet(Incoming),
     /// Parts were taken into an assembly: their window can be given back at once.
-    Taken { packet_type: PacketType, request_id: u64, cost: u64 },
+    Taken {
+        packet_type: PacketType,
+        request_id: u64,
+        cost: u64,
+    },
     /// The other side gives credit: 0 is the session's.
     Granted { request_id: u64, bytes: u64 },
     /// The asker no longer wants replies.
@@ -184,11 +194,16 @@ impl Session {
             network: Bytes::copy_from_slice(&config.network),
             key: Bytes::copy_from_slice(config.identity.public_key().as_der()),
         };
-        let hello = wire::Frame { kind: Some(wire::frame::Kind::Hello(hello)) };
+        let hello = wire::Frame {
+            kind: Some(wire::frame::Kind::Hello(hello)),
+        };
         let hello_bytes = Bytes::from(prost::Message::encode_to_vec(&hello));
         let mut session = Self {
             window: i64::try_from(config.limits.window).unwrap_or(i64::MAX),
-            assembler: Assembler::new(usize::try_from(config.limits.content).unwrap_or(usize::MAX), ASSEMBLIES_MAX),
+            assembler: Assembler::new(
+                usize::try_from(config.limits.content).unwrap_or(usize::MAX),
+                ASSEMBLIES_MAX,
+            ),
             config,
             hello: hello_bytes,
             greeting: None,
@@ -209,8 +224,8 @@ impl Session {
     }
 
     /// The other side's limits and the policy in force, once greeted.
-    pub(crate) fn agreed(&self) -> Option<(Limits, Signing, &PublicKey)> {
-        self.greeting.as_ref().map(|g| (g.limits, g.signing, &g.key))
+    pub(crate) fn agreed(&self) -> Option<(Limits, Signing)> {
+        self.greeting.as_ref().map(|g| (g.limits, g.signing))
     }
 
     /// The next output, in order.
@@ -230,18 +245,28 @@ impl Session {
 
     /// Goes on with Auth: this connection carries the session.
     pub(crate) fn authorise(&mut self) {
-        let Some(greeting) = &self.greeting else { return };
+        let Some(greeting) = &self.greeting else {
+            return;
+        };
         if self.auth_sent {
             return;
         }
         let local = self.config.identity.peer_id();
-        let signature = self.config.identity.sign(&keys::auth_message(&greeting.session, &local));
+        let signature = self
+            .config
+            .identity
+            .sign(&keys::auth_message(&greeting.session, &local));
         let membership = match &self.config.secret {
-            Some(secret) => Bytes::copy_from_slice(&keys::membership_proof(secret, &greeting.session, &local)),
+            Some(secret) => {
+                Bytes::copy_from_slice(&keys::membership_proof(secret, &greeting.session, &local))
+            }
             None => Bytes::new(),
         };
         self.auth_sent = true;
-        self.tell(wire::frame::Kind::Auth(wire::Auth { signature: signature.into(), membership }));
+        self.tell(wire::frame::Kind::Auth(wire::Auth {
+            signature: signature.into(),
+            membership,
+        }));
         self.opened_if_both();
     }
 
@@ -249,31 +274,48 @@ impl Session {
     ///
     /// # Errors
     /// A [`Violation`]: the session is over; say Bye with it and close.
-    pub(crate) fn on_frame(&mut self, kind: wire::frame::Kind, raw: &[u8], now_ms: u64) -> Result<(), Violation> {
+    pub(crate) fn on_frame(
+        &mut self,
+        kind: wire::frame::Kind,
+        raw: &[u8],
+        now_ms: u64,
+    ) -> Result<(), Violation> {
         use wire::frame::Kind;
         match kind {
             Kind::Hello(hello) => self.on_hello(&hello, raw, now_ms),
             Kind::Bye(bye) => {
-                self.outputs.push_back(Output::Bye { code: bye.code, text: bye.text });
+                self.outputs.push_back(Output::Bye {
+                    code: bye.code,
+                    text: bye.text,
+                });
                 Ok(())
             }
             Kind::Auth(auth) => self.on_auth(&auth),
-            _ if !self.is_open() => Err(Violation::protocol("a frame came before Hello and Auth were done")),
+            _ if !self.is_open() => Err(Violation::protocol(
+                "a frame came before Hello and Auth were done",
+            )),
             Kind::Batch(batch) => self.on_batch(batch),
             Kind::Delegation(delegation) => self.on_delegation(&delegation, now_ms),
             Kind::Credit(credit) => {
-                self.outputs.push_back(Output::Granted { request_id: credit.request_id, bytes: credit.bytes });
+                self.outputs.push_back(Output::Granted {
+                    request_id: credit.request_id,
+                    bytes: credit.bytes,
+                });
                 Ok(())
             }
             Kind::Cancel(cancel) => {
-                self.outputs.push_back(Output::Cancelled { request_id: cancel.request_id });
+                self.outputs.push_back(Output::Cancelled {
+                    request_id: cancel.request_id,
+                });
                 Ok(())
             }
             Kind::Ack(ack) => {
                 if ack.received_up_to >= self.next_out {
                     return Err(Violation::protocol("an Ack for packets never sent"));
                 }
-                self.outputs.push_back(Output::Acked { up_to: ack.received_up_to });
+                self.outputs.push_back(Output::Acked {
+                    up_to: ack.received_up_to,
+                });
                 Ok(())
             }
             // A Hello of ours never offers to resume, so nobody has a reason to ask.
@@ -312,7 +354,10 @@ impl Session {
         if request_id == 0 {
             self.window = self.window.saturating_add_unsigned(bytes);
         }
-        self.tell(wire::frame::Kind::Credit(wire::Credit { request_id, bytes }));
+        self.tell(wire::frame::Kind::Credit(wire::Credit {
+            request_id,
+            bytes,
+        }));
     }
 
     /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
@@ -324,7 +369,9 @@ impl Session {
     /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
     pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
         if !Arc::ptr_eq(delegated, &self.config.delegated) {
-            self.tell(wire::frame::Kind::Delegation(delegated.delegation().clone()));
+            self.tell(wire::frame::Kind::Delegation(
+                delegated.delegation().clone(),
+            ));
             self.config.delegated = Arc::clone(delegated);
         }
     }
@@ -355,20 +402,30 @@ impl Session {
             return Err(Violation::protocol("a second Hello"));
         }
         if hello.versions.len() > VERSIONS_MAX || !hello.versions.contains(&VERSION) {
-            return Err(Violation::refused(format!("no common version: this side speaks {VERSION}")));
+            return Err(Violation::refused(format!(
+                "no common version: this side speaks {VERSION}"
+            )));
         }
         if hello.network.as_ref() != self.config.network {
-            return Err(Violation::refused("another network: rendezvous or secret differ"));
+            return Err(Violation::refused(
+                "another network: rendezvous or secret differ",
+            ));
         }
         if hello.nonce.len() != NONCE_BYTES {
             return Err(Violation::protocol("a nonce has 32 bytes"));
         }
         let key = PublicKey::from_der(&hello.key).map_err(|e| Violation::refused(e.to_string()))?;
         if key.peer_id() != self.config.remote {
-            return Err(Violation::protocol("the key in Hello is not that of the connection's peer"));
+            return Err(Violation::protocol(
+                "the key in Hello is not that of the connection's peer",
+            ));
         }
-        let theirs = signing_of(hello.policy).ok_or_else(|| Violation::protocol("unknown signing policy"))?;
-        let limits = hello.limits.as_ref().ok_or_else(|| Violation::protocol("Hello without limits"))?;
+        let theirs = signing_of(hello.policy)
+            .ok_or_else(|| Violation::protocol("unknown signing policy"))?;
+        let limits = hello
+            .limits
+            .as_ref()
+            .ok_or_else(|| Violation::protocol("Hello without limits"))?;
         let limits = Limits {
             content: limits.content,
             window: limits.window,
@@ -381,13 +438,22 @@ impl Session {
                 keys::check_delegation(delegation, &key, now_ms)
                     .map_err(|e| Violation::refused(format!("delegation: {e}")))?,
             ),
-            None if signing == Signing::Every => return Err(Violation::protocol("Hello without delegation")),
+            None if signing == Signing::Every => {
+                return Err(Violation::protocol("Hello without delegation"));
+            }
             None => None,
         };
         let epoch = hello.epoch;
         let local = self.config.identity.peer_id();
         let session = keys::session_id(&self.hello, &local, raw, &self.config.remote);
-        self.greeting = Some(Greeting { session, key, delegation, limits, signing, epoch });
+        self.greeting = Some(Greeting {
+            session,
+            key,
+            delegation,
+            limits,
+            signing,
+            epoch,
+        });
         self.outputs.push_back(Output::Greeted { epoch });
         Ok(())
     }
@@ -399,13 +465,21 @@ impl Session {
         if self.auth_received {
             return Err(Violation::protocol("a second Auth"));
         }
-        if !greeting.key.verify(&keys::auth_message(&greeting.session, &self.config.remote), &auth.signature) {
+        if !greeting.key.verify(
+            &keys::auth_message(&greeting.session, &self.config.remote),
+            &auth.signature,
+        ) {
             return Err(Violation::refused("the signature in Auth is wrong"));
         }
-        if let Some(secret) = &self.config.secret {
-            if !keys::membership_holds(secret, &greeting.session, &self.config.remote, &auth.membership) {
-                return Err(Violation::refused("no proof of knowing the secret"));
-            }
+        if let Some(secret) = &self.config.secret
+            && !keys::membership_holds(
+                secret,
+                &greeting.session,
+                &self.config.remote,
+                &auth.membership,
+            )
+        {
+            return Err(Violation::refused("no proof of knowing the secret"));
         }
         self.auth_received = true;
         self.opened_if_both();
@@ -418,7 +492,11 @@ impl Session {
         }
     }
 
-    fn on_delegation(&mut self, delegation: &wire::Delegation, now_ms: u64) -> Result<(), Violation> {
+    fn on_delegation(
+        &mut self,
+        delegation: &wire::Delegation,
+        now_ms: u64,
+    ) -> Result<(), Violation> {
         let Some(greeting) = &mut self.greeting else {
             return Err(Violation::protocol("Delegation before Hello"));
         };
@@ -462,7 +540,9 @@ impl Session {
             self.on_packet(encoded)?;
         }
         if batch.confirm {
-            self.tell(wire::frame::Kind::Ack(wire::Ack { received_up_to: self.next_in - 1 }));
+            self.tell(wire::frame::Kind::Ack(wire::Ack {
+                received_up_to: self.next_in - 1,
+            }));
         }
         Ok(())
     }
@@ -470,7 +550,8 @@ impl Session {
     fn on_packet(&mut self, encoded: Bytes) -> Result<(), Violation> {
         let cost = cost(encoded.len());
         let packet = packet::decode(encoded)?;
-        let packet_type = PacketType::try_from(packet.r#type).map_err(|e| Violation::protocol(e.to_string()))?;
+        let packet_type =
+            PacketType::try_from(packet.r#type).map_err(|e| Violation::protocol(e.to_string()))?;
         let request_id = packet.request_id;
         if charged_to_session(packet_type, request_id) {
             self.window = self.window.saturating_sub_unsigned(cost);
@@ -479,11 +560,20 @@ impl Session {
             }
         }
         match packet_type {
-            PacketType::Broadcast => return Err(Violation::protocol("a BROADCAST does not travel in a session")),
-            PacketType::Request | PacketType::Seek | PacketType::Response | PacketType::EndResponse
+            PacketType::Broadcast => {
+                return Err(Violation::protocol(
+                    "a BROADCAST does not travel in a session",
+                ));
+            }
+            PacketType::Request
+            | PacketType::Seek
+            | PacketType::Response
+            | PacketType::EndResponse
                 if request_id == 0 =>
             {
-                return Err(Violation::protocol("a request or reply without a request id"));
+                return Err(Violation::protocol(
+                    "a request or reply without a request id",
+                ));
             }
             _ => {}
         }
@@ -491,12 +581,24 @@ impl Session {
             if packet.content.len() as u64 > self.config.limits.content {
                 return Err(Violation::protocol("a content over the limit"));
             }
-            self.outputs.push_back(Output::Packet(Incoming { packet_type, packet, cost }));
+            self.outputs.push_back(Output::Packet(Incoming {
+                packet_type,
+                packet,
+                cost,
+            }));
             return Ok(());
         }
         match self.assembler.push(packet)? {
-            Some(packet) => self.outputs.push_back(Output::Packet(Incoming { packet_type, packet, cost })),
-            None => self.outputs.push_back(Output::Taken { packet_type, request_id, cost }),
+            Some(packet) => self.outputs.push_back(Output::Packet(Incoming {
+                packet_type,
+                packet,
+                cost,
+            })),
+            None => self.outputs.push_back(Output::Taken {
+                packet_type,
+                request_id,
+                cost,
+            }),
         }
         Ok(())
     }

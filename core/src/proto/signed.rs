@@ -10,7 +10,8 @@ use super::merkle::Hash;
 use crate::identity::PeerId;
 
 fn message(prefix: &[u8], fields: &[&[u8]]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(prefix.len() + fields.iter().map(|field| field.len()).sum::<usize>());
+    let mut message =
+        Vec::with_capacity(prefix.len() + fields.iter().map(|field| field.len()).sum::<usize>());
     message.extend_from_slice(prefix);
     for field in fields {
         message.extend_from_slice(field);
@@ -25,7 +26,10 @@ fn length(field: &[u8]) -> [u8; 8] {
 
 /// By RSA: this Ed25519 key speaks for me between these times.
 pub(crate) fn delegation_message(key: &[u8; 32], not_before: u64, not_after: u64) -> Vec<u8> {
-    message(b"psfs/delegation/1\0", &[key, &not_before.to_be_bytes(), &not_after.to_be_bytes()])
+    message(
+        b"psfs/delegation/1\0",
+        &[key, &not_before.to_be_bytes(), &not_after.to_be_bytes()],
+    )
 }
 
 /// By RSA: I am `id`, and this is my session.
@@ -56,7 +60,13 @@ pub(crate) fn batch_message(
 }
 
 /// By RSA or a delegated key: this broadcast is mine. `packet` is the encoded packet; its BLAKE3 hash is signed.
-pub(crate) fn cast_message(source: &PeerId, topic: &[u8], epoch: u64, sequence: u64, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn cast_message(
+    source: &PeerId,
+    topic: &[u8],
+    epoch: u64,
+    sequence: u64,
+    packet: &[u8],
+) -> Vec<u8> {
     message(
         b"psfs/cast/1\0",
         &[
@@ -101,7 +111,10 @@ pub(crate) fn network_id(rendezvous: &str, secret: Option<&[u8]>) -> Hash {
         None => sha256(rendezvous.as_bytes()),
         Some(secret) => {
             let name = rendezvous.as_bytes();
-            blake3::derive_key("psfs 2 network of a rendezvous with a secret", &message(b"", &[&length(name), name, secret]))
+            blake3::derive_key(
+                "psfs 2 network of a rendezvous with a secret",
+                &message(b"", &[&length(name), name, secret]),
+            )
         }
     }
 }
@@ -204,7 +217,10 @@ mod tests {
         for bit in 0..256 {
             let mut proof = proof;
             proof[bit / 8] ^= 1 << (bit % 8);
-            assert!(!membership_holds(b"secret", &session, &peer, &proof), "bit {bit}");
+            assert!(
+                !membership_holds(b"secret", &session, &peer, &proof),
+                "bit {bit}"
+            );
         }
     }
 
@@ -212,7 +228,13 @@ mod tests {
     fn topics_do_not_run_into_numbers() {
         let source = id(1);
         let number = u64::from_be_bytes(*b"ABCDEFGH");
-        assert_ne!(cast_message(&source, b"tABCDEFGH", 1, 2, b""), cast_message(&source, b"t", number, 1, b""));
-        assert_ne!(cast_message(&source, b"t", 1, 2, b"p"), cast_message(&source, b"t", 1, 2, b"q"));
+        assert_ne!(
+            cast_message(&source, b"tABCDEFGH", 1, 2, b""),
+            cast_message(&source, b"t", number, 1, b"")
+        );
+        assert_ne!(
+            cast_message(&source, b"t", 1, 2, b"p"),
+            cast_message(&source, b"t", 1, 2, b"q")
+        );
     }
 }

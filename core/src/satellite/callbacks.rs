@@ -275,15 +275,18 @@ impl Callbacks {
         self.0.panics.load(Ordering::Relaxed)
     }
 
-    /// Callback threads that run now.
-    pub(crate) fn threads(&self) -> usize {
-        self.0.lock().alive
-    }
-
     /// No further call begins; handlers are dropped by the callback threads (own loop: by [`Callbacks::dispatch`] or
-    /// [`Callbacks::close`]). Does not wait.
+    /// [`Callbacks::last_turns`]). Does not wait.
     pub(crate) fn begin_close(&self) {
         self.0.begin_close();
+    }
+
+    /// Own-loop mode, after [`Callbacks::begin_close`]: drops the handlers on this thread. Inside a callback the dispatch that runs it
+    /// does this.
+    pub(crate) fn last_turns(&self) {
+        if self.0.event.is_some() && !inside_callback() {
+            self.0.run_all();
+        }
     }
 
     /// [`Callbacks::begin_close`], then waits for all of it, unless inside a callback. May be called again, also after `TimedOut`.
@@ -291,9 +294,6 @@ impl Callbacks {
         self.0.begin_close();
         if inside_callback() {
             return Closed::Pending;
-        }
-        if self.0.event.is_some() {
-            self.0.run_all();
         }
         let (mut state, _) = self
             .0
@@ -316,10 +316,8 @@ impl Callbacks {
 impl Drop for Callbacks {
     fn drop(&mut self) {
         self.0.begin_close();
-        // Nobody can dispatch any more. Inside a callback the dispatch that runs it does this.
-        if self.0.event.is_some() && !inside_callback() {
-            self.0.run_all();
-        }
+        // Nobody can dispatch any more.
+        self.last_turns();
     }
 }
 

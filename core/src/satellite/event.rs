@@ -23,7 +23,8 @@ pub(crate) struct Inner {
     pub(crate) peer: PeerId,
     pub(crate) timestamp_ms: u64,
     pub(crate) responder: Mutex<Option<Responder>>,
-    pub(crate) charge: Option<Charge>,
+    /// Held for its drop: the sender's credit comes back with it.
+    pub(crate) _charge: Charge,
 }
 
 impl Event {
@@ -64,7 +65,9 @@ impl Event {
     /// # Errors
     /// [`ReplyError::Taken`] for a MESSAGE or the second time.
     pub fn take_responder(&self) -> Result<Responder, ReplyError> {
-        self.slot().take().ok_or(ReplyError::Taken("(further) responder"))
+        self.slot()
+            .take()
+            .ok_or(ReplyError::Taken("(further) responder"))
     }
 
     /// Sends one reply and leaves the request open for more. Waits for the asker's credit.
@@ -92,11 +95,15 @@ impl Event {
     /// # Errors
     /// [`ReplyError::Taken`] if it takes no replies or was ended before.
     pub fn fail(&self, code: i32, text: &str) -> Result<(), ReplyError> {
-        self.take_responder().map(|responder| responder.fail(code, text))
+        self.take_responder()
+            .map(|responder| responder.fail(code, text))
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Responder>> {
-        self.0.responder.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .responder
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -25,11 +25,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use callbacks::{Cancelled, Subscription};
+pub use callbacks::{Cancelled, Subscription, inside_callback};
 pub use event::Event;
 pub use operation::{Items, Operation, Outcome};
 pub use options::{BroadcastOptions, RequestOptions, SendOptions};
@@ -45,7 +45,6 @@ use crate::identity::{Identity, PeerId};
 use crate::net::driver::{Command, View};
 use crate::net::{Account, NetShared};
 use crate::proto::packet::{PacketType, check_namespace};
-use crate::proto::roster;
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use callbacks::Callbacks;
@@ -105,6 +104,8 @@ pub(crate) struct Inner {
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
     cast_sequence: AtomicU64,
+    /// True once all of it has ended.
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +126,9 @@ struct Running {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Satellite").field("peer", &self.identity.peer_id()).finish_non_exhaustive()
+        f.debug_struct("Satellite")
+            .field("peer", &self.identity.peer_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +154,8 @@ impl Satellite {
         let epoch = store.next_epoch(crate::net::clock::now_ms())?;
         let counters = Arc::new(Counters::default());
         let router = Arc::new(Router::new(Arc::clone(&counters), config.queue_limit));
-        let callbacks = Callbacks::new(config.callback_threads, config.log.clone()).map_err(StartError::Runtime)?;
+        let callbacks = Callbacks::new(config.callback_threads, config.log.clone())
+            .map_err(StartError::Runtime)?;
         let inner = Arc::new(Inner {
             identity,
             store: Mutex::new(Some(store)),
@@ -166,10 +170,14 @@ impl Satellite {
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
             cast_sequence: AtomicU64::new(0),
+            ended: watch::Sender::new(false),
             config,
         });
         inner.router.belongs_to(Arc::downgrade(&inner));
-        Ok(Self { _last: Arc::new(Last(Arc::downgrade(&inner))), inner })
+        Ok(Self {
+            _last: Arc::new(Last(Arc::downgrade(&inner))),
+            inner,
+        })
     }
 
     /// Whether it was started and not shut down.
@@ -199,26 +207,31 @@ impl Satellite {
 
     /// Where it listens, as multiaddresses with its id: what another satellite takes as bootstrap. Empty before the start.
     pub fn addresses(&self) -> Vec<String> {
-        self.inner.view().addresses.iter().map(ToString::to_string).collect()
+        self.inner
+            .view()
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Everybody met, connected ones among them, in the order of their ids.
     pub fn peers(&self) -> Vec<PeerInfo> {
-        let mut peers: Vec<PeerInfo> = self.inner.view().met.iter().map(peer_info).collect();
-        // The view follows the links by a moment; a session that events told of must show here.
-        for link in self.inner.router.links() {
-            match peers.binary_search_by(|info| info.peer.cmp(&link.peer)) {
-                Ok(at) => peers[at].state = PeerState::Connected,
-                Err(at) => {
-                    let info = PeerInfo { peer: link.peer, state: PeerState::Connected, addresses: Vec::new() };
-                    peers.insert(at, info);
-                }
-            }
-        }
+        let mut peers: Vec<PeerInfo> = self.inner.view().met.iter().map(PeerInfo::of_met).collect();
+        // The view follows the links by a moment; a session that events told of must show here, and one that is over must not.
         for info in &mut peers {
-            if info.state == PeerState::Connected && self.inner.router.link(&info.peer).is_none() {
+            if info.state == PeerState::Connected {
                 info.state = PeerState::Met;
             }
+        }
+        for link in self.inner.router.links() {
+            let at = peers.binary_search_by(|info| info.peer.cmp(&link.peer));
+            let at = at.unwrap_or_else(|at| {
+                peers.insert(at, PeerInfo::of_link(&link));
+                at
+            });
+            peers[at].state = PeerState::Connected;
+            peers[at].signing = Some(link.signing);
         }
         peers
     }
@@ -249,7 +262,11 @@ impl Satellite {
     ///
     /// # Errors
     /// As [`Satellite::on`].
-    pub fn subscribe(&self, packet_type: PacketType, namespace: &str) -> Result<Events, SubscribeError> {
+    pub fn subscribe(
+        &self,
+        packet_type: PacketType,
+        namespace: &str,
+    ) -> Result<Events, SubscribeError> {
         check_namespace(namespace)?;
         if !packet_type.has_handlers() {
             return Err(SubscribeError::Type(packet_type.name()));
@@ -264,7 +281,10 @@ impl Satellite {
     ///
     /// # Errors
     /// [`SubscribeError`] after shutdown.
-    pub fn on_peer(&self, handler: impl FnMut(PeerEvent) + Send + 'static) -> Result<Subscription, SubscribeError> {
+    pub fn on_peer(
+        &self,
+        handler: impl FnMut(PeerEvent) + Send + 'static,
+    ) -> Result<Subscription, SubscribeError> {
         let events = self.peer_events()?;
         self.inner.callbacks.attach(events, Box::new(handler))
     }
@@ -328,16 +348,4 @@ fn identity_of(config: &Config) -> Result<Identity, StartError> {
         (IdentitySource::Default, Some(dir)) => load(&Store::key_path(dir))?,
         (IdentitySource::Default, None) => Identity::generate()?,
     })
-}
-
-fn peer_info(met: &roster::Met) -> PeerInfo {
-    PeerInfo {
-        peer: met.peer,
-        state: match met.state {
-            roster::State::Met => PeerState::Met,
-            roster::State::Connected => PeerState::Connected,
-            roster::State::Unreachable => PeerState::Unreachable,
-        },
-        addresses: met.addresses.iter().map(ToString::to_string).collect(),
-    }
 }

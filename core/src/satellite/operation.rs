@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::callbacks::{Callbacks, Handler, panic_text};
+use super::{Satellite, Subscription};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, Error, SubscribeError};
 
@@ -128,18 +129,81 @@ struct Settle(Arc<Shared>);
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        self.0.settle(Err(Shared::closed()));
+        // Err: it was settled before, and that holds.
+        let _settled = self.0.settle(Err(Shared::closed()));
+    }
+}
+
+impl Satellite {
+    /// Starts `work` on the satellite's runtime. `item` is called with what it sends, then `done` exactly once, both on callback threads;
+    /// then both are dropped, also when this fails, in which case neither is called.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let satellite = psfs_core::Satellite::new(psfs_core::Config::new("pineapple"))?;
+    /// # let peer = satellite.peer_id();
+    /// let asking = satellite.clone();
+    /// let operation = satellite.operate(
+    ///     async move |items| {
+    ///         let mut replies = asking.request(&peer, "whois", "", Default::default()).await?;
+    ///         while let Some(reply) = replies.next().await {
+    ///             items.send(reply?).await;
+    ///         }
+    ///         Ok(())
+    ///     },
+    ///     |reply| println!("{:?}", reply.content()),
+    ///     |outcome| println!("{outcome:?}"),
+    /// )?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SubscribeError::Closed`] after shutdown began; [`SubscribeError::Thread`].
+    pub fn operate<I, W>(
+        &self,
+        work: impl FnOnce(Items<I>) -> W,
+        item: impl FnMut(I) + Send + 'static,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> Result<Operation, SubscribeError>
+    where
+        I: Send + 'static,
+        W: Future<Output = Outcome> + Send + 'static,
+    {
+        let inner = &self.inner;
+        let handle = inner.task_runtime()?;
+        let spawn = |task| match inner.running.get() {
+            Some(running) => drop(running.tasks.spawn_on(task, &handle)),
+            None => drop(handle.spawn(task)),
+        };
+        inner
+            .callbacks
+            .operate(inner.stop.clone(), spawn, work, item, done)
+    }
+
+    /// Calls `handler` on the callback threads with what comes out of `items`: for what an application, or a binding, wants told in
+    /// the same way as events.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Closed`] after shutdown began; [`SubscribeError::Thread`].
+    pub fn call_with<T: Send + 'static>(
+        &self,
+        items: mpsc::Receiver<T>,
+        handler: impl FnMut(T) + Send + 'static,
+    ) -> Result<Subscription, SubscribeError> {
+        self.inner.callbacks.attach(items, Box::new(handler))
     }
 }
 
 impl Callbacks {
-    /// Starts `work` through `spawn`. `item` is called with what it sends, then `done` exactly once; both are dropped after that,
+    /// Starts `work` through `spawn`; `stop` is the satellite's end. `item` is called with what it sends, then `done` exactly once; both are dropped after that,
     /// also when this fails, in which case neither is called.
     ///
     /// # Errors
     /// As [`Callbacks::attach`].
     pub(crate) fn operate<I, W>(
         &self,
+        stop: CancellationToken,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
         work: impl FnOnce(Items<I>) -> W,
         item: impl FnMut(I) + Send + 'static,
@@ -175,11 +239,12 @@ impl Callbacks {
             let outcome = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Err(Error::new(Code::Cancelled, "the operation was cancelled")),
+                () = stop.cancelled() => Err(Shared::closed()),
                 outcome = work => outcome.unwrap_or_else(|panic| {
                     Err(Error::new(Code::Panic, format!("the operation panicked: {}", panic_text(&*panic))))
                 }),
             };
-            settle.0.settle(outcome);
+            let _first = settle.0.settle(outcome);
         }));
         Ok(Operation(shared))
     }

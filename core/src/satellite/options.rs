@@ -11,7 +11,10 @@ pub struct SendOptions {
 
 impl Default for SendOptions {
     fn default() -> Self {
-        Self { confirmed: false, timeout: Duration::from_secs(30) }
+        Self {
+            confirmed: false,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -41,7 +44,11 @@ pub struct RequestOptions {
 
 impl Default for RequestOptions {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), max_replies: usize::MAX, window: None }
+        Self {
+            deadline: Duration::from_secs(30),
+            max_replies: usize::MAX,
+            window: None,
+        }
     }
 }
 
@@ -76,7 +83,9 @@ pub struct BroadcastOptions {
 
 impl Default for BroadcastOptions {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(30) }
+        Self {
+            lifetime: Duration::from_secs(30),
+        }
     }
 }
 

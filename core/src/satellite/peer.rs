@@ -6,9 +6,12 @@ use std::task::{Context, Poll};
 use super::callbacks::Source;
 use super::queue::Queue;
 use super::router::Router;
+use crate::config::Signing;
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::net::Link;
 use crate::proto::packet::PacketType;
+use crate::proto::roster;
 
 /// How a known peer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,32 @@ pub struct PeerInfo {
     pub state: PeerState,
     /// Where it may be dialled, best first, as multiaddresses without its id.
     pub addresses: Vec<String>,
+    /// How the session signs: the stricter of both sides' choices. `None` without a session.
+    pub signing: Option<Signing>,
+}
+
+impl PeerInfo {
+    pub(super) fn of_met(met: &roster::Met) -> Self {
+        Self {
+            peer: met.peer,
+            state: match met.state {
+                roster::State::Met => PeerState::Met,
+                roster::State::Connected => PeerState::Connected,
+                roster::State::Unreachable => PeerState::Unreachable,
+            },
+            addresses: met.addresses.iter().map(ToString::to_string).collect(),
+            signing: None,
+        }
+    }
+
+    pub(super) fn of_link(link: &Link) -> Self {
+        Self {
+            peer: link.peer,
+            state: PeerState::Connected,
+            addresses: Vec::new(),
+            signing: Some(link.signing),
+        }
+    }
 }
 
 /// Why a session ended.
@@ -99,7 +128,10 @@ pub struct PeerEvents {
 
 impl PeerEvents {
     pub(super) fn new(router: &Arc<Router>) -> Self {
-        Self { queue: router.add_peers(), router: Arc::clone(router) }
+        Self {
+            queue: router.add_peers(),
+            router: Arc::clone(router),
+        }
     }
 
     /// The next event; `None` after shutdown.
@@ -113,7 +145,11 @@ impl PeerEvents {
         let dropped = self.queue.take_dropped();
         if dropped > 0 {
             let namespace = String::new();
-            out.push(PeerEvent::Lagged { packet_type: PacketType::Internal, namespace, dropped });
+            out.push(PeerEvent::Lagged {
+                packet_type: PacketType::Internal,
+                namespace,
+                dropped,
+            });
             return Poll::Ready(true);
         }
         self.queue.poll_batch(cx, out, max)
@@ -121,7 +157,12 @@ impl PeerEvents {
 }
 
 impl Source<PeerEvent> for PeerEvents {
-    fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Vec<PeerEvent>, max: usize) -> Poll<bool> {
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<PeerEvent>,
+        max: usize,
+    ) -> Poll<bool> {
         self.poll_events(cx, out, max)
     }
 

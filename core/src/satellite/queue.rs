@@ -26,7 +26,12 @@ impl<T> Queue<T> {
     /// A queue that holds up to `limit` droppable items.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            state: Mutex::new(State { items: VecDeque::new(), waker: None, closed: false, dropped: 0 }),
+            state: Mutex::new(State {
+                items: VecDeque::new(),
+                waker: None,
+                closed: false,
+                dropped: 0,
+            }),
             limit,
         }
     }
@@ -70,7 +75,11 @@ impl<T> Queue<T> {
             if state.closed {
                 return Poll::Ready(false);
             }
-            if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if !state
+                .waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
                 state.waker = Some(cx.waker().clone());
             }
             return Poll::Pending;

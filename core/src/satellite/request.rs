@@ -14,8 +14,8 @@ use tokio::time::Sleep;
 use super::router::Router;
 use crate::error::{Code, RequestError};
 use crate::identity::PeerId;
-use crate::net::replies::{Answered, End, Item, ReplyQueue};
 use crate::net::Link;
+use crate::net::replies::{Answered, End, Item, ReplyQueue};
 
 /// One reply.
 #[derive(Debug)]
@@ -70,7 +70,10 @@ pub struct Replies {
 
 impl fmt::Debug for Replies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replies").field("open", &self.open.len()).field("over", &self.over).finish_non_exhaustive()
+        f.debug_struct("Replies")
+            .field("open", &self.open.len())
+            .field("over", &self.over)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,7 +86,15 @@ impl Replies {
         after: Duration,
         deadline: Pin<Box<Sleep>>,
     ) -> Self {
-        Self { queue, asking, open, left: max_replies, after, deadline, over: false }
+        Self {
+            queue,
+            asking,
+            open,
+            left: max_replies,
+            after,
+            deadline,
+            over: false,
+        }
     }
 
     /// The next reply. `None` is the good end; after an error there is nothing more.
@@ -118,7 +129,10 @@ impl Replies {
                     }
                     self.close();
                     if let Asking::Peer { peer, .. } = &self.asking {
-                        return Poll::Ready(Some(Err(RequestError::TimedOut { peer: *peer, after: self.after })));
+                        return Poll::Ready(Some(Err(RequestError::TimedOut {
+                            peer: *peer,
+                            after: self.after,
+                        })));
                     }
                 }
             }
@@ -127,14 +141,23 @@ impl Replies {
 
     /// What one peer's end means for the whole; nothing when many were asked.
     fn error_of(&self, end: End) -> Option<RequestError> {
-        let Asking::Peer { namespace, .. } = &self.asking else { return None };
+        let Asking::Peer { namespace, .. } = &self.asking else {
+            return None;
+        };
         match end {
             End::Gone { peer } => Some(RequestError::Disconnected(peer)),
             End::Status { status: 0, .. } => None,
             End::Status { peer, status, text } => Some(match Code::from_number(status) {
-                Some(Code::UnknownNamespace) => RequestError::UnknownNamespace { peer, namespace: namespace.clone() },
+                Some(Code::UnknownNamespace) => RequestError::UnknownNamespace {
+                    peer,
+                    namespace: namespace.clone(),
+                },
                 Some(Code::Refused) => RequestError::Refused { peer, reason: text },
-                _ => RequestError::Failed { peer, code: status, text },
+                _ => RequestError::Failed {
+                    peer,
+                    code: status,
+                    text,
+                },
             }),
         }
     }

@@ -19,9 +19,18 @@ const TEXT_MAX: usize = 1024;
 #[derive(Debug)]
 enum Path {
     /// Back over the session the question came from.
-    Link { link: Arc<Link>, request_id: u64, answer: Arc<Answer>, packet_type: PacketType },
+    Link {
+        link: Arc<Link>,
+        request_id: u64,
+        answer: Arc<Answer>,
+        packet_type: PacketType,
+    },
     /// To the author of a broadcast, over a session with him.
-    Origin { satellite: Weak<Inner>, origin: PeerId, request_id: u64 },
+    Origin {
+        satellite: Weak<Inner>,
+        origin: PeerId,
+        request_id: u64,
+    },
     /// The question broke a limit: nobody waits for an answer.
     Nowhere,
 }
@@ -50,18 +59,33 @@ impl Responder {
         packet_type: PacketType,
     ) -> Self {
         let path = match answer {
-            Some(answer) => Path::Link { link: Arc::clone(link), request_id, answer, packet_type },
+            Some(answer) => Path::Link {
+                link: Arc::clone(link),
+                request_id,
+                answer,
+                packet_type,
+            },
             None => Path::Nowhere,
         };
         Self::new(path)
     }
 
     pub(super) fn to_origin(satellite: Weak<Inner>, origin: PeerId, request_id: u64) -> Self {
-        Self::new(Path::Origin { satellite, origin, request_id })
+        Self::new(Path::Origin {
+            satellite,
+            origin,
+            request_id,
+        })
     }
 
     fn new(path: Path) -> Self {
-        Self { replier: Arc::new(Replier { path, large: tokio::sync::Mutex::new(()) }), ended: false }
+        Self {
+            replier: Arc::new(Replier {
+                path,
+                large: tokio::sync::Mutex::new(()),
+            }),
+            ended: false,
+        }
     }
 
     pub(super) fn replier(&self) -> Arc<Replier> {
@@ -93,7 +117,14 @@ impl Responder {
     /// Ends the request with an error at the asker: a positive code of the application's own (0 and less become the library's
     /// `HANDLER_FAILED`), and a text of which the first 1,024 bytes are sent.
     pub fn fail(self, code: i32, text: &str) {
-        self.end_with(if code > 0 { code } else { Code::HandlerFailed as i32 }, text);
+        self.end_with(
+            if code > 0 {
+                code
+            } else {
+                Code::HandlerFailed as i32
+            },
+            text,
+        );
     }
 
     pub(super) fn end_with(mut self, status: i32, text: &str) {
@@ -108,8 +139,14 @@ impl Drop for Responder {
             return;
         }
         match &self.replier.path {
-            Path::Link { packet_type: PacketType::Request, .. } => {
-                self.replier.end(Code::HandlerFailed as i32, "the handler was dropped without ending the request");
+            Path::Link {
+                packet_type: PacketType::Request,
+                ..
+            } => {
+                self.replier.end(
+                    Code::HandlerFailed as i32,
+                    "the handler was dropped without ending the request",
+                );
             }
             _ => self.replier.end(0, ""),
         }
@@ -119,17 +156,28 @@ impl Drop for Responder {
 impl Replier {
     pub(super) async fn reply(&self, content: Bytes) -> Result<(), ReplyError> {
         match &self.path {
-            Path::Link { link, request_id, answer, .. } => {
+            Path::Link {
+                link,
+                request_id,
+                answer,
+                ..
+            } => {
                 let limit = usize::try_from(link.limits.content).unwrap_or(usize::MAX);
                 if content.len() > limit {
-                    return Err(ReplyError::TooLarge { size: content.len(), limit });
+                    return Err(ReplyError::TooLarge {
+                        size: content.len(),
+                        limit,
+                    });
                 }
                 let header = Header {
                     request_id: *request_id,
                     ..Header::new(PacketType::Response, "", clock::now_ms())
                 };
                 if content.len() <= PART_BYTES {
-                    return link.reply(answer, packet::encode(&header, content), false).await.map_err(reply_error);
+                    return link
+                        .reply(answer, packet::encode(&header, content), false)
+                        .await
+                        .map_err(reply_error);
                 }
                 let _one_at_a_time = self.large.lock().await;
                 for part in parts::encode(header, content) {
@@ -137,25 +185,42 @@ impl Replier {
                 }
                 Ok(())
             }
-            Path::Origin { satellite, origin, request_id } => {
+            Path::Origin {
+                satellite,
+                origin,
+                request_id,
+            } => {
                 if content.len() > PART_BYTES {
-                    return Err(ReplyError::TooLarge { size: content.len(), limit: PART_BYTES });
+                    return Err(ReplyError::TooLarge {
+                        size: content.len(),
+                        limit: PART_BYTES,
+                    });
                 }
                 let satellite = satellite.upgrade().ok_or(ReplyError::Disconnected)?;
-                let link = satellite.reach(origin).await.map_err(|_| ReplyError::Disconnected)?;
+                let link = satellite
+                    .reach(origin)
+                    .await
+                    .map_err(|_| ReplyError::Disconnected)?;
                 let header = Header {
                     request_id: *request_id,
                     ..Header::new(PacketType::Response, "", clock::now_ms())
                 };
                 let packet = packet::encode(&header, content);
-                link.push(packet, true, None).await.map_err(|_| ReplyError::Disconnected)
+                link.push(packet, true, None)
+                    .await
+                    .map_err(|_| ReplyError::Disconnected)
             }
             Path::Nowhere => Err(ReplyError::Cancelled),
         }
     }
 
     fn end(&self, status: i32, text: &str) {
-        let Path::Link { link, request_id, .. } = &self.path else { return };
+        let Path::Link {
+            link, request_id, ..
+        } = &self.path
+        else {
+            return;
+        };
         let text = &text[..text.floor_char_boundary(TEXT_MAX)];
         let header = Header {
             request_id: *request_id,
@@ -163,7 +228,10 @@ impl Replier {
             ..Header::new(PacketType::EndResponse, "", clock::now_ms())
         };
         // False: the asker cancelled, or the session ended. Then nobody waits for this.
-        let _over = link.end_answer(*request_id, packet::encode(&header, Bytes::copy_from_slice(text.as_bytes())));
+        let _over = link.end_answer(
+            *request_id,
+            packet::encode(&header, Bytes::copy_from_slice(text.as_bytes())),
+        );
     }
 }
 

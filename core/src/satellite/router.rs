@@ -124,16 +124,28 @@ impl Router {
 
     /// The session with a peer, if there is one.
     pub(crate) fn link(&self, peer: &PeerId) -> Option<Arc<Link>> {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).get(peer).cloned()
+        self.links
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(peer)
+            .cloned()
     }
 
     /// All sessions.
     pub(crate) fn links(&self) -> Vec<Arc<Link>> {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.links
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn connected(&self) -> usize {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.links
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Tells everybody who listens to peers.
@@ -172,20 +184,35 @@ impl Router {
         }
     }
 
-    fn deliver_one(&self, routes: &[Routes; 7], link: &Arc<Link>, delivery: Delivery, run: &mut Run) {
-        let Delivery { packet_type, packet, charge, answer } = delivery;
+    fn deliver_one(
+        &self,
+        routes: &[Routes; 7],
+        link: &Arc<Link>,
+        delivery: Delivery,
+        run: &mut Run,
+    ) {
+        let Delivery {
+            packet_type,
+            packet,
+            charge,
+            answer,
+        } = delivery;
         if packet_type == PacketType::Response {
             return self.answer_to_cast(link.peer, packet, charge);
         }
         if !run.serves(packet_type, &packet.namespace) {
             run.flush();
-            run.routes = routes[packet_type as usize].get(packet.namespace.as_str()).cloned().unwrap_or_default();
+            run.routes = routes[packet_type as usize]
+                .get(packet.namespace.as_str())
+                .cloned()
+                .unwrap_or_default();
         }
         let Some(first) = run.routes.first().cloned() else {
             match packet_type {
                 PacketType::Request => {
                     self.counters.requests_unhandled.add(1);
-                    let responder = Responder::to_link(link, packet.request_id, answer, packet_type);
+                    let responder =
+                        Responder::to_link(link, packet.request_id, answer, packet_type);
                     return responder.end_with(Code::UnknownNamespace as i32, "");
                 }
                 PacketType::Seek => {
@@ -196,9 +223,12 @@ impl Router {
             }
         };
         let responder = match packet_type {
-            PacketType::Request | PacketType::Seek => {
-                Some(Responder::to_link(link, packet.request_id, answer, packet_type))
-            }
+            PacketType::Request | PacketType::Seek => Some(Responder::to_link(
+                link,
+                packet.request_id,
+                answer,
+                packet_type,
+            )),
             _ => None,
         };
         let event = Event::new(EventInner {
@@ -208,7 +238,7 @@ impl Router {
             content: packet.content,
             peer: link.peer,
             responder: Mutex::new(responder),
-            charge: Some(charge),
+            _charge: charge,
         });
         match packet_type {
             PacketType::Seek => self.offer_all(&run.routes, &event),
@@ -232,7 +262,9 @@ struct Run {
 
 impl Run {
     fn serves(&self, packet_type: PacketType, namespace: &str) -> bool {
-        self.routes.first().is_some_and(|route| route.packet_type == packet_type && &*route.namespace == namespace)
+        self.routes
+            .first()
+            .is_some_and(|route| route.packet_type == packet_type && &*route.namespace == namespace)
     }
 
     fn flush(&mut self) {
@@ -244,7 +276,11 @@ impl Run {
 
 impl Inbox for Router {
     fn opened(&self, link: &Arc<Link>, _address: &str) {
-        let before = self.links.write().unwrap_or_else(PoisonError::into_inner).insert(link.peer, Arc::clone(link));
+        let before = self
+            .links
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(link.peer, Arc::clone(link));
         if before.is_none() {
             self.emit(&PeerEvent::Authenticated { peer: link.peer });
         }
@@ -253,13 +289,22 @@ impl Inbox for Router {
     fn ended(&self, link: &Arc<Link>, ended: &Ended) {
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
         // A session that moved to another connection goes on there.
-        if !links.get(&link.peer).is_some_and(|current| Arc::ptr_eq(current, link)) {
+        if !links
+            .get(&link.peer)
+            .is_some_and(|current| Arc::ptr_eq(current, link))
+        {
             return;
         }
         links.remove(&link.peer);
         drop(links);
-        let reason = DisconnectReason { code: ended.code, text: ended.text.clone() };
-        self.emit(&PeerEvent::Disconnected { peer: link.peer, reason });
+        let reason = DisconnectReason {
+            code: ended.code,
+            text: ended.text.clone(),
+        };
+        self.emit(&PeerEvent::Disconnected {
+            peer: link.peer,
+            reason,
+        });
     }
 
     fn deliver(&self, link: &Arc<Link>, batch: &mut Vec<Delivery>) {
@@ -274,7 +319,8 @@ impl Inbox for Router {
     fn broadcast(&self, cast: Cast, charge: Charge) {
         let Cast { origin, packet } = cast;
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(list) = routes[PacketType::Broadcast as usize].get(packet.namespace.as_str()) else {
+        let Some(list) = routes[PacketType::Broadcast as usize].get(packet.namespace.as_str())
+        else {
             return self.counters.broadcasts_unhandled.add(1);
         };
         let Some(first) = list.first() else { return };
@@ -289,13 +335,16 @@ impl Inbox for Router {
             content: packet.content,
             peer: origin,
             responder: Mutex::new(responder),
-            charge: Some(charge),
+            _charge: charge,
         });
         self.offer_all(list, &event);
     }
 
     fn connected(&self, peer: PeerId, address: &str) {
-        self.emit(&PeerEvent::Connected { peer, address: address.into() });
+        self.emit(&PeerEvent::Connected {
+            peer,
+            address: address.into(),
+        });
     }
 
     fn discovered(&self, peer: PeerId) {
@@ -303,7 +352,10 @@ impl Inbox for Router {
     }
 
     fn unreachable(&self, peer: PeerId, reason: &str) {
-        self.emit(&PeerEvent::Unreachable { peer, reason: reason.into() });
+        self.emit(&PeerEvent::Unreachable {
+            peer,
+            reason: reason.into(),
+        });
     }
 }
 

@@ -14,8 +14,8 @@ use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite
 use crate::config::{ANSWERS_MAX, BROADCAST_MAX};
 use crate::error::{ConnectError, RequestError, SendError};
 use crate::identity::PeerId;
-use crate::net::driver::{Command, ReachFailure};
 use crate::net::address::Purpose;
+use crate::net::driver::{Command, ReachFailure};
 use crate::net::gossip::{BroadcastFailure, Waiting};
 use crate::net::link::{Ended, is_large};
 use crate::net::replies::ReplyQueue;
@@ -42,21 +42,35 @@ impl Satellite {
     ) -> Result<(), SendError> {
         let content = content.into();
         check_namespace(namespace)?;
-        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        self.inner.check_size(
+            content.len(),
+            self.inner.config.content_limit,
+            "this satellite's",
+        )?;
         let header = Header::new(PacketType::Message, namespace, clock::now_ms());
         // The way of nearly every message: there is a session, there is credit, and nothing has to be waited for.
-        if !options.confirmed && !is_large(&content) {
-            if let Some(link) = self.inner.router.link(peer) {
-                self.inner.check_peer_size(content.len(), &link)?;
-                let Err(packet) = link.try_push(packet::encode(&header, content.clone()), false) else {
-                    return Ok(());
-                };
-                let push = async { link.push(packet, false, None).await.map_err(|_| SendError::Disconnected(*peer)) };
-                return self.inner.within(options.timeout, push).await?;
-            }
+        if !options.confirmed
+            && !is_large(&content)
+            && let Some(link) = self.inner.router.link(peer)
+        {
+            self.inner.check_peer_size(content.len(), &link)?;
+            let Err(packet) = link.try_push(packet::encode(&header, content.clone()), false) else {
+                return Ok(());
+            };
+            let push = async {
+                link.push(packet, false, None)
+                    .await
+                    .map_err(|_| SendError::Disconnected(*peer))
+            };
+            return self.inner.within(options.timeout, push).await?;
         }
         let inner = &self.inner;
-        inner.within(options.timeout, inner.send_slowly(peer, &header, content, options.confirmed)).await?
+        inner
+            .within(
+                options.timeout,
+                inner.send_slowly(peer, &header, content, options.confirmed),
+            )
+            .await?
     }
 
     /// Asks one peer. The replies come as a stream that ends with the peer's end of the request, an error, or the deadline.
@@ -73,7 +87,11 @@ impl Satellite {
     ) -> Result<Replies, RequestError> {
         let content = content.into();
         check_namespace(namespace).map_err(SendError::from)?;
-        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        self.inner.check_size(
+            content.len(),
+            self.inner.config.content_limit,
+            "this satellite's",
+        )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
         let deadline = running.sleep(options.deadline);
@@ -81,21 +99,51 @@ impl Satellite {
         let ask = async {
             let link = self.inner.reach(peer).await?;
             self.inner.check_peer_size(content.len(), &link)?;
-            let slot = link.slot().await.map_err(|_| SendError::Disconnected(*peer))?;
+            let slot = link
+                .slot()
+                .await
+                .map_err(|_| SendError::Disconnected(*peer))?;
             let queue = ReplyQueue::new(usize::MAX);
             let window = self.inner.config.reply_window as u64;
-            let request_id =
-                link.open_request(&queue, window, extra).map_err(|_| SendError::Disconnected(*peer))?;
+            let request_id = link
+                .open_request(&queue, window, extra)
+                .map_err(|_| SendError::Disconnected(*peer))?;
             // From here on dropping it cancels the request.
-            replies = Some((queue, Open { link: Arc::clone(&link), request_id, slot: Some(slot) }));
-            let header = Header { request_id, ..Header::new(PacketType::Request, namespace, clock::now_ms()) };
-            running.push(&link, &header, content, true, None).await.map_err(|_| SendError::Disconnected(*peer))
+            replies = Some((
+                queue,
+                Open {
+                    link: Arc::clone(&link),
+                    request_id,
+                    slot: Some(slot),
+                },
+            ));
+            let header = Header {
+                request_id,
+                ..Header::new(PacketType::Request, namespace, clock::now_ms())
+            };
+            let large = is_large(&content);
+            running
+                .push(&link, &header, content, true, None)
+                .await
+                .map_err(|_| SendError::Disconnected(*peer))?;
+            link.grant_extra(request_id, extra, large);
+            Ok(())
         };
         let late = SendError::Timeout(options.deadline);
         let sent = self.inner.until(options.deadline, ask).await;
-        let asking = Asking::Peer { peer: *peer, namespace: namespace.into() };
+        let asking = Asking::Peer {
+            peer: *peer,
+            namespace: namespace.into(),
+        };
         let replies = replies.map(|(queue, open)| {
-            Replies::new(queue, asking, vec![open], options.max_replies.max(1), options.deadline, deadline)
+            Replies::new(
+                queue,
+                asking,
+                vec![open],
+                options.max_replies.max(1),
+                options.deadline,
+                deadline,
+            )
         });
         sent.unwrap_or(Err(late))?;
         replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
@@ -105,7 +153,7 @@ impl Satellite {
     ///
     /// # Errors
     /// [`RequestError::Send`]: [`SendError::NoPeers`] when nobody is connected.
-    pub async fn seek(
+    pub fn seek(
         &self,
         namespace: &str,
         content: impl Into<Bytes>,
@@ -113,7 +161,11 @@ impl Satellite {
     ) -> Result<Replies, RequestError> {
         let content = content.into();
         check_namespace(namespace).map_err(SendError::from)?;
-        self.inner.check_size(content.len(), self.inner.config.content_limit, "this satellite's")?;
+        self.inner.check_size(
+            content.len(),
+            self.inner.config.content_limit,
+            "this satellite's",
+        )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
         let deadline = running.sleep(options.deadline);
@@ -129,13 +181,29 @@ impl Satellite {
                 continue;
             };
             let window = self.inner.config.reply_window as u64;
-            let Ok(request_id) = link.open_request(&queue, window, extra) else { continue };
-            open.push(Open { link: Arc::clone(&link), request_id, slot: Some(slot) });
-            let header = Header { request_id, ..Header::new(PacketType::Seek, namespace, clock::now_ms()) };
-            running.push_detached(link, &header, content.clone());
+            let Ok(request_id) = link.open_request(&queue, window, extra) else {
+                continue;
+            };
+            open.push(Open {
+                link: Arc::clone(&link),
+                request_id,
+                slot: Some(slot),
+            });
+            let header = Header {
+                request_id,
+                ..Header::new(PacketType::Seek, namespace, clock::now_ms())
+            };
+            running.push_detached(link, &header, content.clone(), extra);
         }
         let most = options.max_replies.clamp(1, ANSWERS_MAX);
-        Ok(Replies::new(queue, Asking::Many, open, most, options.deadline, deadline))
+        Ok(Replies::new(
+            queue,
+            Asking::Many,
+            open,
+            most,
+            options.deadline,
+            deadline,
+        ))
     }
 
     /// Sends to everybody under the rendezvous, passed on by all, signed, each copy delivered once. Resolves when the first peers
@@ -149,7 +217,9 @@ impl Satellite {
         content: impl Into<Bytes>,
         options: BroadcastOptions,
     ) -> Result<(), SendError> {
-        self.inner.broadcast(namespace, content.into(), options, 0).await
+        self.inner
+            .broadcast(namespace, content.into(), options, 0)
+            .await
     }
 
     /// A broadcast that its handlers may answer, each directly to this satellite. Ends at the deadline of `replies`, or after its
@@ -168,11 +238,16 @@ impl Satellite {
         let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
         let queue = ReplyQueue::new(ANSWERS_MAX);
         queue.expect_one();
-        let asking = Asking::Cast { router: Arc::clone(&self.inner.router), id };
+        let asking = Asking::Cast {
+            router: Arc::clone(&self.inner.router),
+            id,
+        };
         let most = replies.max_replies.clamp(1, ANSWERS_MAX);
         self.inner.router.open_cast(id, &queue);
         let stream = Replies::new(queue, asking, Vec::new(), most, replies.deadline, deadline);
-        self.inner.broadcast(namespace, content.into(), options, id).await?;
+        self.inner
+            .broadcast(namespace, content.into(), options, id)
+            .await?;
         Ok(stream)
     }
 
@@ -181,21 +256,36 @@ impl Satellite {
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
-        let parsed = address::parse(address, Purpose::Dial)
-            .map_err(|reason| ConnectError::Address { address: address.into(), reason: reason.to_string() })?;
+        let parsed =
+            address::parse(address, Purpose::Dial).map_err(|reason| ConnectError::Address {
+                address: address.into(),
+                reason: reason.to_string(),
+            })?;
         let (reply, answer) = oneshot::channel();
-        self.inner.command(Command::Connect { address: parsed, reply }).await.ok_or(ConnectError::Closed)?;
-        let answer = self.inner.until(timeout, answer).await.ok_or(ConnectError::Timeout(timeout))?;
+        self.inner
+            .command(Command::Connect {
+                address: parsed,
+                reply,
+            })
+            .await
+            .ok_or(ConnectError::Closed)?;
+        let answer = self
+            .inner
+            .until(timeout, answer)
+            .await
+            .ok_or(ConnectError::Timeout(timeout))?;
         match answer.map_err(|_| ConnectError::Closed)? {
             Ok(link) => Ok(link.peer),
             Err(ReachFailure::Own) => Err(ConnectError::OwnAddress(address.into())),
             Err(ReachFailure::Refused(peer, reason)) => Err(ConnectError::Refused { peer, reason }),
-            Err(ReachFailure::Unreachable(reason)) => {
-                Err(ConnectError::Unreachable { address: address.into(), reason })
-            }
-            Err(ReachFailure::Unknown | ReachFailure::Busy) => {
-                Err(ConnectError::Unreachable { address: address.into(), reason: "too many calls wait already".into() })
-            }
+            Err(ReachFailure::Unreachable(reason)) => Err(ConnectError::Unreachable {
+                address: address.into(),
+                reason,
+            }),
+            Err(ReachFailure::Unknown | ReachFailure::Busy) => Err(ConnectError::Unreachable {
+                address: address.into(),
+                reason: "too many calls wait already".into(),
+            }),
         }
     }
 
@@ -205,8 +295,15 @@ impl Satellite {
     /// [`ConnectError::NotConnected`], [`ConnectError::Closed`].
     pub async fn disconnect(&self, peer: &PeerId) -> Result<(), ConnectError> {
         self.inner.running().map_err(|_| ConnectError::Closed)?;
-        let link = self.inner.router.link(peer).ok_or(ConnectError::NotConnected(*peer))?;
-        self.inner.command(Command::Disconnect { peer: *peer }).await.ok_or(ConnectError::Closed)?;
+        let link = self
+            .inner
+            .router
+            .link(peer)
+            .ok_or(ConnectError::NotConnected(*peer))?;
+        self.inner
+            .command(Command::Disconnect { peer: *peer })
+            .await
+            .ok_or(ConnectError::Closed)?;
         link.gone().await;
         Ok(())
     }
@@ -241,25 +338,35 @@ impl Running {
         let parts = parts::encode(*header, content).collect::<Vec<_>>();
         let request = (header.request_id != 0).then_some(header.request_id);
         let link = Arc::clone(link);
-        let pushing = self
-            .tasks
-            .spawn_on(async move { link.push_parts(parts, urgent, request, confirm).await }, &self.handle);
-        pushing.await.unwrap_or_else(|error| Err(Ended::closed(&error.to_string())))
+        let pushing = self.tasks.spawn_on(
+            async move { link.push_parts(parts, urgent, request, confirm).await },
+            &self.handle,
+        );
+        pushing
+            .await
+            .unwrap_or_else(|error| Err(Ended::new(crate::error::Code::Closed, error.to_string())))
     }
 
     /// The same without waiting: nobody is there to be told.
-    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes) {
-        let packets: Vec<_> =
-            if is_large(&content) { parts::encode(*header, content).collect() } else { vec![packet::encode(header, content)] };
-        let packets = match <[_; 1]>::try_from(packets) {
-            Ok([packet]) => match link.try_push(packet, true) {
-                Ok(()) => return,
+    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes, extra: u64) {
+        let request_id = header.request_id;
+        let packets = if is_large(&content) {
+            parts::encode(*header, content).collect()
+        } else {
+            match link.try_push(packet::encode(header, content), true) {
+                Ok(()) => return link.grant_extra(request_id, extra, false),
                 Err(packet) => vec![packet],
-            },
-            Err(packets) => packets,
+            }
         };
-        let request = Some(header.request_id);
-        self.tasks.spawn_on(async move { link.push_parts(packets, true, request, None).await }, &self.handle);
+        self.tasks.spawn_on(
+            async move {
+                let pushed = link.push_parts(packets, true, Some(request_id), None);
+                if pushed.await.is_ok() {
+                    link.grant_extra(request_id, extra, true);
+                }
+            },
+            &self.handle,
+        );
     }
 }
 
@@ -285,16 +392,30 @@ impl Inner {
         }
     }
 
-    async fn within<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Result<T, SendError> {
-        self.until(timeout, work).await.ok_or(SendError::Timeout(timeout))
+    async fn within<T>(
+        &self,
+        timeout: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, SendError> {
+        self.until(timeout, work)
+            .await
+            .ok_or(SendError::Timeout(timeout))
     }
 
     fn check_size(&self, size: usize, limit: usize, whose: &'static str) -> Result<(), SendError> {
-        if size > limit { Err(SendError::TooLarge { size, limit, whose }) } else { Ok(()) }
+        if size > limit {
+            Err(SendError::TooLarge { size, limit, whose })
+        } else {
+            Ok(())
+        }
     }
 
     fn check_peer_size(&self, size: usize, link: &Link) -> Result<(), SendError> {
-        self.check_size(size, usize::try_from(link.limits.content).unwrap_or(usize::MAX), "the peer's")
+        self.check_size(
+            size,
+            usize::try_from(link.limits.content).unwrap_or(usize::MAX),
+            "the peer's",
+        )
     }
 
     /// What a request's window is to have beyond the one every request has.
@@ -305,7 +426,9 @@ impl Inner {
             Some(window) if (usual..=1 << 30).contains(&window) => Ok((window - usual) as u64),
             Some(window) => Err(SendError::Option {
                 option: "window",
-                reason: format!("{window} is outside {usual} (the satellite's reply_window) to 1 GiB"),
+                reason: format!(
+                    "{window} is outside {usual} (the satellite's reply_window) to 1 GiB"
+                ),
             }),
         }
     }
@@ -319,16 +442,22 @@ impl Inner {
             return Err(SendError::OwnPeer(*peer));
         }
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Reach { peer: *peer, reply }).await.ok_or(SendError::Closed)?;
+        self.command(Command::Reach { peer: *peer, reply })
+            .await
+            .ok_or(SendError::Closed)?;
         match answer.await.map_err(|_| SendError::Closed)? {
             Ok(link) => Ok(link),
             Err(ReachFailure::Unknown) => Err(SendError::UnknownPeer(*peer)),
             Err(ReachFailure::Own) => Err(SendError::OwnPeer(*peer)),
-            Err(ReachFailure::Unreachable(reason)) => Err(SendError::Unreachable { peer: *peer, reason }),
+            Err(ReachFailure::Unreachable(reason)) => Err(SendError::Unreachable {
+                peer: *peer,
+                reason,
+            }),
             Err(ReachFailure::Refused(peer, reason)) => Err(SendError::Refused { peer, reason }),
-            Err(ReachFailure::Busy) => {
-                Err(SendError::Unreachable { peer: *peer, reason: "too many calls wait already".into() })
-            }
+            Err(ReachFailure::Busy) => Err(SendError::Unreachable {
+                peer: *peer,
+                reason: "too many calls wait already".into(),
+            }),
         }
     }
 
@@ -344,9 +473,14 @@ impl Inner {
         let (confirm, confirmation) = oneshot::channel();
         let confirm = confirmed.then_some(confirm);
         let gone = |_| SendError::Disconnected(*peer);
-        self.running()?.push(&link, header, content, false, confirm).await.map_err(gone)?;
+        self.running()?
+            .push(&link, header, content, false, confirm)
+            .await
+            .map_err(gone)?;
         if confirmed {
-            confirmation.await.map_err(|_| SendError::Disconnected(*peer))?;
+            confirmation
+                .await
+                .map_err(|_| SendError::Disconnected(*peer))?;
         }
         Ok(())
     }
@@ -362,7 +496,10 @@ impl Inner {
         self.check_size(content.len(), BROADCAST_MAX, "of a broadcast")?;
         let seconds = options.lifetime.as_secs();
         if seconds == 0 || seconds > 24 * 3600 {
-            return Err(SendError::Option { option: "lifetime", reason: "give 1 s to 24 h".into() });
+            return Err(SendError::Option {
+                option: "lifetime",
+                reason: "give 1 s to 24 h".into(),
+            });
         }
         let running = self.running()?;
         let network = signed::network_id(&self.config.rendezvous, self.config.secret.as_deref());
@@ -373,18 +510,34 @@ impl Inner {
             request_id,
             ..Header::new(PacketType::Broadcast, namespace, clock::now_ms())
         };
-        let data = cast::make(&self.identity, &running.shared.delegated(), &network, &header, content);
+        let data = cast::make(
+            &self.identity,
+            &running.shared.delegated(),
+            &network,
+            &header,
+            content,
+        );
         let (reply, answer) = oneshot::channel();
         let until = clock::now() + options.lifetime;
-        let waiting = Waiting { data: data.to_vec(), until, reply };
-        running.commands.send(Command::Broadcast(waiting)).await.map_err(|_| SendError::Closed)?;
+        let waiting = Waiting {
+            data: data.to_vec(),
+            until,
+            reply,
+        };
+        running
+            .commands
+            .send(Command::Broadcast(waiting))
+            .await
+            .map_err(|_| SendError::Closed)?;
         match answer.await.map_err(|_| SendError::Closed)? {
             Ok(()) => Ok(()),
             Err(BroadcastFailure::NoPeers) => Err(SendError::NoPeers),
             Err(BroadcastFailure::Busy) => Err(SendError::Busy(crate::config::BROADCAST_QUEUE)),
-            Err(BroadcastFailure::TooLarge) => {
-                Err(SendError::TooLarge { size: data.len(), limit: BROADCAST_MAX, whose: "of a broadcast" })
-            }
+            Err(BroadcastFailure::TooLarge) => Err(SendError::TooLarge {
+                size: data.len(),
+                limit: BROADCAST_MAX,
+                whose: "of a broadcast",
+            }),
         }
     }
 }

@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 
 use super::{Inner, Running, Satellite, Stage};
 use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
-use crate::error::StartError;
+use crate::error::{StartError, SubscribeError};
+use crate::net::address::Purpose;
 use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
-use crate::net::address::Purpose;
-use crate::net::{NetShared, NetSetup, address, clock, gate, gossip, to_libp2p};
+use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -31,13 +31,20 @@ const CHECK_QUEUE: usize = 1024;
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn option(option: &'static str, reason: impl Into<String>) -> StartError {
-    StartError::Option { option, reason: reason.into() }
+    StartError::Option {
+        option,
+        reason: reason.into(),
+    }
 }
 
 /// Refuses options that cannot work, by name.
 pub(super) fn check(config: &Config) -> Result<(), StartError> {
     check_namespace(&config.rendezvous).map_err(StartError::Rendezvous)?;
-    if config.secret.as_ref().is_some_and(|secret| secret.is_empty() || secret.len() > 1024) {
+    if config
+        .secret
+        .as_ref()
+        .is_some_and(|secret| secret.is_empty() || secret.len() > 1024)
+    {
         return Err(option("secret", "give 1 to 1024 bytes"));
     }
     for address in &config.listen {
@@ -67,23 +74,32 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
-    if config.ping_interval < Duration::from_millis(100) || config.ping_timeout < Duration::from_millis(100) {
+    if config.ping_interval < Duration::from_millis(100)
+        || config.ping_timeout < Duration::from_millis(100)
+    {
         return Err(option("ping", "interval and timeout are 100 ms or more"));
     }
     if config.mdns && !cfg!(feature = "mdns") {
-        return Err(StartError::Unsupported { option: "mdns", needs: "the feature mdns" });
+        return Err(StartError::Unsupported {
+            option: "mdns",
+            needs: "the feature mdns",
+        });
     }
     Ok(())
 }
 
 fn parse_listen(text: &str) -> Result<Multiaddr, StartError> {
-    address::parse(text, Purpose::Listen)
-        .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
+    address::parse(text, Purpose::Listen).map_err(|reason| StartError::Address {
+        address: text.into(),
+        reason: reason.to_string(),
+    })
 }
 
 fn parse_dial(text: &str) -> Result<Multiaddr, StartError> {
-    address::parse(text, Purpose::Dial)
-        .map_err(|reason| StartError::Address { address: text.into(), reason: reason.to_string() })
+    address::parse(text, Purpose::Dial).map_err(|reason| StartError::Address {
+        address: text.into(),
+        reason: reason.to_string(),
+    })
 }
 
 impl Satellite {
@@ -98,11 +114,10 @@ impl Satellite {
             let handle = inner.runtime_handle()?;
             let task = Arc::clone(&inner);
             let own = handle.clone();
-            let driver = handle
+            handle
                 .spawn(async move { task.bring_up(own).await })
                 .await
-                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?;
-            driver
+                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
         }
         .await;
         match started {
@@ -112,7 +127,11 @@ impl Satellite {
                 self.inner.advance(Stage::Starting, Stage::Started)
             }
             Err(error) => {
-                *self.inner.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Stage::Made;
+                *self
+                    .inner
+                    .stage
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Stage::Made;
                 self.inner.drop_runtime();
                 Err(error)
             }
@@ -122,9 +141,16 @@ impl Satellite {
 
 impl Inner {
     fn advance(&self, from: Stage, to: Stage) -> Result<(), StartError> {
-        let mut stage = self.stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut stage = self
+            .stage
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if *stage != from {
-            return Err(StartError::Twice(if *stage == Stage::Ended { "shut down" } else { "started" }));
+            return Err(StartError::Twice(if *stage == Stage::Ended {
+                "shut down"
+            } else {
+                "started"
+            }));
         }
         *stage = to;
         Ok(())
@@ -134,7 +160,14 @@ impl Inner {
         if let Some(handle) = &self.config.runtime {
             return Ok(handle.clone());
         }
-        let mut own = self.runtime.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut own = self
+            .runtime
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Under the lock: what ends the satellite takes the runtime after it said so, and none is made behind its back.
+        if self.stage() == Stage::Ended {
+            return Err(StartError::Twice("shut down"));
+        }
         if let Some(runtime) = &*own {
             return Ok(runtime.handle().clone());
         }
@@ -149,6 +182,14 @@ impl Inner {
         let handle = runtime.handle().clone();
         *own = Some(runtime);
         Ok(handle)
+    }
+
+    /// Where operations run, also before the start.
+    pub(super) fn task_runtime(&self) -> Result<Handle, SubscribeError> {
+        self.runtime_handle().map_err(|error| match error {
+            StartError::Runtime(error) => SubscribeError::Thread(error),
+            _ => SubscribeError::Closed,
+        })
     }
 
     async fn bring_up(&self, handle: Handle) -> Result<Running, StartError> {
@@ -189,7 +230,10 @@ impl Inner {
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let (checks, checks_out) = mpsc::channel(CHECK_QUEUE);
         let (verdicts_in, verdicts) = mpsc::channel(CHECK_QUEUE);
-        tasks.spawn_on(gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in), &handle);
+        tasks.spawn_on(
+            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in),
+            &handle,
+        );
         let mut driver = Driver {
             swarm,
             shared: Arc::clone(&shared),
@@ -203,13 +247,19 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
+            high: self.config.peers_high,
             state: State::new(),
         };
         driver.refresh_view();
         self.introduce(&mut driver).await?;
         tasks.spawn_on(driver.run(), &handle);
         tasks.close();
-        Ok(Running { handle, tasks, commands: commands_in, shared })
+        Ok(Running {
+            handle,
+            tasks,
+            commands: commands_in,
+            shared,
+        })
     }
 
     fn swarm(
@@ -226,14 +276,27 @@ impl Inner {
                 reason: error.to_string(),
             })
         })?;
-        let transport = transport::build(&key, &TransportOptions { network: self.uses_network(), handshake_timeout: HANDSHAKE_TIMEOUT })
-            .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
+        let transport = transport::build(
+            &key,
+            &TransportOptions {
+                network: self.uses_network(),
+                handshake_timeout: HANDSHAKE_TIMEOUT,
+            },
+        )
+        .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
         let local = key.public().to_peer_id();
-        let mut limits = gate::GateLimits::default();
-        limits.total = config.connections;
-        limits.per_ip = config.connections_per_ip;
+        let limits = gate::GateLimits {
+            total: config.connections,
+            per_ip: config.connections_per_ip,
+            ..gate::GateLimits::default()
+        };
         let mut gate = gate::Gate::new(limits);
-        gate.set_allowed(config.allow.as_ref().map(|peers| peers.iter().map(to_libp2p).collect()));
+        gate.set_allowed(
+            config
+                .allow
+                .as_ref()
+                .map(|peers| peers.iter().map(to_libp2p).collect()),
+        );
         for peer in &config.deny {
             gate.deny(to_libp2p(peer));
         }
@@ -262,24 +325,44 @@ impl Inner {
         let mut waiting: HashSet<ListenerId> = HashSet::new();
         let wanted = match self.config.listen.as_slice() {
             [] => default_listen(),
-            given => given.iter().map(|text| parse_listen(text)).collect::<Result<_, _>>()?,
+            given => given
+                .iter()
+                .map(|text| parse_listen(text))
+                .collect::<Result<_, _>>()?,
         };
         for address in wanted {
-            let id = swarm.listen_on(address.clone()).map_err(|error| listen_error(&address, &error))?;
+            let id = swarm
+                .listen_on(address.clone())
+                .map_err(|error| listen_error(&address, &error))?;
             waiting.insert(id);
         }
         let until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
         while !waiting.is_empty() {
-            let Ok(event) = tokio::time::timeout_at(until, swarm.select_next_some()).await else { break };
+            let Ok(event) = tokio::time::timeout_at(until, swarm.select_next_some()).await else {
+                break;
+            };
             match event {
-                SwarmEvent::NewListenAddr { listener_id, address } => {
+                SwarmEvent::NewListenAddr {
+                    listener_id,
+                    address,
+                } => {
                     swarm.add_external_address(address);
                     waiting.remove(&listener_id);
                 }
-                SwarmEvent::ListenerClosed { listener_id, reason: Err(error), addresses } => {
+                SwarmEvent::ListenerClosed {
+                    listener_id,
+                    reason: Err(error),
+                    addresses,
+                } => {
                     waiting.remove(&listener_id);
-                    let address = addresses.first().map(ToString::to_string).unwrap_or_default();
-                    return Err(StartError::Listen { address, reason: error.to_string() });
+                    let address = addresses
+                        .first()
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    return Err(StartError::Listen {
+                        address,
+                        reason: error.to_string(),
+                    });
                 }
                 _ => {}
             }
@@ -301,7 +384,11 @@ impl Inner {
             tell: EXCHANGE_PEERS,
             ..roster::Limits::default()
         };
-        Roster::new(self.identity.peer_id(), limits, u64::from_be_bytes(clock::random()))
+        Roster::new(
+            self.identity.peer_id(),
+            limits,
+            u64::from_be_bytes(clock::random()),
+        )
     }
 
     /// Tells the driver whom to try first: what was configured, and whom an earlier run knew.
@@ -320,7 +407,10 @@ impl Inner {
 
 /// Gossip's name for a network: it tells nothing of the rendezvous' own name.
 fn topic_name(network: &[u8; 32]) -> String {
-    format!("psfs/{}", bs58::encode(signed::network_tag(network)).into_string())
+    format!(
+        "psfs/{}",
+        bs58::encode(signed::network_tag(network)).into_string()
+    )
 }
 
 fn default_listen() -> Vec<Multiaddr> {
@@ -328,17 +418,25 @@ fn default_listen() -> Vec<Multiaddr> {
     if cfg!(feature = "quic") {
         addresses.push("/ip4/0.0.0.0/udp/0/quic-v1");
     }
-    addresses.iter().filter_map(|address| address.parse().ok()).collect()
+    addresses
+        .iter()
+        .filter_map(|address| address.parse().ok())
+        .collect()
 }
 
 fn listen_error(address: &Multiaddr, error: &TransportError<std::io::Error>) -> StartError {
     let address = address.to_string();
     match error {
-        TransportError::MultiaddrNotSupported(_) => {
-            StartError::Listen { address, reason: "no transport for such an address is built in".into() }
+        TransportError::MultiaddrNotSupported(_) => StartError::Listen {
+            address,
+            reason: "no transport for such an address is built in".into(),
+        },
+        TransportError::Other(error) if transport::is_address_in_use(error) => {
+            StartError::AddressInUse { address }
         }
-        TransportError::Other(error) if transport::is_address_in_use(error) => StartError::AddressInUse { address },
-        TransportError::Other(error) => StartError::Listen { address, reason: error.to_string() },
+        TransportError::Other(error) => StartError::Listen {
+            address,
+            reason: error.to_string(),
+        },
     }
 }
-

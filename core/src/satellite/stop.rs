@@ -15,7 +15,10 @@ use crate::net::clock;
 
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "it is over or it is not: there is no third answer")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "it is over or it is not: there is no third answer"
+)]
 pub enum Shutdown {
     /// No callback runs, every handler is dropped, no thread, socket or file of the satellite is left.
     Done,
@@ -35,13 +38,17 @@ impl Satellite {
             self.inner.end_in_background();
             return Ok(Shutdown::Pending);
         }
+        // An application with its own loop is called by no other thread, not even at the end.
+        self.inner.callbacks.last_turns();
         let inner = Arc::clone(&self.inner);
         let until = clock::now() + timeout;
         let (done, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("psfs-shutdown".into()).spawn(move || {
-            // The caller may have stopped waiting.
-            let _gone = done.send(inner.end(until));
-        });
+        let thread = std::thread::Builder::new()
+            .name("psfs-shutdown".into())
+            .spawn(move || {
+                // The caller may have stopped waiting.
+                let _gone = done.send(inner.end(until));
+            });
         let closed = match thread {
             Ok(thread) => {
                 let closed = ended.await.unwrap_or(Closed::TimedOut);
@@ -52,12 +59,25 @@ impl Satellite {
             // No thread to be had: then this one waits.
             Err(_) => self.inner.end(until),
         };
-        if closed == Closed::TimedOut { Err(ShutdownError::Timeout(timeout)) } else { Ok(Shutdown::Done) }
+        if closed == Closed::TimedOut {
+            Err(ShutdownError::Timeout(timeout))
+        } else {
+            Ok(Shutdown::Done)
+        }
+    }
+
+    /// Resolves when the satellite has ended, by whomever: all that [`Shutdown::Done`] promises holds then. Not to be waited for inside
+    /// a callback, which is itself waited for.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.subscribe();
+        // An error would mean that the satellite is gone; its sender lives as long as this handle.
+        let _gone = ended.wait_for(|ended| *ended).await.is_err();
     }
 
     /// Begins to end the satellite, and does not wait.
     pub fn start_shutdown(&self) {
         self.inner.begin_end();
+        self.inner.callbacks.last_turns();
         self.inner.end_in_background();
     }
 }
@@ -77,9 +97,11 @@ impl Inner {
 
     pub(super) fn end_in_background(self: &Arc<Self>) {
         let inner = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name("psfs-shutdown".into()).spawn(move || {
-            inner.end(clock::now() + Duration::from_secs(60));
-        });
+        let spawned = std::thread::Builder::new()
+            .name("psfs-shutdown".into())
+            .spawn(move || {
+                inner.end(clock::now() + Duration::from_secs(60));
+            });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread to end the satellite with: it ends with the process");
         }
@@ -103,18 +125,35 @@ impl Inner {
             }
         }
         let closed = self.callbacks.close(left());
-        let own = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let own = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(runtime) = own {
             runtime.shutdown_timeout(left());
         }
         // The last clone: its file and lock are released here.
-        drop(self.store.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.store
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        if closed == Closed::Done {
+            self.ended.send_replace(true);
+        }
         closed
     }
 
     /// After a start that failed: nothing is left of it.
     pub(super) fn drop_runtime(&self) {
-        if let Some(runtime) = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(runtime) = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             // It may be called on a thread of another runtime, which must not block.
             runtime.shutdown_background();
         }

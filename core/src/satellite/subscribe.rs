@@ -18,7 +18,10 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(router: &Arc<Router>, packet_type: PacketType, namespace: &str) -> Self {
-        Self { route: router.add(packet_type, namespace), router: Arc::clone(router) }
+        Self {
+            route: router.add(packet_type, namespace),
+            router: Arc::clone(router),
+        }
     }
 
     /// The next event; `None` after shutdown.

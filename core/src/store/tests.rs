@@ -6,6 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::peers::{MAX_ADDRESSES, MAX_ADDRESS_LENGTH, MAX_PEERS};
 use super::*;
 use crate::error::Code;
 
@@ -318,15 +319,6 @@ fn what_was_seen_later_replaces_what_was_seen_before_and_not_the_other_way() {
     assert_eq!(store.remembered().unwrap(), addressed("/first", 10));
     store.remember(&addressed("/newer", 11)).unwrap();
     assert_eq!(store.remembered().unwrap(), addressed("/newer", 11));
-}
-
-#[test]
-fn a_peer_is_forgotten_alone_and_twice_without_an_error() {
-    let store = Store::in_memory().unwrap();
-    store.remember(&[seen(1, 1), seen(2, 2)]).unwrap();
-    store.forget(&peer(1)).unwrap();
-    store.forget(&peer(1)).unwrap();
-    assert_eq!(store.remembered().unwrap(), [seen(2, 2)]);
 }
 
 #[test]

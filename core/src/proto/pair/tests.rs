@@ -25,11 +25,17 @@ const TWO: ConnectionId = ConnectionId(2);
 const THREE: ConnectionId = ConnectionId(3);
 
 fn local(id: ConnectionId) -> Event {
-    Event::Up { id, dialer: Dialer::Local }
+    Event::Up {
+        id,
+        dialer: Dialer::Local,
+    }
 }
 
 fn remote(id: ConnectionId) -> Event {
-    Event::Up { id, dialer: Dialer::Remote }
+    Event::Up {
+        id,
+        dialer: Dialer::Remote,
+    }
 }
 
 fn hello(id: ConnectionId) -> Event {
@@ -38,18 +44,43 @@ fn hello(id: ConnectionId) -> Event {
 
 /// Feeds events one millisecond apart and returns all that was answered.
 fn feed(pair: &mut Pair, events: &[Event]) -> Vec<Action> {
-    events.iter().zip(0..).flat_map(|(event, ms)| pair.handle(*event, at(ms))).collect()
+    events
+        .iter()
+        .zip(0..)
+        .flat_map(|(event, ms)| pair.handle(*event, at(ms)))
+        .collect()
 }
 
 #[test]
 fn the_arbiter_waits_for_its_own_dial_and_takes_it() {
     let mut pair = arbiter();
-    let answered = feed(&mut pair, &[Event::Dialing, remote(ONE), hello(ONE), Event::Established { id: ONE }, local(TWO)]);
+    let answered = feed(
+        &mut pair,
+        &[
+            Event::Dialing,
+            remote(ONE),
+            hello(ONE),
+            Event::Established { id: ONE },
+            local(TWO),
+        ],
+    );
     assert_eq!(answered, []);
-    assert_eq!(pair.handle(hello(TWO), at(10)), [Action::Authorise { id: TWO }]);
-    assert_eq!(pair.handle(Event::Established { id: TWO }, at(20)), [Action::Open { id: TWO }]);
+    assert_eq!(
+        pair.handle(hello(TWO), at(10)),
+        [Action::Authorise { id: TWO }]
+    );
+    assert_eq!(
+        pair.handle(Event::Established { id: TWO }, at(20)),
+        [Action::Open { id: TWO }]
+    );
     assert_eq!(pair.next_timeout(), Some(at(1020)));
-    assert_eq!(pair.handle_timeout(at(1020)), [Action::Close { id: ONE, reason: CloseReason::Duplicate }]);
+    assert_eq!(
+        pair.handle_timeout(at(1020)),
+        [Action::Close {
+            id: ONE,
+            reason: CloseReason::Duplicate
+        }]
+    );
     assert_eq!((pair.session(), pair.next_timeout()), (Some(TWO), None));
 }
 
@@ -57,25 +88,49 @@ fn the_arbiter_waits_for_its_own_dial_and_takes_it() {
 fn the_arbiter_takes_the_other_dial_when_its_own_fails_or_takes_too_long() {
     let mut pair = arbiter();
     feed(&mut pair, &[Event::Dialing, remote(ONE), hello(ONE)]);
-    assert_eq!(pair.handle(Event::DialFailed, at(10)), [Action::Authorise { id: ONE }]);
+    assert_eq!(
+        pair.handle(Event::DialFailed, at(10)),
+        [Action::Authorise { id: ONE }]
+    );
 
     let mut pair = arbiter();
     feed(&mut pair, &[Event::Dialing, remote(ONE), hello(ONE)]);
     assert_eq!(pair.next_timeout(), Some(at(3002)));
     assert_eq!(pair.handle_timeout(at(3001)), []);
-    assert_eq!(pair.handle_timeout(at(3002)), [Action::Authorise { id: ONE }]);
+    assert_eq!(
+        pair.handle_timeout(at(3002)),
+        [Action::Authorise { id: ONE }]
+    );
     // What its dial leads to after all is a duplicate.
     feed(&mut pair, &[local(TWO), hello(TWO)]);
-    assert_eq!(pair.handle(Event::Established { id: ONE }, at(3100)), [Action::Open { id: ONE }]);
-    assert_eq!(pair.handle_timeout(at(4100)), [Action::Close { id: TWO, reason: CloseReason::Duplicate }]);
+    assert_eq!(
+        pair.handle(Event::Established { id: ONE }, at(3100)),
+        [Action::Open { id: ONE }]
+    );
+    assert_eq!(
+        pair.handle_timeout(at(4100)),
+        [Action::Close {
+            id: TWO,
+            reason: CloseReason::Duplicate
+        }]
+    );
 }
 
 #[test]
 fn a_chosen_connection_that_stays_silent_makes_room() {
     let mut pair = arbiter();
-    feed(&mut pair, &[local(ONE), hello(ONE), remote(TWO), hello(TWO)]);
+    feed(
+        &mut pair,
+        &[local(ONE), hello(ONE), remote(TWO), hello(TWO)],
+    );
     assert_eq!(pair.next_timeout(), Some(at(3003)));
-    let expected = [Action::Close { id: ONE, reason: CloseReason::Timeout }, Action::Authorise { id: TWO }];
+    let expected = [
+        Action::Close {
+            id: ONE,
+            reason: CloseReason::Timeout,
+        },
+        Action::Authorise { id: TWO },
+    ];
     assert_eq!(pair.handle_timeout(at(3003)), expected);
 }
 
@@ -83,7 +138,17 @@ fn a_chosen_connection_that_stays_silent_makes_room() {
 fn the_higher_follows_the_arbiter_and_reads_on_from_where_it_was() {
     let mut pair = higher();
     let established = |id| Event::Established { id };
-    let answered = feed(&mut pair, &[local(ONE), hello(ONE), remote(TWO), hello(TWO), established(ONE), established(TWO)]);
+    let answered = feed(
+        &mut pair,
+        &[
+            local(ONE),
+            hello(ONE),
+            remote(TWO),
+            hello(TWO),
+            established(ONE),
+            established(TWO),
+        ],
+    );
     let expected = [
         Action::Authorise { id: ONE },
         Action::Authorise { id: TWO },
@@ -92,19 +157,34 @@ fn the_higher_follows_the_arbiter_and_reads_on_from_where_it_was() {
     ];
     assert_eq!(answered, expected);
     // The Auths crossed a break: it was the newer one that broke, and the old one is still there.
-    assert_eq!(pair.handle(Event::Down { id: TWO }, at(10)), [Action::Replace { old: TWO, new: ONE }]);
+    assert_eq!(
+        pair.handle(Event::Down { id: TWO }, at(10)),
+        [Action::Replace { old: TWO, new: ONE }]
+    );
     assert_eq!(pair.handle_timeout(at(60_000)), []);
-    assert_eq!(pair.handle(Event::Down { id: ONE }, at(60_001)), [Action::Lost { id: ONE }]);
+    assert_eq!(
+        pair.handle(Event::Down { id: ONE }, at(60_001)),
+        [Action::Lost { id: ONE }]
+    );
     assert!(pair.is_idle());
 }
 
 #[test]
 fn a_second_connection_of_the_same_life_is_a_duplicate() {
     for (mut pair, dialled) in [(arbiter(), local(TWO)), (higher(), local(TWO))] {
-        feed(&mut pair, &[local(ONE), hello(ONE), Event::Established { id: ONE }]);
+        feed(
+            &mut pair,
+            &[local(ONE), hello(ONE), Event::Established { id: ONE }],
+        );
         pair.handle(dialled, at(5000));
         pair.handle(hello(TWO), at(5001));
-        assert_eq!(pair.handle_timeout(at(6000)), [Action::Close { id: TWO, reason: CloseReason::Duplicate }]);
+        assert_eq!(
+            pair.handle_timeout(at(6000)),
+            [Action::Close {
+                id: TWO,
+                reason: CloseReason::Duplicate
+            }]
+        );
         assert_eq!(pair.session(), Some(ONE));
     }
 }
@@ -112,7 +192,16 @@ fn a_second_connection_of_the_same_life_is_a_duplicate() {
 #[test]
 fn a_duplicate_takes_over_when_the_session_breaks_in_time() {
     let mut pair = arbiter();
-    feed(&mut pair, &[local(ONE), hello(ONE), remote(TWO), hello(TWO), Event::Established { id: ONE }]);
+    feed(
+        &mut pair,
+        &[
+            local(ONE),
+            hello(ONE),
+            remote(TWO),
+            hello(TWO),
+            Event::Established { id: ONE },
+        ],
+    );
     let expected = [Action::Lost { id: ONE }, Action::Authorise { id: TWO }];
     assert_eq!(pair.handle(Event::Down { id: ONE }, at(500)), expected);
 }
@@ -121,17 +210,34 @@ fn a_duplicate_takes_over_when_the_session_breaks_in_time() {
 #[test]
 fn a_later_epoch_replaces_at_once_and_an_earlier_one_is_stale() {
     for mut pair in [arbiter(), higher()] {
-        feed(&mut pair, &[remote(ONE), hello(ONE), Event::Established { id: ONE }, remote(TWO)]);
+        feed(
+            &mut pair,
+            &[
+                remote(ONE),
+                hello(ONE),
+                Event::Established { id: ONE },
+                remote(TWO),
+            ],
+        );
         let answered = pair.handle(Event::Hello { id: TWO, epoch: 8 }, at(5000));
         let expected = [
             Action::Lost { id: ONE },
-            Action::Close { id: ONE, reason: CloseReason::Restarted },
+            Action::Close {
+                id: ONE,
+                reason: CloseReason::Restarted,
+            },
             Action::Authorise { id: TWO },
         ];
         assert_eq!(answered, expected);
-        assert_eq!(pair.handle(Event::Established { id: TWO }, at(5001)), [Action::Open { id: TWO }]);
+        assert_eq!(
+            pair.handle(Event::Established { id: TWO }, at(5001)),
+            [Action::Open { id: TWO }]
+        );
         pair.handle(remote(THREE), at(5002));
-        let stale = [Action::Close { id: THREE, reason: CloseReason::Stale }];
+        let stale = [Action::Close {
+            id: THREE,
+            reason: CloseReason::Stale,
+        }];
         assert_eq!(pair.handle(hello(THREE), at(5003)), stale);
     }
 }
@@ -139,14 +245,20 @@ fn a_later_epoch_replaces_at_once_and_an_earlier_one_is_stale() {
 #[test]
 fn a_peer_that_still_wants_its_new_dial_gets_it() {
     let mut pair = arbiter();
-    feed(&mut pair, &[local(ONE), hello(ONE), Event::Established { id: ONE }]);
+    feed(
+        &mut pair,
+        &[local(ONE), hello(ONE), Event::Established { id: ONE }],
+    );
     pair.handle(remote(TWO), at(20_000));
     pair.handle(hello(TWO), at(20_010));
     assert_eq!(pair.handle(Event::Established { id: TWO }, at(20_020)), []);
     let expected = [
         Action::Authorise { id: TWO },
         Action::Replace { old: ONE, new: TWO },
-        Action::Close { id: ONE, reason: CloseReason::Replaced },
+        Action::Close {
+            id: ONE,
+            reason: CloseReason::Replaced,
+        },
     ];
     assert_eq!(pair.handle_timeout(at(23_010)), expected);
 }
@@ -158,7 +270,13 @@ fn connections_of_a_pair_are_bounded_and_mute_ones_end() {
             assert_eq!(pair.handle(remote(ConnectionId(id)), at(0)), []);
         }
         let id = ConnectionId(4);
-        assert_eq!(pair.handle(remote(id), at(0)), [Action::Close { id, reason: CloseReason::Limit }]);
+        assert_eq!(
+            pair.handle(remote(id), at(0)),
+            [Action::Close {
+                id,
+                reason: CloseReason::Limit
+            }]
+        );
         assert_eq!(pair.handle_timeout(at(10_000)).len(), 4);
         assert!(pair.is_idle());
     }

@@ -32,7 +32,10 @@ mod tests {
             let shortest = (0..500).map(|_| backoff(failures, &mut rng)).min().unwrap();
             assert!(longest <= BACKOFF_MAX && shortest >= BACKOFF_MIN * 3 / 4);
             let nominal = BACKOFF_MIN * 2u32.pow(failures.saturating_sub(1).min(9));
-            assert!(longest > nominal.min(BACKOFF_MAX * 4 / 5), "{failures}: {longest:?}");
+            assert!(
+                longest > nominal.min(BACKOFF_MAX * 4 / 5),
+                "{failures}: {longest:?}"
+            );
         }
     }
 
@@ -43,7 +46,11 @@ mod tests {
             let waits: HashSet<_> = (0..1000)
                 .map(|seed| backoff(failures, &mut Rng::new(seed)).as_micros())
                 .collect();
-            assert!(waits.len() > 990, "{failures} failures: {} different waits", waits.len());
+            assert!(
+                waits.len() > 990,
+                "{failures} failures: {} different waits",
+                waits.len()
+            );
         }
     }
 }

@@ -28,14 +28,25 @@ impl Bootstraps {
         if self.0.len() >= BOOTSTRAP_MAX {
             return false;
         }
-        self.0.push(Bootstrap { address, next: now, dialling: false, failures: 0, peer: None });
+        self.0.push(Bootstrap {
+            address,
+            next: now,
+            dialling: false,
+            failures: 0,
+            peer: None,
+        });
         true
     }
 
     /// Which to dial next, and when; none whose peer is spared.
     pub(super) fn next(&self, spared: impl Fn(&PeerId) -> bool) -> Option<(Now, usize)> {
         let free = |b: &Bootstrap| !b.dialling && !b.peer.as_ref().is_some_and(&spared);
-        self.0.iter().enumerate().filter(|(_, b)| free(b)).map(|(index, b)| (b.next, index)).min()
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, b)| free(b))
+            .map(|(index, b)| (b.next, index))
+            .min()
     }
 
     /// Marks one as being dialled.

@@ -24,7 +24,14 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { low: 8, high: 32, dials: 8, known: 10_000, expiry: Duration::from_secs(600), tell: 24 }
+        Self {
+            low: 8,
+            high: 32,
+            dials: 8,
+            known: 10_000,
+            expiry: Duration::from_secs(600),
+            tell: 24,
+        }
     }
 }
 

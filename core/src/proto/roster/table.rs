@@ -109,7 +109,11 @@ impl Entry {
     /// Its place among those that can be forgotten.
     fn worth(&self) -> Option<(Class, Now)> {
         let free = self.link == Link::Idle && !self.kept && !self.pinned;
-        let class = if self.class == Class::Heard && self.failures > 0 { Class::Weak } else { self.class };
+        let class = if self.class == Class::Heard && self.failures > 0 {
+            Class::Weak
+        } else {
+            self.class
+        };
         free.then_some((class, self.expires))
     }
 
@@ -164,25 +168,38 @@ impl Table {
 
     /// Every entry once, beginning after `start` in the circle of ids.
     pub(super) fn iter_from(&self, start: PeerId) -> impl Iterator<Item = (&PeerId, &Entry)> {
-        let after = self.entries.range((Bound::Excluded(start), Bound::Unbounded));
+        let after = self
+            .entries
+            .range((Bound::Excluded(start), Bound::Unbounded));
         after.chain(self.entries.range(..=start))
     }
 
     /// Those with a session, longest standing first.
     pub(super) fn connected(&self) -> impl Iterator<Item = (&PeerId, &Entry)> {
-        self.sessions.iter().filter_map(|(_, peer)| self.entries.get_key_value(peer))
+        self.sessions
+            .iter()
+            .filter_map(|(_, peer)| self.entries.get_key_value(peer))
     }
 
     /// Who is next in a queue, and when.
     pub(super) fn next(&self, queue: Queue) -> Option<(Now, PeerId)> {
-        self.turns.range(from(queue)..).next().filter(|turn| turn.0 == queue).map(|turn| (turn.1, turn.2))
+        self.turns
+            .range(from(queue)..)
+            .next()
+            .filter(|turn| turn.0 == queue)
+            .map(|turn| (turn.1, turn.2))
     }
 
     /// Whose time is over first, and when.
     pub(super) fn next_expiry(&self) -> Option<(Now, PeerId)> {
         [Class::Weak, Class::Heard, Class::Seen]
             .into_iter()
-            .filter_map(|class| self.worth.range(from(class)..).next().filter(|worth| worth.0 == class))
+            .filter_map(|class| {
+                self.worth
+                    .range(from(class)..)
+                    .next()
+                    .filter(|worth| worth.0 == class)
+            })
             .map(|worth| (worth.1, worth.2))
             .min()
     }
@@ -193,7 +210,11 @@ impl Table {
     }
 
     /// Changes an entry, if it is there.
-    pub(super) fn update<T>(&mut self, peer: &PeerId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    pub(super) fn update<T>(
+        &mut self,
+        peer: &PeerId,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
         let entry = self.entries.get_mut(peer)?;
         let before = Places::of(entry);
         let answer = change(entry);
@@ -216,12 +237,20 @@ impl Table {
 
     fn move_places(&mut self, peer: &PeerId, before: Places, after: Places) {
         if before.worth != after.worth {
-            before.worth.map(|(class, at)| self.worth.remove(&(class, at, *peer)));
-            after.worth.map(|(class, at)| self.worth.insert((class, at, *peer)));
+            before
+                .worth
+                .map(|(class, at)| self.worth.remove(&(class, at, *peer)));
+            after
+                .worth
+                .map(|(class, at)| self.worth.insert((class, at, *peer)));
         }
         if before.turn != after.turn {
-            before.turn.map(|(queue, at)| self.turns.remove(&(queue, at, *peer)));
-            after.turn.map(|(queue, at)| self.turns.insert((queue, at, *peer)));
+            before
+                .turn
+                .map(|(queue, at)| self.turns.remove(&(queue, at, *peer)));
+            after
+                .turn
+                .map(|(queue, at)| self.turns.insert((queue, at, *peer)));
         }
         if before.since != after.since {
             before.since.map(|at| self.sessions.remove(&(at, *peer)));
@@ -246,7 +275,12 @@ impl Places {
             Link::Connected(since) => Some(since),
             Link::Idle | Link::Dialling => None,
         };
-        Self { worth: entry.worth(), turn: entry.turn(), since, pinned: entry.pinned }
+        Self {
+            worth: entry.worth(),
+            turn: entry.turn(),
+            since,
+            pinned: entry.pinned,
+        }
     }
 }
 

@@ -43,7 +43,12 @@ impl Telling {
         // Each begins elsewhere, or everybody would tell of the same ones first.
         let mut start = [0; 32];
         start[..8].copy_from_slice(&rng.number().to_be_bytes());
-        Self { news: VecDeque::new(), up_to: id_of(start), next: Now::ZERO, every: TELL_NEWS }
+        Self {
+            news: VecDeque::new(),
+            up_to: id_of(start),
+            next: Now::ZERO,
+            every: TELL_NEWS,
+        }
     }
 
     /// When somebody is told next.
@@ -55,7 +60,11 @@ impl Telling {
     pub(super) fn told(&mut self, known: usize, limits: &Limits, now: Now, rng: &mut Rng) {
         let calm = limits.expiry * limits.tell as u32 / (known.max(1) as u32 * REFRESHES);
         let calm = calm.clamp(TELL_NEWS, TELL_INTERVAL);
-        self.every = if self.news.is_empty() { (self.every * 9 / 8).min(calm) } else { TELL_NEWS };
+        self.every = if self.news.is_empty() {
+            (self.every * 9 / 8).min(calm)
+        } else {
+            TELL_NEWS
+        };
         self.next = now + rng.between(self.every * 3 / 4, self.every * 5 / 4);
     }
 
@@ -82,12 +91,20 @@ impl Telling {
                 && !e.addresses.is_empty()
                 && (e.connected() || (e.failures == 0 && e.class > Class::Weak && e.expires > now))
         };
-        let mut peers: Vec<PeerId> = table.connected().filter(|(p, e)| tellable(p, e)).map(|(p, _)| *p).collect();
+        let mut peers: Vec<PeerId> = table
+            .connected()
+            .filter(|(p, e)| tellable(p, e))
+            .map(|(p, _)| *p)
+            .collect();
         shuffle(&mut peers, rng);
         peers.truncate(most / 4);
         for _ in 0..self.news.len().min(most / 2) {
-            let Some((peer, left)) = self.news.pop_front() else { break };
-            let Some(entry) = table.find(&peer) else { continue };
+            let Some((peer, left)) = self.news.pop_front() else {
+                break;
+            };
+            let Some(entry) = table.find(&peer) else {
+                continue;
+            };
             if !tellable(&peer, entry) {
                 // The newcomer itself is the receiver: others still want to know.
                 if peer == *receiver {
@@ -113,13 +130,24 @@ impl Telling {
                 peers.push(*peer);
             }
         }
-        peers.iter().filter_map(|peer| Some(sighting(peer, table.find(peer)?, limits.expiry, now))).collect()
+        peers
+            .iter()
+            .filter_map(|peer| Some(sighting(peer, table.find(peer)?, limits.expiry, now)))
+            .collect()
     }
 }
 
 pub(super) fn sighting(peer: &PeerId, entry: &Entry, expiry: Duration, now: Now) -> Sighting {
-    let left = if entry.connected() { expiry } else { entry.expires.saturating_sub(now) };
-    Sighting { peer: *peer, addresses: entry.addresses.clone(), age: expiry.saturating_sub(left) + TELLING }
+    let left = if entry.connected() {
+        expiry
+    } else {
+        entry.expires.saturating_sub(now)
+    };
+    Sighting {
+        peer: *peer,
+        addresses: entry.addresses.clone(),
+        age: expiry.saturating_sub(left) + TELLING,
+    }
 }
 
 fn shuffle<T>(items: &mut [T], rng: &mut Rng) {

@@ -1,7 +1,8 @@
-use super::backoff::BACKOFF_MAX;
 use super::telling::TELLING;
 use super::*;
 use crate::proto::rng::Rng;
+
+mod dialling;
 
 fn at(milliseconds: u64) -> Now {
     Now::from_millis(milliseconds)
@@ -24,15 +25,28 @@ fn addresses(number: u64) -> Vec<Address> {
 }
 
 fn learned(number: u64, source: Source, age: Duration) -> Event {
-    Event::Learned { peer: peer(number), addresses: addresses(number), source, age }
+    Event::Learned {
+        peer: peer(number),
+        addresses: addresses(number),
+        source,
+        age,
+    }
 }
 
 fn connected(number: u64) -> Event {
-    Event::Connected { peer: peer(number), address: None, inbound: true, explicit: false }
+    Event::Connected {
+        peer: peer(number),
+        address: None,
+        inbound: true,
+        explicit: false,
+    }
 }
 
 fn failed(number: u64) -> Event {
-    Event::DialFailed { target: Target::Peer(peer(number)), reason: "no answer".into() }
+    Event::DialFailed {
+        target: Target::Peer(peer(number)),
+        reason: "no answer".into(),
+    }
 }
 
 fn roster(limits: Limits) -> Roster {
@@ -40,7 +54,10 @@ fn roster(limits: Limits) -> Roster {
 }
 
 fn quiet() -> Limits {
-    Limits { tell: 0, ..Limits::default() }
+    Limits {
+        tell: 0,
+        ..Limits::default()
+    }
 }
 
 /// Everything it does by itself up to that time, and when.
@@ -48,7 +65,10 @@ fn run(roster: &mut Roster, until: Now) -> Vec<(Now, Action)> {
     let mut done = Vec::new();
     while let Some(due) = roster.next_timeout().filter(|due| *due <= until) {
         let actions = roster.handle_timeout(due);
-        assert!(roster.next_timeout().is_none_or(|next| next > due), "what was due was not done");
+        assert!(
+            roster.next_timeout().is_none_or(|next| next > due),
+            "what was due was not done"
+        );
         done.extend(actions.into_iter().map(|action| (due, action)));
     }
     done
@@ -62,22 +82,6 @@ fn dials(actions: &[(Now, Action)]) -> Vec<(Now, Target)> {
     actions.iter().filter_map(dial).collect()
 }
 
-/// Dials a peer that never answers; the waits between its dials.
-fn waits(roster: &mut Roster, number: u64, begin: Now, end: Now) -> Vec<Duration> {
-    let mut waits = Vec::new();
-    let mut last = begin;
-    while let Some(due) = roster.next_timeout().filter(|due| *due <= end) {
-        for action in roster.handle_timeout(due) {
-            if matches!(&action, Action::Dial { target, .. } if *target == Target::Peer(peer(number))) {
-                waits.push(due - last);
-                last = due;
-                roster.handle(failed(number), due);
-            }
-        }
-    }
-    waits
-}
-
 #[test]
 fn a_million_learned_ids_keep_the_table_bounded() {
     let mut roster = roster(Limits { low: 0, ..quiet() });
@@ -89,33 +93,69 @@ fn a_million_learned_ids_keep_the_table_bounded() {
     for number in 100..1_000_100 {
         // Twenty minutes of it, so that many expire as well.
         let now = at(number * 1200 / 1000);
-        let source = if number % 7 == 0 { Source::Remembered } else { Source::Exchange };
-        let event = Event::Learned { peer: peer(number), addresses: somewhere.clone(), source, age: Duration::ZERO };
+        let source = if number % 7 == 0 {
+            Source::Remembered
+        } else {
+            Source::Exchange
+        };
+        let event = Event::Learned {
+            peer: peer(number),
+            addresses: somewhere.clone(),
+            source,
+            age: Duration::ZERO,
+        };
         let actions = roster.handle(event, now);
-        told += actions.iter().filter(|action| matches!(action, Action::Discovered { .. })).count();
+        told += actions
+            .iter()
+            .filter(|action| matches!(action, Action::Discovered { .. }))
+            .count();
         if number % 1000 == 0 {
-            assert!(roster.known() <= 10_000, "{} entries after {number}", roster.known());
+            assert!(
+                roster.known() <= 10_000,
+                "{} entries after {number}",
+                roster.known()
+            );
         }
     }
     let stats = roster.stats();
     assert_eq!(stats.unheard as usize + told, 1_000_000);
-    assert_eq!(stats.displaced as usize + stats.expired as usize + roster.known(), told + 20);
+    assert_eq!(
+        stats.displaced as usize + stats.expired as usize + roster.known(),
+        told + 20
+    );
     assert!(stats.expired > 5_000 && stats.displaced > 500, "{stats:?}");
-    assert_eq!(roster.sessions(), 20, "nobody with a session was pushed out");
+    assert_eq!(
+        roster.sessions(),
+        20,
+        "nobody with a session was pushed out"
+    );
 }
 
 #[test]
 fn who_was_seen_is_not_displaced_by_who_was_told_of() {
-    let mut roster = roster(Limits { low: 0, known: 10, ..quiet() });
+    let mut roster = roster(Limits {
+        low: 0,
+        known: 10,
+        ..quiet()
+    });
     for number in 1..=5 {
         roster.handle(learned(number, Source::Mdns, Duration::ZERO), Now::ZERO);
-        roster.handle(learned(number + 5, Source::Remembered, Duration::ZERO), Now::ZERO);
+        roster.handle(
+            learned(number + 5, Source::Remembered, Duration::ZERO),
+            Now::ZERO,
+        );
     }
     for number in 100..200 {
         roster.handle(learned(number, Source::Exchange, Duration::ZERO), at(1));
     }
     let known = |number| roster.find(&peer(number)).is_some();
-    assert_eq!(((1..=5).filter(|n| known(*n)).count(), (6..=10).filter(|n| known(*n)).count()), (5, 0));
+    assert_eq!(
+        (
+            (1..=5).filter(|n| known(*n)).count(),
+            (6..=10).filter(|n| known(*n)).count()
+        ),
+        (5, 0)
+    );
     assert_eq!(roster.known(), 10);
     // Somebody with a session is known whatever it costs.
     roster.handle(connected(300), at(2));
@@ -131,10 +171,16 @@ fn an_entry_lives_as_long_as_somebody_saw_it_and_gossip_alone_keeps_nobody_alive
     assert_eq!(roster.known(), 1);
     // The same sighting, told again and again with the age it has by then.
     for second in (1010..1499).step_by(10) {
-        roster.handle(learned(1, Source::Exchange, secs(second - 900)), secs(second));
+        roster.handle(
+            learned(1, Source::Exchange, secs(second - 900)),
+            secs(second),
+        );
     }
     assert_eq!(run(&mut roster, secs(1499)), []);
-    assert_eq!(run(&mut roster, secs(1500)), [(secs(1500), Action::Forget { peer: peer(1) })]);
+    assert_eq!(
+        run(&mut roster, secs(1500)),
+        [(secs(1500), Action::Forget { peer: peer(1) })]
+    );
 }
 
 #[test]
@@ -145,147 +191,16 @@ fn what_others_saw_before_a_failure_is_no_news() {
     roster.handle(failed(1), now);
     roster.handle(learned(1, Source::Exchange, secs(6)), now + secs(1));
     roster.handle(learned(1, Source::Provider, secs(0)), now + secs(1));
-    assert_eq!(roster.table.find(&peer(1)).map(|e| e.expires), Some(secs(600)));
+    assert_eq!(
+        roster.table.find(&peer(1)).map(|e| e.expires),
+        Some(secs(600))
+    );
     // Somebody reached it since.
     roster.handle(learned(1, Source::Exchange, secs(6)), now + secs(20));
-    assert_eq!(roster.table.find(&peer(1)).map(|e| e.expires), Some(now + secs(614)));
-}
-
-#[test]
-fn a_lost_session_is_dialled_again_at_once_and_then_ever_more_rarely() {
-    let mut roster = roster(quiet());
-    roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
-    roster.handle(connected(1), Now::ZERO);
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::Lost }, secs(10));
-    let waits = waits(&mut roster, 1, secs(10), secs(600));
-    assert!(waits[0] >= at(187) && waits[0] <= at(313), "{:?}", waits[0]);
-    assert!(waits.iter().all(|wait| *wait <= BACKOFF_MAX), "{waits:?}");
-    assert!(waits[8..].iter().all(|wait| *wait >= secs(30)), "{waits:?}");
-    assert!((12..30).contains(&waits.len()), "{waits:?}");
-    let state = roster.find(&peer(1)).map(|met| met.state);
-    assert_eq!(state, Some(State::Unreachable));
-    // It dials: all is forgiven.
-    roster.handle(connected(1), secs(600));
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::Lost }, secs(601));
-    let again = dials(&run(&mut roster, secs(602)));
-    assert_eq!(again.len(), 1);
-}
-
-#[test]
-fn unreachable_is_told_once() {
-    let mut roster = roster(quiet());
-    roster.handle(learned(1, Source::Exchange, Duration::ZERO), Now::ZERO);
-    let mut told = Vec::new();
-    while let Some(due) = roster.next_timeout().filter(|due| *due <= secs(100)) {
-        for action in roster.handle_timeout(due) {
-            if matches!(action, Action::Dial { .. }) {
-                told.extend(roster.handle(failed(1), due));
-            }
-        }
-    }
-    assert_eq!(told, [Action::Unreachable { peer: peer(1), reason: "no answer".into() }]);
-}
-
-#[test]
-fn sessions_are_kept_between_low_and_high() {
-    let limits = Limits { low: 3, high: 5, ..quiet() };
-    let mut roster = roster(limits);
-    for number in 1..=20 {
-        roster.handle(learned(number, Source::Exchange, Duration::ZERO), Now::ZERO);
-    }
-    assert_eq!(dials(&run(&mut roster, secs(1))).len(), limits.low + SPARE_DIALS);
-    for number in 101..=105 {
-        roster.handle(connected(number), at(number * 100));
-    }
-    assert_eq!(roster.sessions(), limits.high);
-    for number in 106..=107 {
-        roster.handle(learned(number, Source::Mdns, Duration::ZERO), secs(12));
-    }
-    roster.handle(Event::Busy { peer: peer(101), busy: true }, secs(20));
-    roster.handle(Event::Connect { peer: peer(102), addresses: addresses(102) }, secs(20));
-    // The newcomer stays; the oldest that is neither busy nor the user's goes.
-    assert_eq!(roster.handle(connected(106), secs(21)), [Action::Trim { peer: peer(103) }]);
-    assert_eq!(roster.handle(connected(107), secs(21)), [Action::Trim { peer: peer(104) }]);
-    roster.handle(Event::Disconnected { peer: peer(103), end: End::Trimmed }, secs(21));
-    roster.handle(Event::Disconnected { peer: peer(104), end: End::Trimmed }, secs(21));
-    assert_eq!(roster.sessions(), limits.high);
-    assert_eq!(roster.find(&peer(103)).map(|met| met.state), Some(State::Met));
-}
-
-#[test]
-fn dials_under_way_are_bounded_also_when_nobody_answers_them() {
-    let limits = Limits { low: 100, high: 200, ..quiet() };
-    let mut roster = roster(limits);
-    for number in 1..=300 {
-        roster.handle(learned(number, Source::Mdns, Duration::ZERO), Now::ZERO);
-    }
-    let dials = dials(&run(&mut roster, secs(200)));
-    let most = dials.iter().map(|(at, _)| dials.iter().filter(|(b, _)| b <= at && *b + DIAL_TIMEOUT > *at).count()).max();
-    assert_eq!(most, Some(limits.dials));
-    assert!(dials.len() >= 6 * limits.dials);
-}
-
-#[test]
-fn a_user_that_disconnects_is_obeyed_until_the_peer_dials() {
-    let mut roster = roster(quiet());
-    roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
-    roster.handle(connected(1), at(1));
-    roster.handle(Event::Disconnect { peer: peer(1) }, secs(1));
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::Lost }, secs(1));
-    roster.handle(learned(1, Source::Mdns, Duration::ZERO), secs(2));
-    assert_eq!(dials(&run(&mut roster, secs(300))), []);
-    // A dial that was under way comes too late.
-    let late = Event::Connected { peer: peer(1), address: None, inbound: false, explicit: false };
-    assert_eq!(roster.handle(late, secs(301)), [Action::Trim { peer: peer(1) }]);
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::User }, secs(301));
-    assert_eq!(dials(&run(&mut roster, secs(320))), []);
-    assert_eq!(roster.handle(connected(1), secs(330)), []);
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::Lost }, secs(331));
-    assert_eq!(dials(&run(&mut roster, secs(332))).len(), 1);
-}
-
-#[test]
-fn what_the_user_asks_for_goes_first_and_is_kept_once_it_worked() {
-    let mut roster = roster(Limits { low: 0, ..quiet() });
-    let connect = Event::Connect { peer: peer(1), addresses: addresses(1) };
-    let dial = Action::Dial { target: Target::Peer(peer(1)), addresses: addresses(1) };
-    assert_eq!(roster.handle(connect.clone(), secs(1)), [Action::Discovered { peer: peer(1) }, dial.clone()]);
-    // It never worked, and the user was told: no more dials although it was asked for.
-    roster.handle(failed(1), secs(2));
-    assert_eq!(dials(&run(&mut roster, secs(30))), []);
-    assert_eq!(roster.handle(connect, secs(40)), [dial]);
-    let dialled = Event::Dialled { target: Target::Peer(peer(1)), peer: peer(1) };
-    roster.handle(dialled, secs(41));
-    roster.handle(Event::Connected { peer: peer(1), address: None, inbound: false, explicit: true }, secs(42));
-    roster.handle(Event::Disconnected { peer: peer(1), end: End::Lost }, secs(50));
-    // Now it is dialled for ever, though no sessions are wanted otherwise.
-    let waits = waits(&mut roster, 1, secs(50), secs(4000));
-    assert!(waits.len() > 60 && waits.iter().all(|wait| *wait <= BACKOFF_MAX));
-    let nowhere = roster.handle(Event::Connect { peer: peer(2), addresses: Vec::new() }, secs(4001));
-    assert!(matches!(&nowhere[..], [Action::Unreachable { .. }]), "{nowhere:?}");
-}
-
-#[test]
-fn bootstrap_addresses_are_retried_for_ever_and_ones_own_is_not() {
-    let mut roster = roster(quiet());
-    let (other, own): (Address, Address) = ("/memory/1".into(), "/memory/0".into());
-    let mut first = roster.handle(Event::Bootstrap { address: other.clone() }, Now::ZERO);
-    first.extend(roster.handle(Event::Bootstrap { address: own.clone() }, Now::ZERO));
-    assert_eq!(first.len(), 2);
-    roster.handle(Event::Dialled { target: Target::Address(own.clone()), peer: peer(0) }, at(1));
-    roster.handle(Event::DialFailed { target: Target::Address(other.clone()), reason: "refused".into() }, at(1));
-    let mut last = at(1);
-    let mut count = 0;
-    while let Some(due) = roster.next_timeout().filter(|due| *due <= secs(3600)) {
-        for action in roster.handle_timeout(due) {
-            let target = Target::Address(other.clone());
-            assert_eq!(action, Action::Dial { target: target.clone(), addresses: vec![other.clone()] });
-            assert!(due - last <= BACKOFF_MAX);
-            (last, count) = (due, count + 1);
-            roster.handle(Event::DialFailed { target, reason: "refused".into() }, due);
-        }
-    }
-    assert!((60..120).contains(&count), "{count} dials in an hour");
+    assert_eq!(
+        roster.table.find(&peer(1)).map(|e| e.expires),
+        Some(now + secs(614))
+    );
 }
 
 #[test]
@@ -293,46 +208,83 @@ fn who_refuses_for_good_is_neither_dialled_nor_told_of() {
     let mut roster = roster(Limits::default());
     roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
     assert_eq!(dials(&run(&mut roster, secs(1))).len(), 1);
-    roster.handle(Event::Refused { peer: peer(1), permanent: true }, secs(2));
+    roster.handle(
+        Event::Refused {
+            peer: peer(1),
+            permanent: true,
+        },
+        secs(2),
+    );
     assert_eq!(dials(&run(&mut roster, secs(500))), []);
     assert_eq!(roster.met(), []);
     let told = roster.handle(connected(2), secs(500));
-    let of = |action: &Action| matches!(action, Action::Tell { sightings, .. } if !sightings.is_empty());
+    let of =
+        |action: &Action| matches!(action, Action::Tell { sightings, .. } if !sightings.is_empty());
     assert!(!told.iter().any(of), "{told:?}");
 }
 
 #[test]
 fn a_newcomer_is_told_of_others_before_anybody_makes_room_for_it() {
-    let mut roster = roster(Limits { low: 0, high: 2, ..Limits::default() });
+    let mut roster = roster(Limits {
+        low: 0,
+        high: 2,
+        ..Limits::default()
+    });
     for number in 1..=2 {
-        roster.handle(learned(number, Source::Identify, Duration::ZERO), at(number));
+        roster.handle(
+            learned(number, Source::Identify, Duration::ZERO),
+            at(number),
+        );
         roster.handle(connected(number), at(number));
     }
     run(&mut roster, secs(1));
     let actions = roster.handle(connected(3), secs(1));
-    let [Action::Discovered { .. }, Action::Tell { peer: told, sightings, ask: false }, Action::Trim { peer: trimmed }] = &actions[..]
+    let [
+        Action::Discovered { .. },
+        Action::Tell {
+            peer: told,
+            sightings,
+            ask: false,
+        },
+        Action::Trim { peer: trimmed },
+    ] = &actions[..]
     else {
         panic!("{actions:?}");
     };
     assert_eq!((*told, *trimmed), (peer(3), peer(1)));
-    let of: Vec<_> = sightings.iter().map(|sighting| (sighting.peer, sighting.age)).collect();
-    assert!(of.contains(&(peer(1), TELLING)) && of.contains(&(peer(2), TELLING)) && of.len() == 2, "{of:?}");
+    let of: Vec<_> = sightings
+        .iter()
+        .map(|sighting| (sighting.peer, sighting.age))
+        .collect();
+    assert!(
+        of.contains(&(peer(1), TELLING)) && of.contains(&(peer(2), TELLING)) && of.len() == 2,
+        "{of:?}"
+    );
 }
 
 #[test]
 fn who_asks_too_often_is_not_answered() {
-    let mut roster = roster(Limits { low: 0, ..Limits::default() });
+    let mut roster = roster(Limits {
+        low: 0,
+        ..Limits::default()
+    });
     roster.handle(learned(1, Source::Identify, Duration::ZERO), Now::ZERO);
     roster.handle(connected(1), Now::ZERO);
     roster.handle(connected(2), Now::ZERO);
     let asked = Event::Asked { peer: peer(2) };
     let answers = (0..100).filter(|ms| {
         let actions = roster.handle(asked.clone(), secs(1) + at(ms * 10));
-        actions.iter().any(|action| matches!(action, Action::Tell { ask: false, .. }))
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Tell { ask: false, .. }))
     });
     assert_eq!(answers.count(), 4);
     assert_eq!(roster.stats().unanswered, 96);
-    assert_eq!(roster.handle(Event::Asked { peer: peer(9) }, secs(3)).len(), 1, "only what was due");
+    assert_eq!(
+        roster.handle(Event::Asked { peer: peer(9) }, secs(3)).len(),
+        1,
+        "only what was due"
+    );
 }
 
 #[test]
@@ -346,18 +298,48 @@ fn addresses_are_bounded_and_what_was_seen_stays_first() {
     };
     roster.handle(learn(Source::Identify, 0..2), Now::ZERO);
     roster.handle(learn(Source::Exchange, 10..100), Now::ZERO);
-    let long = Event::Learned { peer: peer(2), addresses: vec!["x".repeat(257).into()], source: Source::Mdns, age: Duration::ZERO };
+    let long = Event::Learned {
+        peer: peer(2),
+        addresses: vec!["x".repeat(257).into()],
+        source: Source::Mdns,
+        age: Duration::ZERO,
+    };
     roster.handle(long, Now::ZERO);
     let met = roster.met();
     assert_eq!((met.len(), met[0].addresses.len()), (1, ADDRESSES_PER_PEER));
-    assert_eq!(met[0].addresses[..3], [addresses(1), addresses(0), addresses(10)].concat());
-    assert_eq!((roster.stats().addresses_dropped, roster.stats().unheard), (84, 1));
+    assert_eq!(
+        met[0].addresses[..3],
+        [addresses(1), addresses(0), addresses(10)].concat()
+    );
+    assert_eq!(
+        (roster.stats().addresses_dropped, roster.stats().unheard),
+        (84, 1)
+    );
     // The one that led to a session is the best.
     let address = Some(addresses(11).remove(0));
-    roster.handle(Event::Connected { peer: peer(1), address, inbound: false, explicit: false }, at(1));
-    assert_eq!(roster.met()[0].addresses[..2], [addresses(11), addresses(1)].concat());
+    roster.handle(
+        Event::Connected {
+            peer: peer(1),
+            address,
+            inbound: false,
+            explicit: false,
+        },
+        at(1),
+    );
+    assert_eq!(
+        roster.met()[0].addresses[..2],
+        [addresses(11), addresses(1)].concat()
+    );
     for number in 0..100 {
-        roster.handle(Event::Bootstrap { address: addresses(number).remove(0) }, at(2));
+        roster.handle(
+            Event::Bootstrap {
+                address: addresses(number).remove(0),
+            },
+            at(2),
+        );
     }
-    assert_eq!(roster.stats().bootstraps_dropped, 100 - BOOTSTRAP_MAX as u64);
+    assert_eq!(
+        roster.stats().bootstraps_dropped,
+        100 - BOOTSTRAP_MAX as u64
+    );
 }

@@ -10,12 +10,25 @@ use crate::proto::roster::{Event, Limits};
 type Pair = World<Satellite>;
 
 /// There is nobody to tell of.
-const ALONE: Limits = Limits { low: 8, high: 32, dials: 8, known: 100, expiry: Now::from_secs(600), tell: 0 };
+const ALONE: Limits = Limits {
+    low: 8,
+    high: 32,
+    dials: 8,
+    known: 100,
+    expiry: Now::from_secs(600),
+    tell: 0,
+};
 
 fn connect(to: usize) -> impl FnOnce(&mut Satellite, Now) -> Vec<Step<Frame>> {
     move |node, now| {
         let peer = node.peer_at(to);
-        node.tell(Event::Connect { peer, addresses: vec![address(to)] }, now)
+        node.tell(
+            Event::Connect {
+                peer,
+                addresses: vec![address(to)],
+            },
+            now,
+        )
     }
 }
 
@@ -23,7 +36,10 @@ fn two(seed: u64, link: Link) -> (Pair, Ids) {
     let ids = ids(2, &mut Rng::new(seed));
     let mut world = World::new(2, link, seed);
     for place in 0..2 {
-        world.start(place, Satellite::new(&ids, place, 1, ALONE, &[], seed * 2 + place as u64));
+        world.start(
+            place,
+            Satellite::new(&ids, place, 1, ALONE, &[], seed * 2 + place as u64),
+        );
     }
     (world, ids)
 }
@@ -32,7 +48,9 @@ fn two(seed: u64, link: Link) -> (Pair, Ids) {
 fn agreed(world: &Pair, ids: &Ids) -> Option<u64> {
     let (a, b) = (world.node(0), world.node(1));
     let (here, there) = (a.session(&ids[1])?, b.session(&ids[0])?);
-    let alone = a.open_connections() == 1 && b.open_connections() == 1 && world.whole_connections() == [here];
+    let alone = a.open_connections() == 1
+        && b.open_connections() == 1
+        && world.whole_connections() == [here];
     (here == there && alone && a.roster.sessions() == 1 && b.roster.sessions() == 1).then_some(here)
 }
 
@@ -45,7 +63,12 @@ fn two_satellites_dialling_each_other_at_once_get_one_session() {
         let slowest = rng.between(ms(2), ms(200));
         let faults = seed % 3 == 0;
         let losses = if seed % 5 == 0 { 200 } else { 0 };
-        let link = Link { latency: (ms(1), slowest), loss: losses, twice: losses, ..Link::default() };
+        let link = Link {
+            latency: (ms(1), slowest),
+            loss: losses,
+            twice: losses,
+            ..Link::default()
+        };
         let (mut world, ids) = two(seed, link);
         let first = (seed & 1) as usize;
         world.poke(first, connect(1 - first));
@@ -63,12 +86,25 @@ fn two_satellites_dialling_each_other_at_once_get_one_session() {
         }
         // Twice the time after which the slowest end has noticed every cut.
         world.run_until(world.now() + secs(60));
-        assert!(agreed(&world, &ids).is_some(), "no agreement at {:?}", world.now());
+        assert!(
+            agreed(&world, &ids).is_some(),
+            "no agreement at {:?}",
+            world.now()
+        );
         if !faults && losses == 0 {
             for place in 0..2 {
                 let node = world.node(place);
-                assert_eq!(node.opened.len(), 1, "node {place} had sessions {:?}", node.opened);
-                assert!(node.dialled.len() <= 1, "node {place} dialled {:?}", node.dialled);
+                assert_eq!(
+                    node.opened.len(),
+                    1,
+                    "node {place} had sessions {:?}",
+                    node.opened
+                );
+                assert!(
+                    node.dialled.len() <= 1,
+                    "node {place} dialled {:?}",
+                    node.dialled
+                );
             }
         }
     });
@@ -78,7 +114,13 @@ fn two_satellites_dialling_each_other_at_once_get_one_session() {
 #[test]
 fn the_dial_of_the_lower_id_carries_the_session() {
     seeds(0..500, |seed| {
-        let (mut world, ids) = two(seed, Link { latency: (ms(1), ms(100)), ..Link::default() });
+        let (mut world, ids) = two(
+            seed,
+            Link {
+                latency: (ms(1), ms(100)),
+                ..Link::default()
+            },
+        );
         world.poke(0, connect(1));
         world.poke(1, connect(0));
         world.run_until(secs(2));
@@ -92,7 +134,13 @@ fn the_dial_of_the_lower_id_carries_the_session() {
 #[test]
 fn a_restart_with_a_new_epoch_replaces_the_old_session() {
     seeds(0..200, |seed| {
-        let (mut world, ids) = two(seed, Link { notice: (secs(100), secs(200)), ..Link::default() });
+        let (mut world, ids) = two(
+            seed,
+            Link {
+                notice: (secs(100), secs(200)),
+                ..Link::default()
+            },
+        );
         world.poke(0, connect(1));
         world.run_until(secs(2));
         let before = agreed(&world, &ids).expect("a session");
@@ -110,7 +158,11 @@ fn a_restart_with_a_new_epoch_replaces_the_old_session() {
 #[test]
 fn a_session_dead_at_one_end_moves() {
     seeds(0..200, |seed| {
-        let link = Link { latency: (ms(1), ms(50)), notice: (secs(100), secs(200)), ..Link::default() };
+        let link = Link {
+            latency: (ms(1), ms(50)),
+            notice: (secs(100), secs(200)),
+            ..Link::default()
+        };
         let (mut world, ids) = two(seed, link);
         world.poke(0, connect(1));
         world.run_until(secs(2));
@@ -119,7 +171,12 @@ fn a_session_dead_at_one_end_moves() {
         world.cut_seen_by(before, sees);
         let arbiter = usize::from(ids[1] < ids[0]);
         let limit = if sees == arbiter { secs(3) } else { secs(6) };
-        let moved = world.run_while(ms(50), world.now() + limit, |world| agreed(world, &ids).is_none());
-        assert!(moved.is_some(), "node {sees} saw the break, the arbiter is {arbiter}");
+        let moved = world.run_while(ms(50), world.now() + limit, |world| {
+            agreed(world, &ids).is_none()
+        });
+        assert!(
+            moved.is_some(),
+            "node {sees} saw the break, the arbiter is {arbiter}"
+        );
     });
 }

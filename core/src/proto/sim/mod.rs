@@ -25,7 +25,10 @@ pub(crate) fn seeds(range: Range<u64>, scenario: impl Fn(u64)) {
     impl Drop for Note {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                eprintln!("failed with seed {0}; run it alone with {SEED_VARIABLE}={0}", self.0);
+                eprintln!(
+                    "failed with seed {0}; run it alone with {SEED_VARIABLE}={0}",
+                    self.0
+                );
             }
         }
     }

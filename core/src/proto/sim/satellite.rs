@@ -8,7 +8,9 @@ use crate::identity::PeerId;
 use crate::proto::Now;
 use crate::proto::pair::{self, ConnectionId, Dialer, Pair, Timing};
 use crate::proto::rng::Rng;
-use crate::proto::roster::{Action, Address, End, Event, Limits, Roster, Sighting, Source, State, Target};
+use crate::proto::roster::{
+    Action, Address, End, Event, Limits, Roster, Sighting, Source, State, Target,
+};
 
 /// What these satellites say to each other.
 #[derive(Clone, Debug)]
@@ -69,7 +71,14 @@ pub(super) struct Satellite {
 }
 
 impl Satellite {
-    pub(super) fn new(ids: &Ids, place: usize, epoch: u64, limits: Limits, bootstrap: &[usize], seed: u64) -> Self {
+    pub(super) fn new(
+        ids: &Ids,
+        place: usize,
+        epoch: u64,
+        limits: Limits,
+        bootstrap: &[usize],
+        seed: u64,
+    ) -> Self {
         Self {
             ids: ids.clone(),
             place,
@@ -101,7 +110,12 @@ impl Satellite {
 
     /// Known peers in a state.
     pub(super) fn in_state(&self, states: &[State]) -> BTreeSet<PeerId> {
-        self.roster.met().into_iter().filter(|met| states.contains(&met.state)).map(|met| met.peer).collect()
+        self.roster
+            .met()
+            .into_iter()
+            .filter(|met| states.contains(&met.state))
+            .map(|met| met.peer)
+            .collect()
     }
 
     pub(super) fn tell(&mut self, event: Event, now: Now) -> Vec<Step<Frame>> {
@@ -113,7 +127,17 @@ impl Satellite {
     /// Says goodbye to everybody; the node is to be taken away soon after.
     pub(super) fn leave(&mut self) -> Vec<Step<Frame>> {
         let sessions = self.pairs.values().filter_map(Pair::session);
-        sessions.flat_map(|id| [Step::Send { conn: id.0, frame: Frame::Bye(End::Left) }, Step::Close { conn: id.0 }]).collect()
+        sessions
+            .flat_map(|id| {
+                [
+                    Step::Send {
+                        conn: id.0,
+                        frame: Frame::Bye(End::Left),
+                    },
+                    Step::Close { conn: id.0 },
+                ]
+            })
+            .collect()
     }
 
     fn roster(&mut self, event: Event, now: Now, out: &mut Vec<Step<Frame>>) {
@@ -132,11 +156,21 @@ impl Satellite {
                         self.pair(*peer, pair::Event::Dialing, now, out);
                     }
                     self.dials.insert(dial, target);
-                    out.push(Step::Dial { dial, to: place(&addresses[0]) });
+                    out.push(Step::Dial {
+                        dial,
+                        to: place(&addresses[0]),
+                    });
                 }
-                Action::Tell { peer, sightings, ask } => {
+                Action::Tell {
+                    peer,
+                    sightings,
+                    ask,
+                } => {
                     if let Some(conn) = self.session(&peer) {
-                        out.push(Step::Send { conn, frame: Frame::Peers { sightings, ask } });
+                        out.push(Step::Send {
+                            conn,
+                            frame: Frame::Peers { sightings, ask },
+                        });
                     }
                 }
                 Action::Trim { peer } => self.end_session(peer, End::Trimmed, now, out),
@@ -147,10 +181,15 @@ impl Satellite {
 
     /// Ends whatever there is with a peer.
     fn end_session(&mut self, peer: PeerId, end: End, now: Now, out: &mut Vec<Step<Frame>>) {
-        let Some(pair) = self.pairs.remove(&peer) else { return };
+        let Some(pair) = self.pairs.remove(&peer) else {
+            return;
+        };
         for id in pair.connections() {
             self.connections.remove(&id.0);
-            out.push(Step::Send { conn: id.0, frame: Frame::Bye(end) });
+            out.push(Step::Send {
+                conn: id.0,
+                frame: Frame::Bye(end),
+            });
             out.push(Step::Close { conn: id.0 });
         }
         self.roster(Event::Disconnected { peer, end }, now, out);
@@ -158,21 +197,38 @@ impl Satellite {
 
     fn pair(&mut self, peer: PeerId, event: pair::Event, now: Now, out: &mut Vec<Step<Frame>>) {
         let local = self.ids[self.place];
-        let pair = self.pairs.entry(peer).or_insert_with(|| Pair::new(&local, &peer, Timing::default()));
+        let pair = self
+            .pairs
+            .entry(peer)
+            .or_insert_with(|| Pair::new(&local, &peer, Timing::default()));
         let actions = pair.handle(event, now);
         self.apply_pair(peer, actions, now, out);
     }
 
-    fn apply_pair(&mut self, peer: PeerId, actions: Vec<pair::Action>, now: Now, out: &mut Vec<Step<Frame>>) {
+    fn apply_pair(
+        &mut self,
+        peer: PeerId,
+        actions: Vec<pair::Action>,
+        now: Now,
+        out: &mut Vec<Step<Frame>>,
+    ) {
         for action in actions {
             match action {
-                pair::Action::Authorise { id } => out.push(Step::Send { conn: id.0, frame: Frame::Auth }),
+                pair::Action::Authorise { id } => out.push(Step::Send {
+                    conn: id.0,
+                    frame: Frame::Auth,
+                }),
                 pair::Action::Open { id } => {
                     let dialled = self.connections.get(&id.0).and_then(|c| c.dialled.clone());
                     self.opened.push((now, peer, id.0));
                     self.byes.remove(&peer);
                     let inbound = dialled.is_none();
-                    let event = Event::Connected { peer, address: dialled, inbound, explicit: false };
+                    let event = Event::Connected {
+                        peer,
+                        address: dialled,
+                        inbound,
+                        explicit: false,
+                    };
                     self.roster(event, now, out);
                 }
                 pair::Action::Replace { .. } => {}
@@ -192,17 +248,28 @@ impl Satellite {
     }
 
     fn connection_gone(&mut self, conn: u64, now: Now, out: &mut Vec<Step<Frame>>) {
-        let Some(gone) = self.connections.remove(&conn) else { return };
+        let Some(gone) = self.connections.remove(&conn) else {
+            return;
+        };
         let others = self.connections.values().any(|c| c.peer == gone.peer);
         if gone.dialled.is_some() && !others && self.session(&gone.peer).is_none() {
             let reason = "broke during the handshake".to_owned();
-            self.roster(Event::DialFailed { target: Target::Peer(gone.peer), reason }, now, out);
+            self.roster(
+                Event::DialFailed {
+                    target: Target::Peer(gone.peer),
+                    reason,
+                },
+                now,
+                out,
+            );
         }
     }
 
     fn frame(&mut self, conn: u64, frame: Frame, now: Now, out: &mut Vec<Step<Frame>>) {
         let id = ConnectionId(conn);
-        let Some(peer) = self.connections.get(&conn).map(|c| c.peer) else { return };
+        let Some(peer) = self.connections.get(&conn).map(|c| c.peer) else {
+            return;
+        };
         match frame {
             Frame::Hello { epoch } => self.pair(peer, pair::Event::Hello { id, epoch }, now, out),
             Frame::Auth => self.pair(peer, pair::Event::Established { id }, now, out),
@@ -211,8 +278,22 @@ impl Satellite {
             }
             Frame::Peers { sightings, ask } => {
                 let from = peer;
-                for Sighting { peer, addresses, age } in sightings {
-                    self.roster(Event::Learned { peer, addresses, source: Source::Exchange, age }, now, out);
+                for Sighting {
+                    peer,
+                    addresses,
+                    age,
+                } in sightings
+                {
+                    self.roster(
+                        Event::Learned {
+                            peer,
+                            addresses,
+                            source: Source::Exchange,
+                            age,
+                        },
+                        now,
+                        out,
+                    );
                 }
                 if ask {
                     self.roster(Event::Asked { peer: from }, now, out);
@@ -239,30 +320,60 @@ impl Node for Satellite {
             What::Up { conn, with, dial } => {
                 let peer = self.ids[with];
                 let id = ConnectionId(conn);
-                let dialer = if dial.is_some() { Dialer::Local } else { Dialer::Remote };
+                let dialer = if dial.is_some() {
+                    Dialer::Local
+                } else {
+                    Dialer::Remote
+                };
                 let dialled = dial.map(|_| address(with));
                 self.connections.insert(conn, Connection { peer, dialled });
-                out.push(Step::Send { conn, frame: Frame::Hello { epoch: self.epoch } });
+                out.push(Step::Send {
+                    conn,
+                    frame: Frame::Hello { epoch: self.epoch },
+                });
                 if let Some(target) = dial.and_then(|dial| self.dials.remove(&dial)) {
                     self.roster(Event::Dialled { target, peer }, now, &mut out);
                 }
                 self.pair(peer, pair::Event::Up { id, dialer }, now, &mut out);
                 // As identify does: where the peer can be dialled.
                 let (addresses, source) = (vec![address(with)], Source::Identify);
-                self.roster(Event::Learned { peer, addresses, source, age: Now::ZERO }, now, &mut out);
+                self.roster(
+                    Event::Learned {
+                        peer,
+                        addresses,
+                        source,
+                        age: Now::ZERO,
+                    },
+                    now,
+                    &mut out,
+                );
             }
             What::DialFailed { dial } => {
                 if let Some(target) = self.dials.remove(&dial) {
                     if let Target::Peer(peer) = &target {
                         self.pair(*peer, pair::Event::DialFailed, now, &mut out);
                     }
-                    self.roster(Event::DialFailed { target, reason: "no answer".into() }, now, &mut out);
+                    self.roster(
+                        Event::DialFailed {
+                            target,
+                            reason: "no answer".into(),
+                        },
+                        now,
+                        &mut out,
+                    );
                 }
             }
             What::Frame { conn, frame } => self.frame(conn, frame, now, &mut out),
             What::Down { conn } => {
                 if let Some(peer) = self.connections.get(&conn).map(|c| c.peer) {
-                    self.pair(peer, pair::Event::Down { id: ConnectionId(conn) }, now, &mut out);
+                    self.pair(
+                        peer,
+                        pair::Event::Down {
+                            id: ConnectionId(conn),
+                        },
+                        now,
+                        &mut out,
+                    );
                     self.connection_gone(conn, now, &mut out);
                 }
             }
@@ -271,9 +382,17 @@ impl Node for Satellite {
                 let actions = self.roster.handle_timeout(now);
                 self.apply(actions, now, &mut out);
                 let due = |pair: &Pair| pair.next_timeout().is_some_and(|at| at <= now);
-                let due: Vec<PeerId> = self.pairs.iter().filter(|(_, pair)| due(pair)).map(|(p, _)| *p).collect();
+                let due: Vec<PeerId> = self
+                    .pairs
+                    .iter()
+                    .filter(|(_, pair)| due(pair))
+                    .map(|(p, _)| *p)
+                    .collect();
                 for peer in due {
-                    let actions = self.pairs.get_mut(&peer).map(|pair| pair.handle_timeout(now));
+                    let actions = self
+                        .pairs
+                        .get_mut(&peer)
+                        .map(|pair| pair.handle_timeout(now));
                     self.apply_pair(peer, actions.unwrap_or_default(), now, &mut out);
                 }
             }
@@ -284,6 +403,9 @@ impl Node for Satellite {
 
     fn next_timeout(&self) -> Option<Now> {
         let pairs = self.pairs.values().filter_map(Pair::next_timeout).min();
-        [self.roster.next_timeout(), pairs].into_iter().flatten().min()
+        [self.roster.next_timeout(), pairs]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -27,13 +27,27 @@ pub(crate) trait Node {
 #[derive(Clone, Debug)]
 pub(crate) enum What<F> {
     /// A connection stands, with this node; `dial` is the number of its own dial that led to it.
-    Up { conn: u64, with: usize, dial: Option<u64> },
-    DialFailed { dial: u64 },
-    Frame { conn: u64, frame: F },
+    Up {
+        conn: u64,
+        with: usize,
+        dial: Option<u64>,
+    },
+    DialFailed {
+        dial: u64,
+    },
+    Frame {
+        conn: u64,
+        frame: F,
+    },
     /// The connection is gone; not told to the side that closed it.
-    Down { conn: u64 },
+    Down {
+        conn: u64,
+    },
     /// Outside of connections: may be lost, doubled and overtaken.
-    Datagram { from: usize, frame: F },
+    Datagram {
+        from: usize,
+        frame: F,
+    },
     Timeout,
 }
 
@@ -41,11 +55,22 @@ pub(crate) enum What<F> {
 #[derive(Clone, Debug)]
 pub(crate) enum Step<F> {
     /// Dials are numbered by the node.
-    Dial { dial: u64, to: usize },
-    Send { conn: u64, frame: F },
+    Dial {
+        dial: u64,
+        to: usize,
+    },
+    Send {
+        conn: u64,
+        frame: F,
+    },
     /// What was sent before still arrives.
-    Close { conn: u64 },
-    Datagram { to: usize, frame: F },
+    Close {
+        conn: u64,
+    },
+    Datagram {
+        to: usize,
+        frame: F,
+    },
 }
 
 /// How the network behaves.
@@ -86,10 +111,20 @@ struct Connection {
 
 #[derive(Debug)]
 enum Happening<F> {
-    To { node: usize, what: What<F> },
+    To {
+        node: usize,
+        what: What<F>,
+    },
     /// A dial reaches its target.
-    Knock { dial: u64, from: usize, to: usize, life: u64 },
-    Wake { node: usize },
+    Knock {
+        dial: u64,
+        from: usize,
+        to: usize,
+        life: u64,
+    },
+    Wake {
+        node: usize,
+    },
 }
 
 struct Slot<N> {
@@ -118,7 +153,12 @@ pub(crate) struct World<N: Node> {
 
 impl<N: Node> World<N> {
     pub(crate) fn new(size: usize, link: Link, seed: u64) -> Self {
-        let slot = |_| Slot { node: None, life: 0, wake: None, group: 0 };
+        let slot = |_| Slot {
+            node: None,
+            life: 0,
+            wake: None,
+            group: 0,
+        };
         Self {
             link,
             rng: Rng::new(seed),
@@ -139,7 +179,10 @@ impl<N: Node> World<N> {
 
     /// The nodes alive, with their places.
     pub(crate) fn alive(&self) -> impl Iterator<Item = (usize, &N)> {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at, slot.node.as_ref()?)))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| Some((at, slot.node.as_ref()?)))
     }
 
     pub(crate) fn node(&self, at: usize) -> &N {
@@ -149,7 +192,11 @@ impl<N: Node> World<N> {
     /// Connections that both ends have open and that are not cut.
     pub(crate) fn whole_connections(&self) -> Vec<u64> {
         let whole = |c: &Connection| c.open == [true; 2] && !c.cut;
-        self.connections.iter().filter(|(_, c)| whole(c)).map(|(id, _)| *id).collect()
+        self.connections
+            .iter()
+            .filter(|(_, c)| whole(c))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Who dialled a connection.
@@ -167,7 +214,11 @@ impl<N: Node> World<N> {
     }
 
     /// Lets a node do something, as if its application had asked.
-    pub(crate) fn poke(&mut self, at: usize, poke: impl FnOnce(&mut N, Now) -> Vec<Step<N::Frame>>) {
+    pub(crate) fn poke(
+        &mut self,
+        at: usize,
+        poke: impl FnOnce(&mut N, Now) -> Vec<Step<N::Frame>>,
+    ) {
         let node = self.slots[at].node.as_mut().expect("this node is alive");
         let steps = poke(node, self.now);
         self.apply(at, steps);
@@ -178,7 +229,12 @@ impl<N: Node> World<N> {
         self.slots[at].node = None;
         self.slots[at].wake = None;
         let mine = |c: &Connection| c.ends.contains(&at);
-        let ids: Vec<u64> = self.connections.iter().filter(|(_, c)| mine(c)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| mine(c))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
             if host_too {
                 self.cut(id, self.link.notice);
@@ -189,7 +245,9 @@ impl<N: Node> World<N> {
 
     /// Cuts a connection: both ends notice by themselves, some time within the span; what is on its way is lost.
     pub(crate) fn cut(&mut self, id: u64, notice: (Now, Now)) {
-        let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.cut) else { return };
+        let Some(connection) = self.connections.get_mut(&id).filter(|c| !c.cut) else {
+            return;
+        };
         connection.cut = true;
         for end in 0..2 {
             let at = self.now + self.rng.between(notice.0, notice.1);
@@ -212,7 +270,12 @@ impl<N: Node> World<N> {
             slot.group = group(at);
         }
         let across = |c: &Connection| self.slots[c.ends[0]].group != self.slots[c.ends[1]].group;
-        let ids: Vec<u64> = self.connections.iter().filter(|(_, c)| across(c)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| across(c))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
             self.cut(id, self.link.notice);
         }
@@ -229,7 +292,12 @@ impl<N: Node> World<N> {
     }
 
     /// Runs until a condition holds, tested every `every`; the time it took, or nothing if it does not hold by `end`.
-    pub(crate) fn run_while(&mut self, every: Now, end: Now, not_yet: impl Fn(&Self) -> bool) -> Option<Now> {
+    pub(crate) fn run_while(
+        &mut self,
+        every: Now,
+        end: Now,
+        not_yet: impl Fn(&Self) -> bool,
+    ) -> Option<Now> {
         let begin = self.now;
         while not_yet(self) {
             if self.now >= end {
@@ -241,18 +309,31 @@ impl<N: Node> World<N> {
     }
 
     fn step(&mut self) {
-        let Some(Reverse((at, number))) = self.queue.pop() else { return };
-        let Some(happening) = self.happenings.remove(&number) else { return };
+        let Some(Reverse((at, number))) = self.queue.pop() else {
+            return;
+        };
+        let Some(happening) = self.happenings.remove(&number) else {
+            return;
+        };
         self.now = at;
         match happening {
             Happening::To { node, what } => self.deliver(node, what),
-            Happening::Knock { dial, from, to, life } => self.knock(dial, from, to, life),
+            Happening::Knock {
+                dial,
+                from,
+                to,
+                life,
+            } => self.knock(dial, from, to, life),
             Happening::Wake { node } => {
                 let slot = &mut self.slots[node];
                 if slot.wake == Some(at) {
                     slot.wake = None;
                 }
-                let due = slot.node.as_ref().and_then(Node::next_timeout).is_some_and(|due| due <= at);
+                let due = slot
+                    .node
+                    .as_ref()
+                    .and_then(Node::next_timeout)
+                    .is_some_and(|due| due <= at);
                 if due {
                     self.deliver(node, What::Timeout);
                 } else {
@@ -269,7 +350,9 @@ impl<N: Node> World<N> {
         };
         if let Some(id) = conn {
             // An end that closed, or was told, hears nothing more of it.
-            let Some((connection, end)) = self.end(id, at) else { return };
+            let Some((connection, end)) = self.end(id, at) else {
+                return;
+            };
             if !connection.open[end] || (connection.cut && matches!(what, What::Frame { .. })) {
                 return;
             }
@@ -279,7 +362,9 @@ impl<N: Node> World<N> {
             }
         }
         let now = self.now;
-        let Some(node) = self.slots[at].node.as_mut() else { return };
+        let Some(node) = self.slots[at].node.as_mut() else {
+            return;
+        };
         if self.trace {
             println!("{now:>12?} node {at}: {what:?}");
         }
@@ -296,7 +381,9 @@ impl<N: Node> World<N> {
                 Step::Dial { dial, to } => self.dial(dial, at, to),
                 Step::Send { conn, frame } => {
                     let arrives = self.now + self.latency();
-                    let Some((connection, end)) = self.end(conn, at) else { continue };
+                    let Some((connection, end)) = self.end(conn, at) else {
+                        continue;
+                    };
                     if connection.cut || !connection.open[end] {
                         continue;
                     }
@@ -304,14 +391,25 @@ impl<N: Node> World<N> {
                     let last = &mut connection.last[1 - end];
                     *last = arrives.max(*last);
                     let arrives = *last;
-                    self.plan(arrives, Happening::To { node: to, what: What::Frame { conn, frame } });
+                    self.plan(
+                        arrives,
+                        Happening::To {
+                            node: to,
+                            what: What::Frame { conn, frame },
+                        },
+                    );
                 }
                 Step::Close { conn } => self.close(conn, at),
                 Step::Datagram { to, frame } => {
-                    if self.slots[at].group == self.slots[to].group && !self.rng.chance(self.link.loss) {
+                    if self.slots[at].group == self.slots[to].group
+                        && !self.rng.chance(self.link.loss)
+                    {
                         for _ in 0..=u64::from(self.rng.chance(self.link.twice)) {
                             let arrives = self.now + self.latency();
-                            let what = What::Datagram { from: at, frame: frame.clone() };
+                            let what = What::Datagram {
+                                from: at,
+                                frame: frame.clone(),
+                            };
                             self.plan(arrives, Happening::To { node: to, what });
                         }
                     }
@@ -324,13 +422,24 @@ impl<N: Node> World<N> {
     fn dial(&mut self, dial: u64, from: usize, to: usize) {
         let life = self.slots[from].life;
         if self.slots[from].group != self.slots[to].group || self.rng.chance(self.link.loss) {
-            let failed = Happening::To { node: from, what: What::DialFailed { dial } };
+            let failed = Happening::To {
+                node: from,
+                what: What::DialFailed { dial },
+            };
             self.plan(self.now + self.link.dial_timeout, failed);
             return;
         }
         for _ in 0..=u64::from(self.rng.chance(self.link.twice)) {
             let at = self.now + self.latency();
-            self.plan(at, Happening::Knock { dial, from, to, life });
+            self.plan(
+                at,
+                Happening::Knock {
+                    dial,
+                    from,
+                    to,
+                    life,
+                },
+            );
         }
     }
 
@@ -340,23 +449,47 @@ impl<N: Node> World<N> {
         }
         let back = self.now + self.latency();
         if self.slots[to].node.is_none() || self.slots[from].group != self.slots[to].group {
-            self.plan(back, Happening::To { node: from, what: What::DialFailed { dial } });
+            self.plan(
+                back,
+                Happening::To {
+                    node: from,
+                    what: What::DialFailed { dial },
+                },
+            );
             return;
         }
         let conn = self.next_connection;
         self.next_connection += 1;
-        let connection = Connection { ends: [from, to], open: [true; 2], last: [back, self.now], cut: false };
+        let connection = Connection {
+            ends: [from, to],
+            open: [true; 2],
+            last: [back, self.now],
+            cut: false,
+        };
         self.connections.insert(conn, connection);
-        let what = What::Up { conn, with: to, dial: Some(dial) };
+        let what = What::Up {
+            conn,
+            with: to,
+            dial: Some(dial),
+        };
         self.plan(back, Happening::To { node: from, what });
-        self.deliver(to, What::Up { conn, with: from, dial: None });
+        self.deliver(
+            to,
+            What::Up {
+                conn,
+                with: from,
+                dial: None,
+            },
+        );
     }
 
     /// One end closes: the other is told, after all that was sent.
     fn close(&mut self, id: u64, at: usize) {
         let latency = self.latency();
         let now = self.now;
-        let Some((connection, end)) = self.end(id, at) else { return };
+        let Some((connection, end)) = self.end(id, at) else {
+            return;
+        };
         if !std::mem::replace(&mut connection.open[end], false) {
             return;
         }
@@ -368,16 +501,28 @@ impl<N: Node> World<N> {
     }
 
     fn tell_down(&mut self, id: u64, end: usize, at: Now) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         // Never before the end knows of it.
         let (node, at) = (connection.ends[end], at.max(connection.last[end]));
         if connection.open[end] {
-            self.plan(at, Happening::To { node, what: What::Down { conn: id } });
+            self.plan(
+                at,
+                Happening::To {
+                    node,
+                    what: What::Down { conn: id },
+                },
+            );
         }
     }
 
     fn sweep(&mut self, id: u64) {
-        if self.connections.get(&id).is_some_and(|c| c.open == [false; 2]) {
+        if self
+            .connections
+            .get(&id)
+            .is_some_and(|c| c.open == [false; 2])
+        {
             self.connections.remove(&id);
         }
     }
@@ -400,7 +545,9 @@ impl<N: Node> World<N> {
 
     fn plan_wake(&mut self, node: usize) {
         let slot = &mut self.slots[node];
-        let Some(due) = slot.node.as_ref().and_then(Node::next_timeout) else { return };
+        let Some(due) = slot.node.as_ref().and_then(Node::next_timeout) else {
+            return;
+        };
         let due = due.max(self.now);
         if slot.wake.is_none_or(|wake| due < wake) {
             slot.wake = Some(due);

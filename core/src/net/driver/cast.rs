@@ -1,0 +1,66 @@
+//! Broadcasts: out as soon as somebody can take them, in by way of the checking task.
+
+use libp2p::gossipsub;
+
+use super::{Driver, RETRY_BROADCASTS};
+use crate::net::clock;
+use crate::net::gossip::{self, BroadcastFailure, Check, Unchecked};
+
+impl Driver {
+    pub(super) fn send_waiting(&mut self) {
+        self.state.retry_at = None;
+        while let Some(waiting) = self.state.outbox.next() {
+            let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
+            match gossip.publish(self.topic.hash(), waiting.data.clone()) {
+                Ok(_) | Err(gossipsub::PublishError::Duplicate) => {
+                    self.shared.counters.broadcasts_out.add(1);
+                    gossip::answer(waiting, Ok(()));
+                }
+                Err(gossipsub::PublishError::MessageTooLarge) => {
+                    gossip::answer(waiting, Err(BroadcastFailure::TooLarge));
+                }
+                Err(_) if self.state.links.is_empty() => {
+                    gossip::answer(waiting, Err(BroadcastFailure::NoPeers))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a broadcast waits");
+                    self.state.outbox.put_back(waiting);
+                    self.state.retry_at = Some(clock::now() + RETRY_BROADCASTS);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                let unchecked = Unchecked {
+                    id: message_id,
+                    source: propagation_source,
+                    data: message.data,
+                };
+                if let Err(error) = self.checks.try_send(Check::Broadcast(unchecked)) {
+                    self.shared.counters.broadcasts_overrun.add(1);
+                    if let Check::Broadcast(unchecked) = error.into_inner() {
+                        let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
+                        let ignore = gossipsub::MessageAcceptance::Ignore;
+                        gossip.report_message_validation_result(
+                            &unchecked.id,
+                            &unchecked.source,
+                            ignore,
+                        );
+                    }
+                }
+            }
+            gossipsub::Event::Subscribed { .. } if !self.state.outbox.is_empty() => {
+                self.send_waiting()
+            }
+            _ => {}
+        }
+    }
+}

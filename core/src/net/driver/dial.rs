@@ -1,0 +1,185 @@
+//! Dialling: what the roster wants, and what came of it.
+
+use std::sync::Arc;
+
+use libp2p::Multiaddr;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+
+use super::wait::answer;
+use super::{Driver, ReachFailure, TRIMMED};
+use crate::error::Code;
+use crate::identity::PeerId;
+use crate::net::exchange::Told;
+use crate::net::link::Ended;
+use crate::net::{from_libp2p, to_libp2p, transport};
+use crate::proto::roster::{self, Target};
+
+impl Driver {
+    pub(super) fn tell_roster(&mut self, event: roster::Event) {
+        let actions = self.roster.handle(event, self.now());
+        self.apply(actions);
+    }
+
+    pub(super) fn apply(&mut self, actions: Vec<roster::Action>) {
+        if !actions.is_empty() {
+            self.state.view_stale = true;
+        }
+        for action in actions {
+            match action {
+                roster::Action::Dial { target, addresses } => self.dial(target, &addresses),
+                roster::Action::Trim { peer } => {
+                    if let Some(link) = self.state.links.get(&peer) {
+                        link.close(Ended::new(Code::Busy, TRIMMED));
+                    }
+                }
+                roster::Action::Forget { peer } => {
+                    self.swarm
+                        .behaviour_mut()
+                        .kad
+                        .remove_peer(&to_libp2p(&peer));
+                }
+                roster::Action::Tell {
+                    peer,
+                    sightings,
+                    ask,
+                } => self.tell_peer(&peer, &Told { sightings, ask }),
+                roster::Action::Discovered { peer } => self.shared.inbox.discovered(peer),
+                roster::Action::Unreachable { peer, reason } => {
+                    self.shared.inbox.unreachable(peer, &reason)
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, target: Target, addresses: &[Arc<str>]) {
+        let parsed: Vec<Multiaddr> = addresses
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .collect();
+        let (options, peer) = match &target {
+            Target::Peer(peer) => (
+                DialOpts::peer_id(to_libp2p(peer))
+                    .condition(PeerCondition::Always)
+                    .addresses(parsed)
+                    .build(),
+                Some(*peer),
+            ),
+            Target::Address(address) => match address.parse() {
+                Ok(address) => (DialOpts::unknown_peer_id().address(address).build(), None),
+                Err(error) => {
+                    return self.dial_failed(target, None, &format!("malformed address: {error}"));
+                }
+            },
+        };
+        self.shared.counters.dials.add(1);
+        let id = options.connection_id();
+        if let Some(peer) = peer {
+            self.swarm.behaviour_mut().packets.dialing(peer);
+        }
+        match self.swarm.dial(options) {
+            Ok(()) => {
+                self.state.dials.insert(id, (target, peer));
+            }
+            Err(error) => {
+                // The swarm tells its behaviours of this failure, but not the loop.
+                self.dial_failed(target, peer, &dial_reason(&error));
+            }
+        }
+    }
+
+    fn dial_failed(&mut self, target: Target, peer: Option<PeerId>, reason: &str) {
+        self.shared.counters.dials_failed.add(1);
+        tracing::debug!(?target, reason, "dial failed");
+        if let Some(peer) = peer {
+            self.swarm.behaviour_mut().packets.dial_failed(peer);
+            if !self.state.links.contains_key(&peer) {
+                self.answer_peer(&peer, &Err(ReachFailure::Unreachable(reason.into())));
+            }
+        }
+        if let Target::Address(address) = &target {
+            self.answer_address(
+                &Arc::clone(address),
+                &ReachFailure::Unreachable(reason.into()),
+            );
+        }
+        self.tell_roster(roster::Event::DialFailed {
+            target,
+            reason: reason.into(),
+        });
+    }
+
+    pub(super) fn on_connection(&mut self, peer: &libp2p::PeerId, id: ConnectionId) {
+        let Some((target, _)) = self.state.dials.remove(&id) else {
+            return;
+        };
+        let Some(peer) = from_libp2p(peer) else {
+            if let Target::Address(address) = &target {
+                let failure =
+                    ReachFailure::Unreachable("its key is not RSA: it is no satellite".into());
+                self.answer_address(&Arc::clone(address), &failure);
+            }
+            return self.tell_roster(roster::Event::DialFailed {
+                target,
+                reason: "no satellite".into(),
+            });
+        };
+        if let Target::Address(address) = &target {
+            let waiting = self.state.by_address.remove(address).unwrap_or_default();
+            if !waiting.is_empty() {
+                self.state.explicit.insert(peer, ());
+            }
+            match self.state.links.get(&peer) {
+                Some(link) => {
+                    self.state.waiters -= waiting.len();
+                    for reply in waiting {
+                        answer(reply, Ok(Arc::clone(link)));
+                    }
+                }
+                None => self.state.by_peer.entry(peer).or_default().extend(waiting),
+            }
+        }
+        self.tell_roster(roster::Event::Dialled { target, peer });
+    }
+
+    pub(super) fn on_dial_error(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<libp2p::PeerId>,
+        error: &DialError,
+    ) {
+        let Some((target, expected)) = self.state.dials.remove(&id) else {
+            return;
+        };
+        let own = peer.is_some_and(|peer| peer == *self.swarm.local_peer_id())
+            || matches!(error, DialError::LocalPeerId { .. });
+        if let (true, Target::Address(address)) = (own, &target) {
+            self.answer_address(&Arc::clone(address), &ReachFailure::Own);
+        }
+        self.dial_failed(target, expected, &dial_reason(error));
+    }
+}
+
+fn dial_reason(error: &DialError) -> String {
+    match error {
+        DialError::Transport(failures) => failures
+            .iter()
+            .map(|(address, error)| format!("{address}: {}", transport_reason(error)))
+            .collect::<Vec<_>>()
+            .join("; "),
+        DialError::WrongPeerId { obtained, .. } => {
+            format!("another satellite answers there: {obtained}")
+        }
+        DialError::LocalPeerId { .. } => "it is this satellite itself".into(),
+        DialError::NoAddresses => "no address of it is known".into(),
+        DialError::Denied { cause } => cause.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn transport_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
+    match error {
+        libp2p::TransportError::MultiaddrNotSupported(_) => "no such transport here".into(),
+        libp2p::TransportError::Other(error) => transport::reason(error),
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding others: the provider records of the rendezvous, and what peers tell of third ones.
+
+use std::time::Duration;
+
+use libp2p::kad;
+
+use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOKUPS_MAX};
+use crate::identity::PeerId;
+use crate::net::exchange::{self, Told};
+use crate::net::{address, clock, from_libp2p, to_libp2p};
+use crate::proto::packet::{self, Header, PacketType};
+use crate::proto::roster::{self, Source};
+use crate::proto::wire::StreamPacket;
+
+impl Driver {
+    /// Announces this satellite under its rendezvous and asks who else is there.
+    pub(super) fn look(&mut self) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        let known = kad.kbuckets().any(|bucket| !bucket.is_empty());
+        if known {
+            if !self.state.announced {
+                match kad.start_providing(self.rendezvous_key.clone()) {
+                    Ok(_) => self.state.announced = true,
+                    Err(error) => tracing::warn!(%error, "cannot announce"),
+                }
+            }
+            kad.get_providers(self.rendezvous_key.clone());
+            self.state.look_pause = (self.state.look_pause * 2).min(LOOK_LAST);
+        }
+        self.state.look_at = clock::now() + self.state.look_pause;
+    }
+
+    pub(super) fn on_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::RoutingUpdated {
+                is_new_peer: true, ..
+            } => {
+                // Somebody new may know others: look soon, but not once for each.
+                self.state.look_at = self.state.look_at.min(clock::now() + LOOK_FIRST);
+            }
+            kad::Event::OutboundQueryProgressed {
+                result:
+                    kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
+                        providers,
+                        ..
+                    })),
+                ..
+            } => {
+                for provider in providers {
+                    self.on_provider(provider);
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetClosestPeers(result),
+                ..
+            } => {
+                let Some(wanted) = self.state.lookups.remove(&id) else {
+                    return;
+                };
+                let peers = match result {
+                    Ok(found) => found.peers,
+                    Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                let id = to_libp2p(&wanted);
+                if let Some(found) = peers.into_iter().find(|found| found.peer_id == id) {
+                    let addresses = found.addrs.iter().map(address::without_peer).collect();
+                    self.learn(wanted, addresses, Source::Provider, Duration::ZERO);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Kademlia names providers without their addresses: ask for them, unless they are known.
+    fn on_provider(&mut self, provider: libp2p::PeerId) {
+        let Some(peer) = from_libp2p(&provider) else {
+            return;
+        };
+        let asked = self.state.lookups.len() >= LOOKUPS_MAX
+            || self.state.lookups.values().any(|p| *p == peer);
+        if asked || peer == self.shared.identity.peer_id() || self.roster.find(&peer).is_some() {
+            return;
+        }
+        let query = self.swarm.behaviour_mut().kad.get_closest_peers(provider);
+        self.state.lookups.insert(query, peer);
+    }
+
+    pub(super) fn tell_peer(&self, peer: &PeerId, told: &Told) {
+        let Some(link) = self.state.links.get(peer) else {
+            return;
+        };
+        let header = Header::new(PacketType::Internal, exchange::NAMESPACE, clock::now_ms());
+        // Without credit it is left out: the next one tells the same.
+        let _no_credit = link.try_push(packet::encode(&header, exchange::encode(told)), false);
+    }
+
+    pub(super) fn on_internal(&mut self, peer: PeerId, packet: StreamPacket) {
+        let told = match packet.namespace.as_str() {
+            exchange::NAMESPACE => exchange::decode(packet.content),
+            _ => None,
+        };
+        let Some(Told { sightings, ask }) = told else {
+            self.shared.counters.internal_dropped.add(1);
+            return tracing::debug!(%peer, namespace = %packet.namespace, "internal message not understood");
+        };
+        for sighting in sightings {
+            let addresses = sighting
+                .addresses
+                .iter()
+                .filter_map(|address| address.parse().ok())
+                .collect();
+            self.learn(sighting.peer, addresses, Source::Exchange, sighting.age);
+        }
+        if ask {
+            self.tell_roster(roster::Event::Asked { peer });
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the application asks for, and who waits for a session until it is there or cannot be had.
+
+use std::sync::Arc;
+
+use libp2p::Multiaddr;
+
+use super::{Command, Driver, ReachFailure, Reply, WAITERS_MAX};
+use crate::error::Code;
+use crate::identity::PeerId;
+use crate::net::link::{Ended, Link};
+use crate::net::{address, from_libp2p, to_libp2p};
+use crate::proto::roster;
+
+impl Driver {
+    pub(super) fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Connect { address, reply } => self.on_connect(address, reply),
+            Command::Reach { peer, reply } => self.on_reach(peer, reply),
+            Command::Disconnect { peer } => {
+                self.state.explicit.remove(&peer);
+                let actions = self
+                    .roster
+                    .handle(roster::Event::Disconnect { peer }, self.now());
+                self.apply(actions);
+                if let Some(link) = self.state.links.get(&peer) {
+                    link.close(Ended::new(Code::Cancelled, "the application disconnected"));
+                }
+            }
+            Command::Broadcast(waiting) => {
+                self.state.outbox.keep(waiting);
+                self.send_waiting();
+            }
+        }
+    }
+
+    fn on_connect(&mut self, address: Multiaddr, reply: Reply) {
+        let (bare, peer) = (address::without_peer(&address), address::peer_of(&address));
+        match peer {
+            Some(peer) if peer == to_libp2p(&self.shared.identity.peer_id()) => {
+                answer(reply, Err(ReachFailure::Own))
+            }
+            Some(peer) => match from_libp2p(&peer) {
+                Some(peer) => {
+                    if let Some(reply) = self.wait_for(peer, reply) {
+                        let addresses = vec![bare.to_string().into()];
+                        self.state.explicit.insert(peer, ());
+                        self.tell_roster(roster::Event::Connect { peer, addresses });
+                        self.push_waiter(peer, reply);
+                    }
+                }
+                None => answer(
+                    reply,
+                    Err(ReachFailure::Unreachable(
+                        "its key is not RSA: it is no satellite".into(),
+                    )),
+                ),
+            },
+            None => {
+                if self.state.waiters >= WAITERS_MAX {
+                    return answer(reply, Err(ReachFailure::Busy));
+                }
+                let address: Arc<str> = bare.to_string().into();
+                self.state.waiters += 1;
+                self.state
+                    .by_address
+                    .entry(Arc::clone(&address))
+                    .or_default()
+                    .push(reply);
+                self.tell_roster(roster::Event::ConnectAddress { address });
+            }
+        }
+    }
+
+    fn on_reach(&mut self, peer: PeerId, reply: Reply) {
+        if let Some(reply) = self.wait_for(peer, reply) {
+            if self.roster.find(&peer).is_none() {
+                return answer(reply, Err(ReachFailure::Unknown));
+            }
+            self.push_waiter(peer, reply);
+            self.tell_roster(roster::Event::Connect {
+                peer,
+                addresses: Vec::new(),
+            });
+        }
+    }
+
+    /// Answers at once if there is a session; else gives the reply back.
+    fn wait_for(&mut self, peer: PeerId, reply: Reply) -> Option<Reply> {
+        if let Some(link) = self.state.links.get(&peer) {
+            answer(reply, Ok(Arc::clone(link)));
+            return None;
+        }
+        if self.state.waiters >= WAITERS_MAX {
+            answer(reply, Err(ReachFailure::Busy));
+            return None;
+        }
+        Some(reply)
+    }
+
+    fn push_waiter(&mut self, peer: PeerId, reply: Reply) {
+        self.state.waiters += 1;
+        self.state.by_peer.entry(peer).or_default().push(reply);
+    }
+
+    pub(super) fn answer_peer(&mut self, peer: &PeerId, result: &Result<Arc<Link>, ReachFailure>) {
+        let waiting = self.state.by_peer.remove(peer).unwrap_or_default();
+        self.state.waiters -= waiting.len();
+        for reply in waiting {
+            answer(reply, result.clone());
+        }
+    }
+
+    pub(super) fn answer_address(&mut self, address: &Arc<str>, failure: &ReachFailure) {
+        let waiting = self.state.by_address.remove(address).unwrap_or_default();
+        self.state.waiters -= waiting.len();
+        for reply in waiting {
+            answer(reply, Err(failure.clone()));
+        }
+    }
+}
+
+pub(super) fn answer(reply: Reply, result: Result<Arc<Link>, ReachFailure>) {
+    // Who no longer waits has no use for it.
+    let _gone = reply.send(result);
+}

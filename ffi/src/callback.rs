@@ -1,0 +1,70 @@
+//! What C hands over to be called: function, `ud` and drop.
+
+use std::ffi::{c_char, c_void};
+
+use crate::error::psfs_error;
+use crate::event::psfs_event;
+use crate::peer_event::psfs_peer_event;
+use crate::replies::psfs_reply;
+use crate::status::psfs_status;
+
+/// Called once with `ud`, after the last call of the function it was given with; may be NULL.
+pub type psfs_drop_fn = Option<unsafe extern "C" fn(ud: *mut c_void)>;
+
+/// Called with each packet; `event` is borrowed until it returns (psfs_event_retain keeps it).
+pub type psfs_event_fn = Option<unsafe extern "C" fn(event: *const psfs_event, ud: *mut c_void)>;
+
+/// Called with what happens to peers; `event` is borrowed until it returns.
+pub type psfs_peer_event_fn =
+    Option<unsafe extern "C" fn(event: *const psfs_peer_event, ud: *mut c_void)>;
+
+/// Called with each reply; `reply` is borrowed until it returns (psfs_reply_retain keeps it).
+pub type psfs_reply_fn = Option<unsafe extern "C" fn(reply: *const psfs_reply, ud: *mut c_void)>;
+
+/// Called with the peer a psfs_connect_async led to; `peer` is borrowed until it returns.
+pub type psfs_peer_fn = Option<unsafe extern "C" fn(peer: *const c_char, ud: *mut c_void)>;
+
+/// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it returns.
+pub type psfs_done_fn =
+    Option<unsafe extern "C" fn(status: psfs_status, error: *const psfs_error, ud: *mut c_void)>;
+
+/// Called with each log line; `target` and `message` are borrowed until it returns.
+pub type psfs_log_fn = Option<
+    unsafe extern "C" fn(
+        level: u32,
+        target: *const c_char,
+        message: *const c_char,
+        ud: *mut c_void,
+    ),
+>;
+
+/// The caller's `ud`. Runs its drop when it goes, so exactly once, wherever registering may fail.
+#[derive(Debug)]
+pub(crate) struct UserData {
+    ud: *mut c_void,
+    drop: psfs_drop_fn,
+}
+
+// SAFETY: the caller gives `ud` to be used from the satellite's callback threads, one at a time; the header says so.
+unsafe impl Send for UserData {}
+// SAFETY: as above; shared between the calls of one operation, which never overlap.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    pub(crate) fn new(ud: *mut c_void, drop: psfs_drop_fn) -> Self {
+        Self { ud, drop }
+    }
+
+    pub(crate) fn pointer(&self) -> *mut c_void {
+        self.ud
+    }
+}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the caller's function takes the caller's pointer.
+            unsafe { drop(self.ud) };
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Blocking on the core's futures from threads that are not the runtime's.
+//!
+//! tokio's own `block_on` panics inside another runtime, which a program in C cannot know about. None is needed: the core's timers belong
+//! to the satellite's runtime whoever polls them. The future is polled once before anything is set up: most calls end there.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use psfs_core::{Code, Error};
+
+use crate::error::Failure;
+
+/// What C says for "for ever".
+const FOREVER_MS: u32 = u32::MAX;
+/// For ever, as a time that can be added to the clock: about ten years.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A time of the caller's.
+pub(crate) fn time(ms: u32) -> Duration {
+    if ms == FOREVER_MS {
+        FOREVER
+    } else {
+        Duration::from_millis(ms.into())
+    }
+}
+
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// Waits for `future`, at most `limit`: with zero it is polled once. `None`: the time was over.
+pub(crate) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        return Some(output);
+    }
+    if limit.is_zero() {
+        return None;
+    }
+    let unpark = Arc::new(Unpark {
+        thread: std::thread::current(),
+        woken: AtomicBool::new(false),
+    });
+    let waker = Waker::from(unpark.clone());
+    let mut context = Context::from_waker(&waker);
+    let deadline = now() + limit;
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        while !unpark.woken.swap(false, Ordering::Acquire) {
+            let left = deadline.saturating_duration_since(now());
+            if left.is_zero() {
+                return None;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a caller waits is no part of what the network's machines decide"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits for a future that has a limit of its own.
+pub(crate) fn wait_for<F: Future>(future: F) -> Result<F::Output, Failure> {
+    wait(future, FOREVER).ok_or_else(|| Error::new(Code::Timeout, "not within ten years").into())
+}
