@@ -11,7 +11,7 @@
 //! let satellite = Satellite::new(Config::new("pineapple"))?;
 //! satellite.on(PacketType::Message, "greeting", |event| println!("{} says hello", event.peer()))?;
 //! satellite.start().await?;
-//! let mut replies = satellite.seek("whois", "", RequestOptions::default()).await?;
+//! let mut replies = satellite.seek("whois", "", RequestOptions::default())?;
 //! while let Some(reply) = replies.next().await {
 //!     let reply = reply?;
 //!     println!("{}: {:?}", reply.peer(), reply.content());

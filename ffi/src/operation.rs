@@ -530,7 +530,7 @@ pub unsafe extern "C" fn psfs_seek_async(
             packet.namespace.to_owned(),
             packet.content,
         );
-        let asking = async move { core.seek(&namespace, content, options).await };
+        let asking = async move { core.seek(&namespace, content, options) };
         twin.begin_asking(satellite.parts(), reply, asking)
     })
 }

@@ -287,10 +287,10 @@ pub unsafe extern "C" fn psfs_seek(
                 request_options(options, timeout_ms)?,
             )
         };
-        let asking = satellite
+        let replies = satellite
             .satellite
-            .seek(packet.namespace, packet.content, options);
-        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+            .seek(packet.namespace, packet.content, options)
+            .map_err(Failure::of_request)?;
         out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })

@@ -317,18 +317,9 @@ impl Driver {
                 peer,
                 connection,
                 result: Err(failure),
-            }) => {
-                if !matches!(failure, ping::Failure::Unsupported) {
-                    tracing::info!(%peer, %failure, "no answer to pings");
-                    let link = from_libp2p(&peer).and_then(|peer| self.state.links.get(&peer));
-                    if let Some(link) = link {
-                        link.close(Ended::new(
-                            Code::Timeout,
-                            format!("no answer to pings: {failure}"),
-                        ));
-                    }
-                    self.swarm.behaviour_mut().packets.give_up(connection);
-                }
+            }) if !matches!(failure, ping::Failure::Unsupported) => {
+                tracing::info!(%peer, %failure, "no answer to pings");
+                self.swarm.behaviour_mut().packets.give_up(connection);
             }
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
@@ -453,14 +444,14 @@ impl Driver {
                     .add_address(&id, address.clone());
             }
         }
-        if let Some(peer) = from_libp2p(&id) {
-            if self.state.links.contains_key(&peer) {
-                let addresses = addresses
-                    .into_iter()
-                    .map(|address| address::without_peer(&address))
-                    .collect();
-                self.learn(peer, addresses, Source::Identify, Duration::ZERO);
-            }
+        if let Some(peer) = from_libp2p(&id)
+            && self.state.links.contains_key(&peer)
+        {
+            let addresses = addresses
+                .into_iter()
+                .map(|address| address::without_peer(&address))
+                .collect();
+            self.learn(peer, addresses, Source::Identify, Duration::ZERO);
         }
     }
 

@@ -255,10 +255,10 @@ impl Handler {
     }
 
     fn on_opened(&mut self) {
-        let Some((limits, signing, key)) = self.session.agreed() else {
+        let Some((limits, signing)) = self.session.agreed() else {
             return;
         };
-        let link = Link::new(self.remote, key.clone(), signing, limits);
+        let link = Link::new(self.remote, signing, limits);
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;
@@ -356,11 +356,11 @@ impl Handler {
             .counters
             .packets_in
             .add(std::mem::take(&mut self.packets_in));
-        if let Some(link) = &self.link {
-            if !self.batch.is_empty() {
-                self.shared.inbox.deliver(link, &mut self.batch);
-                self.batch.clear();
-            }
+        if let Some(link) = &self.link
+            && !self.batch.is_empty()
+        {
+            self.shared.inbox.deliver(link, &mut self.batch);
+            self.batch.clear();
         }
         let assembling = self.session.assembling();
         if assembling > self.assembling {

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use super::replies::{Asked, ReplyQueue};
 use crate::config::{ANSWER_QUEUE, Signing};
 use crate::error::Code;
-use crate::identity::{PeerId, PublicKey};
+use crate::identity::PeerId;
 use crate::proto::packet::Encoded;
 use crate::proto::parts::PART_BYTES;
 use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
@@ -110,7 +110,6 @@ struct Queues {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
-    pub(crate) key: PublicKey,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
     /// The window this side opens for each request's replies.
@@ -129,10 +128,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(peer: PeerId, key: PublicKey, signing: Signing, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             peer,
-            key,
             signing,
             limits,
             credit: Semaphore::new(permits(limits.window)),
@@ -409,11 +407,10 @@ impl Link {
                 .bulk
                 .front()
                 .is_some_and(|part| part.stamp < oldest_small)
+            && let Some(part) = queues.bulk.pop_front()
         {
-            if let Some(part) = queues.bulk.pop_front() {
-                freed += part.room as usize;
-                outgoing.put(part.item, &mut left);
-            }
+            freed += part.room as usize;
+            outgoing.put(part.item, &mut left);
         }
         while queues
             .confirms

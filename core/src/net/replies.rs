@@ -22,7 +22,8 @@ pub(crate) struct Answered {
     pub(crate) peer: PeerId,
     pub(crate) content: Bytes,
     pub(crate) timestamp_ms: u64,
-    pub(crate) charge: Option<Charge>,
+    /// Held for its drop.
+    _charge: Charge,
     asked: Option<(Arc<Asked>, u64)>,
 }
 
@@ -111,7 +112,7 @@ impl ReplyQueue {
             peer,
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
-            charge: Some(charge),
+            _charge: charge,
             asked: None,
         })
     }
@@ -203,7 +204,7 @@ impl Asked {
             peer,
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
-            charge: Some(charge),
+            _charge: charge,
             asked: Some((Arc::clone(self), cost)),
         });
     }

@@ -224,10 +224,8 @@ impl Session {
     }
 
     /// The other side's limits and the policy in force, once greeted.
-    pub(crate) fn agreed(&self) -> Option<(Limits, Signing, &PublicKey)> {
-        self.greeting
-            .as_ref()
-            .map(|g| (g.limits, g.signing, &g.key))
+    pub(crate) fn agreed(&self) -> Option<(Limits, Signing)> {
+        self.greeting.as_ref().map(|g| (g.limits, g.signing))
     }
 
     /// The next output, in order.
@@ -473,15 +471,15 @@ impl Session {
         ) {
             return Err(Violation::refused("the signature in Auth is wrong"));
         }
-        if let Some(secret) = &self.config.secret {
-            if !keys::membership_holds(
+        if let Some(secret) = &self.config.secret
+            && !keys::membership_holds(
                 secret,
                 &greeting.session,
                 &self.config.remote,
                 &auth.membership,
-            ) {
-                return Err(Violation::refused("no proof of knowing the secret"));
-            }
+            )
+        {
+            return Err(Violation::refused("no proof of knowing the secret"));
         }
         self.auth_received = true;
         self.opened_if_both();

@@ -23,7 +23,8 @@ pub(crate) struct Inner {
     pub(crate) peer: PeerId,
     pub(crate) timestamp_ms: u64,
     pub(crate) responder: Mutex<Option<Responder>>,
-    pub(crate) charge: Option<Charge>,
+    /// Held for its drop: the sender's credit comes back with it.
+    pub(crate) _charge: Charge,
 }
 
 impl Event {

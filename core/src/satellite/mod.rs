@@ -45,7 +45,6 @@ use crate::identity::{Identity, PeerId};
 use crate::net::driver::{Command, View};
 use crate::net::{Account, NetShared};
 use crate::proto::packet::{PacketType, check_namespace};
-use crate::proto::roster;
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use callbacks::Callbacks;
@@ -218,25 +217,21 @@ impl Satellite {
 
     /// Everybody met, connected ones among them, in the order of their ids.
     pub fn peers(&self) -> Vec<PeerInfo> {
-        let mut peers: Vec<PeerInfo> = self.inner.view().met.iter().map(peer_info).collect();
-        // The view follows the links by a moment; a session that events told of must show here.
-        for link in self.inner.router.links() {
-            match peers.binary_search_by(|info| info.peer.cmp(&link.peer)) {
-                Ok(at) => peers[at].state = PeerState::Connected,
-                Err(at) => {
-                    let info = PeerInfo {
-                        peer: link.peer,
-                        state: PeerState::Connected,
-                        addresses: Vec::new(),
-                    };
-                    peers.insert(at, info);
-                }
-            }
-        }
+        let mut peers: Vec<PeerInfo> = self.inner.view().met.iter().map(PeerInfo::of_met).collect();
+        // The view follows the links by a moment; a session that events told of must show here, and one that is over must not.
         for info in &mut peers {
-            if info.state == PeerState::Connected && self.inner.router.link(&info.peer).is_none() {
+            if info.state == PeerState::Connected {
                 info.state = PeerState::Met;
             }
+        }
+        for link in self.inner.router.links() {
+            let at = peers.binary_search_by(|info| info.peer.cmp(&link.peer));
+            let at = at.unwrap_or_else(|at| {
+                peers.insert(at, PeerInfo::of_link(&link));
+                at
+            });
+            peers[at].state = PeerState::Connected;
+            peers[at].signing = Some(link.signing);
         }
         peers
     }
@@ -353,16 +348,4 @@ fn identity_of(config: &Config) -> Result<Identity, StartError> {
         (IdentitySource::Default, Some(dir)) => load(&Store::key_path(dir))?,
         (IdentitySource::Default, None) => Identity::generate()?,
     })
-}
-
-fn peer_info(met: &roster::Met) -> PeerInfo {
-    PeerInfo {
-        peer: met.peer,
-        state: match met.state {
-            roster::State::Met => PeerState::Met,
-            roster::State::Connected => PeerState::Connected,
-            roster::State::Unreachable => PeerState::Unreachable,
-        },
-        addresses: met.addresses.iter().map(ToString::to_string).collect(),
-    }
 }

@@ -129,7 +129,8 @@ struct Settle(Arc<Shared>);
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        self.0.settle(Err(Shared::closed()));
+        // Err: it was settled before, and that holds.
+        let _settled = self.0.settle(Err(Shared::closed()));
     }
 }
 
@@ -243,7 +244,7 @@ impl Callbacks {
                     Err(Error::new(Code::Panic, format!("the operation panicked: {}", panic_text(&*panic))))
                 }),
             };
-            settle.0.settle(outcome);
+            let _first = settle.0.settle(outcome);
         }));
         Ok(Operation(shared))
     }

@@ -6,9 +6,12 @@ use std::task::{Context, Poll};
 use super::callbacks::Source;
 use super::queue::Queue;
 use super::router::Router;
+use crate::config::Signing;
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::net::Link;
 use crate::proto::packet::PacketType;
+use crate::proto::roster;
 
 /// How a known peer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,32 @@ pub struct PeerInfo {
     pub state: PeerState,
     /// Where it may be dialled, best first, as multiaddresses without its id.
     pub addresses: Vec<String>,
+    /// How the session signs: the stricter of both sides' choices. `None` without a session.
+    pub signing: Option<Signing>,
+}
+
+impl PeerInfo {
+    pub(super) fn of_met(met: &roster::Met) -> Self {
+        Self {
+            peer: met.peer,
+            state: match met.state {
+                roster::State::Met => PeerState::Met,
+                roster::State::Connected => PeerState::Connected,
+                roster::State::Unreachable => PeerState::Unreachable,
+            },
+            addresses: met.addresses.iter().map(ToString::to_string).collect(),
+            signing: None,
+        }
+    }
+
+    pub(super) fn of_link(link: &Link) -> Self {
+        Self {
+            peer: link.peer,
+            state: PeerState::Connected,
+            addresses: Vec::new(),
+            signing: Some(link.signing),
+        }
+    }
 }
 
 /// Why a session ended.

@@ -238,7 +238,7 @@ impl Router {
             content: packet.content,
             peer: link.peer,
             responder: Mutex::new(responder),
-            charge: Some(charge),
+            _charge: charge,
         });
         match packet_type {
             PacketType::Seek => self.offer_all(&run.routes, &event),
@@ -335,7 +335,7 @@ impl Inbox for Router {
             content: packet.content,
             peer: origin,
             responder: Mutex::new(responder),
-            charge: Some(charge),
+            _charge: charge,
         });
         self.offer_all(list, &event);
     }

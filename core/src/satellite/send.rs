@@ -49,20 +49,20 @@ impl Satellite {
         )?;
         let header = Header::new(PacketType::Message, namespace, clock::now_ms());
         // The way of nearly every message: there is a session, there is credit, and nothing has to be waited for.
-        if !options.confirmed && !is_large(&content) {
-            if let Some(link) = self.inner.router.link(peer) {
-                self.inner.check_peer_size(content.len(), &link)?;
-                let Err(packet) = link.try_push(packet::encode(&header, content.clone()), false)
-                else {
-                    return Ok(());
-                };
-                let push = async {
-                    link.push(packet, false, None)
-                        .await
-                        .map_err(|_| SendError::Disconnected(*peer))
-                };
-                return self.inner.within(options.timeout, push).await?;
-            }
+        if !options.confirmed
+            && !is_large(&content)
+            && let Some(link) = self.inner.router.link(peer)
+        {
+            self.inner.check_peer_size(content.len(), &link)?;
+            let Err(packet) = link.try_push(packet::encode(&header, content.clone()), false) else {
+                return Ok(());
+            };
+            let push = async {
+                link.push(packet, false, None)
+                    .await
+                    .map_err(|_| SendError::Disconnected(*peer))
+            };
+            return self.inner.within(options.timeout, push).await?;
         }
         let inner = &self.inner;
         inner
@@ -150,7 +150,7 @@ impl Satellite {
     ///
     /// # Errors
     /// [`RequestError::Send`]: [`SendError::NoPeers`] when nobody is connected.
-    pub async fn seek(
+    pub fn seek(
         &self,
         namespace: &str,
         content: impl Into<Bytes>,

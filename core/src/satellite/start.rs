@@ -114,11 +114,10 @@ impl Satellite {
             let handle = inner.runtime_handle()?;
             let task = Arc::clone(&inner);
             let own = handle.clone();
-            let driver = handle
+            handle
                 .spawn(async move { task.bring_up(own).await })
                 .await
-                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?;
-            driver
+                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
         }
         .await;
         match started {
@@ -286,9 +285,11 @@ impl Inner {
         )
         .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
         let local = key.public().to_peer_id();
-        let mut limits = gate::GateLimits::default();
-        limits.total = config.connections;
-        limits.per_ip = config.connections_per_ip;
+        let limits = gate::GateLimits {
+            total: config.connections,
+            per_ip: config.connections_per_ip,
+            ..gate::GateLimits::default()
+        };
         let mut gate = gate::Gate::new(limits);
         gate.set_allowed(
             config

@@ -30,8 +30,6 @@ use redb::{
 use crate::error::StoreError;
 use crate::identity::PeerId;
 
-pub use peers::{MAX_ADDRESS_LENGTH, MAX_ADDRESSES, MAX_PEERS};
-
 /// Name of the database in the data folder.
 const DATABASE: &str = "satellite.redb";
 /// Name of the key file in the data folder.
@@ -47,7 +45,7 @@ const META_EPOCH: &str = "epoch";
 
 /// What a satellite remembers. Clones share it; when the last one is dropped, file and lock are released.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     // Before the lock, because fields are dropped in this order: whoever gets the lock next finds the database closed.
@@ -67,7 +65,7 @@ impl Store {
     /// Opens a data folder, making it (mode 0700) and what belongs into it when missing.
     ///
     /// One satellite at a time has a folder, in this process or another; the error names the process that has it.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let place = dir.display().to_string();
         let unusable = |source| StoreError::Unusable {
             path: place.clone(),
@@ -81,19 +79,19 @@ impl Store {
     }
 
     /// A store that touches no disk and ends with its last clone.
-    pub fn in_memory() -> Result<Self, StoreError> {
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
         Self::with("memory".to_owned(), InMemoryBackend::new(), None)
     }
 
     /// Where the key file of a data folder is.
-    pub fn key_path(dir: &Path) -> PathBuf {
+    pub(crate) fn key_path(dir: &Path) -> PathBuf {
         dir.join(KEY)
     }
 
     /// The number of this run: greater than every one before, and not less than the clock (in ms since 1970).
     ///
     /// It is on the disk before this returns, so that no later run can be given it again, whatever happens to this one.
-    pub fn next_epoch(&self, now_ms: u64) -> Result<u64, StoreError> {
+    pub(crate) fn next_epoch(&self, now_ms: u64) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let mut meta = transaction.open_table(META)?;
             let last = meta.get(META_EPOCH)?.map(|last| last.value());
@@ -113,19 +111,14 @@ impl Store {
     ///
     /// What is newer replaces what is older, peer by peer. Bounded: the [`MAX_PEERS`] seen last stay, with the first
     /// [`MAX_ADDRESSES`] addresses of each; an address over [`MAX_ADDRESS_LENGTH`] bytes is left out.
-    pub fn remember(&self, peers: &[(PeerId, Vec<String>, u64)]) -> Result<(), StoreError> {
+    pub(crate) fn remember(&self, peers: &[(PeerId, Vec<String>, u64)]) -> Result<(), StoreError> {
         self.write(|transaction| peers::remember(transaction, peers))
     }
 
     /// The peers kept, the one seen last first.
-    pub fn remembered(&self) -> Result<Vec<(PeerId, Vec<String>, u64)>, StoreError> {
+    pub(crate) fn remembered(&self) -> Result<Vec<(PeerId, Vec<String>, u64)>, StoreError> {
         let read = || peers::remembered(&self.0.database.begin_read()?);
         read().map_err(|error| self.failed(error))
-    }
-
-    /// Forgets a peer, if it was kept.
-    pub fn forget(&self, peer: &PeerId) -> Result<(), StoreError> {
-        self.write(|transaction| peers::forget(transaction, peer))
     }
 
     fn with(

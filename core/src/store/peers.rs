@@ -9,11 +9,11 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::identity::PeerId;
 
 /// Peers kept.
-pub const MAX_PEERS: usize = 1000;
+pub(super) const MAX_PEERS: usize = 1000;
 /// Addresses kept of each peer.
-pub const MAX_ADDRESSES: usize = 8;
+pub(super) const MAX_ADDRESSES: usize = 8;
 /// Bytes of the longest address kept.
-pub const MAX_ADDRESS_LENGTH: usize = 512;
+pub(super) const MAX_ADDRESS_LENGTH: usize = 512;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("addresses");
 
@@ -67,13 +67,6 @@ pub(super) fn remembered(
     }
     peers.sort_by_key(|(_, _, seen)| std::cmp::Reverse(*seen));
     Ok(peers)
-}
-
-pub(super) fn forget(transaction: &WriteTransaction, peer: &PeerId) -> Result<(), redb::Error> {
-    transaction
-        .open_table(TABLE)?
-        .remove(&peer.as_bytes()[..])?;
-    Ok(())
 }
 
 /// Bytes of the time in front of the addresses.

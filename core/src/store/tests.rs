@@ -321,15 +321,6 @@ fn what_was_seen_later_replaces_what_was_seen_before_and_not_the_other_way() {
 }
 
 #[test]
-fn a_peer_is_forgotten_alone_and_twice_without_an_error() {
-    let store = Store::in_memory().unwrap();
-    store.remember(&[seen(1, 1), seen(2, 2)]).unwrap();
-    store.forget(&peer(1)).unwrap();
-    store.forget(&peer(1)).unwrap();
-    assert_eq!(store.remembered().unwrap(), [seen(2, 2)]);
-}
-
-#[test]
 fn the_peers_seen_last_are_kept_and_no_more_than_the_limit() {
     let store = Store::in_memory().unwrap();
     let peers: Vec<_> = (0..1500)

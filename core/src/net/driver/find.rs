@@ -64,11 +64,7 @@ impl Driver {
                 };
                 let id = to_libp2p(&wanted);
                 if let Some(found) = peers.into_iter().find(|found| found.peer_id == id) {
-                    let addresses = found
-                        .addrs
-                        .iter()
-                        .map(|address| address::without_peer(address))
-                        .collect();
+                    let addresses = found.addrs.iter().map(address::without_peer).collect();
                     self.learn(wanted, addresses, Source::Provider, Duration::ZERO);
                 }
             }
