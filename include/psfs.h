@@ -1,0 +1,1780 @@
+/*
+ * psfs.h: satellites for C. Programs that find each other under a shared name and talk, without a server.
+ *
+ * Made from the library's source by `make header`; do not edit.
+ *
+ *     psfs_config *config = psfs_config_new();
+ *     psfs_config_set_rendezvous(config, "pineapple", NULL);
+ *     psfs_satellite *satellite;
+ *     psfs_error *err;
+ *     if (psfs_satellite_new(config, &satellite, &err) != PSFS_OK) {
+ *         fprintf(stderr, "%s\n%s\n", psfs_error_message(err), psfs_error_hint(err));
+ *         ...
+ *     }
+ *     psfs_on(satellite, PSFS_MESSAGE, "greeting", on_greeting, NULL, NULL, NULL, NULL);
+ *     psfs_satellite_start(satellite, NULL);
+ *     ...
+ *     psfs_satellite_shutdown(satellite, 5000, NULL);
+ *     psfs_satellite_free(satellite);
+ *     psfs_config_free(config);
+ *
+ * Link with -lpsfs. Two programs of about a hundred lines are in examples/c.
+ *
+ *
+ * WHAT HOLDS FOR EVERY FUNCTION
+ *
+ * Handles are opaque. Whoever is given one through `out` frees it with the _free of its type, once, as its last use.
+ * Every _free takes NULL. Everywhere else NULL is answered with PSFS_E_NULL, except where it says that it may be NULL, and
+ * for `ud`, `drop` and `err`. Functions that answer a value have no status: they say what they answer for NULL.
+ *
+ * Errors: a function that can fail answers a psfs_status: 0 is good, positive is good with a meaning (PSFS_END,
+ * PSFS_PENDING), negative is an error. Its last parameter `err` may be NULL; else *err is always written: NULL, or an error
+ * with a message and a hint, to be freed with psfs_error_free. `*out` is always written, too: NULL or 0 after an error.
+ *
+ * Strings are UTF-8, closed by a NUL, and borrowed for the call. Bytes are a pointer and a length, borrowed for the call; NULL
+ * with 0 is empty. What an accessor hands out lives as long as its handle.
+ *
+ * Times are in milliseconds: 0 does not wait at all, UINT32_MAX waits for ever.
+ *
+ * Options structs: zero them, set struct_size to sizeof; zero in a field means default; NULL means all defaults.
+ *
+ *
+ * THREADS AND CALLBACKS
+ *
+ * Any function may be called from any thread, also inside a callback, except that a handle's _free must be its last use.
+ *
+ * A callback is a function, your pointer `ud`, and a `drop` function (or NULL). `drop` runs exactly once, after the last call,
+ * also when registering failed; calls and drop never overlap. Callbacks must not throw C++ exceptions or longjmp out.
+ *
+ * The calls of one subscription come one after another, in order, on the satellite's callback threads: never on a network
+ * thread, never two at once. Calls of different subscriptions run side by side (psfs_config_set_callback_threads). A
+ * callback may block: that slows its own subscription and, through credit, those who send to it; nothing else.
+ *
+ * What a callback is handed is borrowed until it returns. psfs_event_retain keeps an event; psfs_event_take_responder lets you
+ * answer later, from any thread.
+ *
+ * Cancelling (psfs_sub_cancel, psfs_sub_free) outside callbacks waits until no call of that subscription is running; so do not
+ * hold a lock then that the callback takes. Inside a callback of any satellite it never waits: it takes effect after the
+ * call that is running and answers PSFS_PENDING.
+ *
+ * psfs_satellite_shutdown outside callbacks waits: after PSFS_OK no callback runs, every drop has run, and no thread of
+ * the satellite is left. Inside a callback it begins this and answers PSFS_PENDING. If a callback blocks past the timeout it
+ * answers PSFS_E_TIMEOUT, and those promises hold only once that callback has returned. Freeing a satellite inside a callback
+ * is fine.
+ *
+ * Operations (the _async twins of what blocks): `done` is called exactly once, also when the operation is cancelled or the
+ * satellite is shut down. psfs_op_wait waits for the result, not for its callback.
+ *
+ * A program with its own loop sets 0 callback threads, polls the descriptor of psfs_satellite_event_fd, and calls
+ * psfs_satellite_dispatch when it is readable: callbacks, drops and log lines then come only from there (and from cancelling,
+ * shutting down and freeing, on the thread that does it). No other thread ever enters the program.
+ *
+ * After fork, the child must not use what was made before: such calls answer PSFS_E_FORKED, and _free leaves things as they
+ * are. It may make satellites of its own. The library installs no exit handlers and no signal handlers, keeps no threads of its
+ * own beside those of satellites, and stays loaded after dlclose.
+ *
+ * Two Rust static libraries in one program clash: prefer the shared library.
+ */
+
+#ifndef PSFS_H
+#define PSFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+
+/* HANDLES */
+
+// What went wrong: made by the function that failed, freed by whom it was given to.
+typedef struct psfs_error psfs_error;
+
+// A text that the library made.
+typedef struct psfs_string psfs_string;
+
+// A list of texts that the library made.
+typedef struct psfs_strings psfs_strings;
+
+// An RSA key pair: who a satellite is.
+typedef struct psfs_identity psfs_identity;
+
+// Everything that can be set of a satellite. One may make several.
+typedef struct psfs_config psfs_config;
+
+// Peers, as they were when the list was made.
+typedef struct psfs_peers psfs_peers;
+
+// A satellite: one member of one network.
+typedef struct psfs_satellite psfs_satellite;
+
+// A packet that came in. While a program keeps events, their sender's credit for them is not given
+// back.
+typedef struct psfs_event psfs_event;
+
+// The right to answer one REQUEST, SEEK or BROADCAST.
+typedef struct psfs_responder psfs_responder;
+
+// What happened to a peer.
+typedef struct psfs_peer_event psfs_peer_event;
+
+// A registered callback.
+typedef struct psfs_sub psfs_sub;
+
+// The replies to one request, as they come. Freeing it cancels what is still to come.
+typedef struct psfs_replies psfs_replies;
+
+// One reply.
+typedef struct psfs_reply psfs_reply;
+
+// An operation under way, or ended.
+typedef struct psfs_op psfs_op;
+
+
+/* STATUSES */
+
+// What a function answers: 0 or positive is good, negative is an error. Numbers are never changed
+// or used again.
+typedef int32_t psfs_status;
+
+// Done.
+#define PSFS_OK 0
+
+// The good end of a stream: there are no more.
+#define PSFS_END 1
+
+// Begun, and it goes on by itself.
+#define PSFS_PENDING 2
+
+// A pointer that must not be NULL was NULL.
+#define PSFS_E_NULL (-1)
+
+// An argument is outside what the function takes.
+#define PSFS_E_BAD_INPUT (-2)
+
+// A string is not UTF-8.
+#define PSFS_E_UTF8 (-3)
+
+// A defect of the library was caught before it could reach the program.
+#define PSFS_E_PANIC (-4)
+
+// The process was forked after the handle was made.
+#define PSFS_E_FORKED (-5)
+
+// The satellite is not running.
+#define PSFS_E_CLOSED (-6)
+
+// The time given was over first.
+#define PSFS_E_TIMEOUT (-7)
+
+// The operation was cancelled.
+#define PSFS_E_CANCELLED (-8)
+
+// Something that should not happen did.
+#define PSFS_E_INTERNAL (-9)
+
+// The operating system refused a file or socket operation.
+#define PSFS_E_IO (-10)
+
+// A key is not readable as a key.
+#define PSFS_E_BAD_KEY (-11)
+
+// A key file can be read by others.
+#define PSFS_E_KEY_PERMISSIONS (-12)
+
+// A key is of another kind than RSA, or too small or too large.
+#define PSFS_E_KEY_KIND (-13)
+
+// The passphrase is missing or wrong.
+#define PSFS_E_PASSPHRASE (-14)
+
+// Another satellite has the data folder.
+#define PSFS_E_DATA_DIR_IN_USE (-15)
+
+// The data folder cannot be used.
+#define PSFS_E_DATA_DIR (-16)
+
+// The data folder was written by a newer version.
+#define PSFS_E_DATA_DIR_VERSION (-17)
+
+// An address cannot be parsed.
+#define PSFS_E_BAD_ADDRESS (-18)
+
+// A listen address is taken.
+#define PSFS_E_ADDRESS_IN_USE (-19)
+
+// A peer cannot be reached at any address known.
+#define PSFS_E_UNREACHABLE (-20)
+
+// A peer id cannot be parsed.
+#define PSFS_E_BAD_PEER_ID (-21)
+
+// The peer was never met.
+#define PSFS_E_UNKNOWN_PEER (-22)
+
+// The peer is this satellite itself.
+#define PSFS_E_OWN_PEER (-23)
+
+// A namespace or rendezvous is empty or too long.
+#define PSFS_E_BAD_NAMESPACE (-24)
+
+// A content is over the limit.
+#define PSFS_E_TOO_LARGE (-25)
+
+// The peer serves no such namespace.
+#define PSFS_E_UNKNOWN_NAMESPACE (-26)
+
+// The peer refuses.
+#define PSFS_E_REFUSED (-27)
+
+// The handler at the peer failed; see psfs_error_app_code.
+#define PSFS_E_HANDLER_FAILED (-28)
+
+// The connection ended first.
+#define PSFS_E_DISCONNECTED (-29)
+
+// Nobody is connected.
+#define PSFS_E_NO_PEERS (-30)
+
+// A limit of open things is reached.
+#define PSFS_E_BUSY (-31)
+
+// The peer broke the protocol.
+#define PSFS_E_PROTOCOL (-32)
+
+// Not built into this version.
+#define PSFS_E_UNSUPPORTED (-33)
+
+// Which header this library was built with: grows by one with each addition to it.
+//
+// Ownership: nothing is passed.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_abi_version(void);
+
+// The library's version, for people: "0.1.0".
+//
+// Ownership: the text is static.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_version(void);
+
+// The name of a status, as in this header: "PSFS_E_TIMEOUT".
+//
+// Ownership: the text is static.
+// Errors: a number that is no status gives "PSFS_?".
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_status_name(psfs_status status);
+
+
+/* ERRORS */
+
+// The status that came with the error.
+//
+// Ownership: borrows the error.
+// Errors: PSFS_E_NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_error_code(const psfs_error *error);
+
+// What happened to what, in one line.
+//
+// Ownership: the text lives as long as the error.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_error_message(const psfs_error *error);
+
+// What to do next, in one sentence.
+//
+// Ownership: the text lives as long as the error.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_error_hint(const psfs_error *error);
+
+// With PSFS_E_HANDLER_FAILED: the positive code with which the peer's application ended the request
+// (see psfs_event_end); 0 when it gave none.
+//
+// Ownership: borrows the error.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+int32_t psfs_error_app_code(const psfs_error *error);
+
+// With PSFS_E_HANDLER_FAILED: the text that came with psfs_error_app_code; NULL when there is none.
+//
+// Ownership: the text lives as long as the error.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_error_app_text(const psfs_error *error);
+
+// Frees an error.
+//
+// Ownership: takes the error; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_error_free(psfs_error *error);
+
+
+/* TEXTS */
+
+// The text.
+//
+// Ownership: lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_string_text(const psfs_string *string);
+
+// The text's bytes, without the closing NUL.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_string_length(const psfs_string *string);
+
+// Frees a text.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_string_free(psfs_string *string);
+
+// How many texts the list has.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_strings_count(const psfs_strings *strings);
+
+// One text of the list, from 0.
+//
+// Ownership: lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_strings_at(const psfs_strings *strings, size_t index);
+
+// Frees a list of texts.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_strings_free(psfs_strings *strings);
+
+
+/* HANDLES AND CALLBACKS */
+
+// Called once with `ud`, after the last call of the function it was given with; may be NULL.
+typedef void (*psfs_drop_fn)(void *ud);
+
+// Called with each packet; `event` is borrowed until it returns (psfs_event_retain keeps it).
+typedef void (*psfs_event_fn)(const psfs_event *event, void *ud);
+
+// Called with what happens to peers; `event` is borrowed until it returns.
+typedef void (*psfs_peer_event_fn)(const psfs_peer_event *event, void *ud);
+
+// Called with each reply; `reply` is borrowed until it returns (psfs_reply_retain keeps it).
+typedef void (*psfs_reply_fn)(const psfs_reply *reply, void *ud);
+
+// Called with the peer a psfs_connect_async led to; `peer` is borrowed until it returns.
+typedef void (*psfs_peer_fn)(const char *peer, void *ud);
+
+// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it
+// returns.
+typedef void (*psfs_done_fn)(psfs_status status, const psfs_error *error, void *ud);
+
+// Called with each log line; `target` and `message` are borrowed until it returns.
+typedef void (*psfs_log_fn)(uint32_t level, const char *target, const char *message, void *ud);
+
+
+/* KEYS */
+
+// Makes a new key: RSA of 2048 bits. Takes some tens of milliseconds.
+//
+// Ownership: free `*out` with psfs_identity_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_identity_generate(psfs_identity **out, psfs_error **err);
+
+// Reads a key file; `passphrase` may be NULL.
+//
+// Ownership: free `*out` with psfs_identity_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_IO, PSFS_E_KEY_PERMISSIONS, PSFS_E_BAD_KEY,
+// PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_identity_load(const char *path,
+                               const char *passphrase,
+                               psfs_identity **out,
+                               psfs_error **err);
+
+// Writes a key file with mode 0600, sealed when `passphrase` is not NULL.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_IO, PSFS_E_PASSPHRASE.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_identity_save(const psfs_identity *identity,
+                               const char *path,
+                               const char *passphrase,
+                               psfs_error **err);
+
+// Reads a key from the bytes of a key file, as psfs_identity_to_bytes gives them; `passphrase` may
+// be NULL.
+//
+// Ownership: free `*out` with psfs_identity_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_BAD_KEY, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_identity_from_bytes(const uint8_t *data,
+                                     size_t length,
+                                     const char *passphrase,
+                                     psfs_identity **out,
+                                     psfs_error **err);
+
+// The key as text (PEM), sealed when `passphrase` is not NULL. Without one it is a secret: freeing
+// it wipes it.
+//
+// Ownership: free `*out` with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_PASSPHRASE.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_identity_to_bytes(const psfs_identity *identity,
+                                   const char *passphrase,
+                                   psfs_string **out,
+                                   psfs_error **err);
+
+// The peer id of this key: "Qm...".
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_identity_peer_id(const psfs_identity *identity);
+
+// The fingerprint of this key, for people to compare: peer id, colon, and a few characters made of
+// its last bytes.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_identity_fingerprint(const psfs_identity *identity);
+
+// Frees a key; satellites that were made with it keep theirs.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_identity_free(psfs_identity *identity);
+
+
+/* LOG LINES */
+
+// Something failed that should not have.
+#define PSFS_LOG_ERROR 1
+
+// Something to look at.
+#define PSFS_LOG_WARN 2
+
+// What an operator wants to know.
+#define PSFS_LOG_INFO 3
+
+// What a developer wants to know.
+#define PSFS_LOG_DEBUG 4
+
+// Everything.
+#define PSFS_LOG_TRACE 5
+
+
+/* SETTINGS */
+
+// Every packet is signed, in batches, by a short-lived key that the RSA key vouches for (default).
+#define PSFS_SIGNING_EVERY 0
+
+// Every packet is signed, in batches, by the RSA key itself.
+#define PSFS_SIGNING_RSA 1
+
+// Packets are not signed after the session's start; only where both sides ask for it.
+#define PSFS_SIGNING_LAZY 2
+
+// All defaults. A rendezvous must be set before it makes a satellite.
+//
+// Ownership: free it with psfs_config_free.
+// Errors: NULL when memory is out.
+// Thread: any.
+// Since: 0.1.0
+psfs_config *psfs_config_new(void);
+
+// Frees a config; the satellites it made do not need it.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_config_free(psfs_config *config);
+
+// The name under which satellites find each other: 1 to 255 bytes. It has no default.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_rendezvous(psfs_config *config,
+                                       const char *rendezvous,
+                                       psfs_error **err);
+
+// Only who knows this secret is let in, and nobody else can find the network by its name: 1 to 1024
+// bytes.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_secret(psfs_config *config,
+                                   const uint8_t *secret,
+                                   size_t length,
+                                   psfs_error **err);
+
+// The key itself, for programs that keep it elsewhere than in a file.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_identity(psfs_config *config,
+                                     const psfs_identity *identity,
+                                     psfs_error **err);
+
+// A key file; made with mode 0600 when it does not exist. Default: identity.pem in the data folder,
+// else a key that lives as long as the satellite.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_identity_file(psfs_config *config,
+                                          const char *path,
+                                          psfs_error **err);
+
+// Opens the key file, or seals it when it is made.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_passphrase(psfs_config *config,
+                                       const char *passphrase,
+                                       psfs_error **err);
+
+// A folder of this satellite's own: its key and the addresses of peers. Default: nothing touches
+// the disk.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_data_dir(psfs_config *config,
+                                     const char *path,
+                                     psfs_error **err);
+
+// One more address to listen on: IP:PORT, :PORT or a multiaddress; port 0 is any free one. Default:
+// every interface, TCP and QUIC, any free port.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_add_listen(psfs_config *config,
+                                   const char *address,
+                                   psfs_error **err);
+
+// One more address at which the network may be met, with or without /p2p/ID. Tried again while
+// there are too few peers.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_add_bootstrap(psfs_config *config,
+                                      const char *address,
+                                      psfs_error **err);
+
+// Adds a peer to the allow list: once it has an entry, no other peer gets a session.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_add_allow(psfs_config *config, const char *peer_id, psfs_error **err);
+
+// Adds a peer to the deny list.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_add_deny(psfs_config *config, const char *peer_id, psfs_error **err);
+
+// How packets are signed: PSFS_SIGNING_EVERY, _RSA or _LAZY.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_error **err);
+
+// Whether satellites on the same local network are found by multicast: 0 or 1. Default 1.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_mdns(psfs_config *config, uint32_t on, psfs_error **err);
+
+// Largest content in bytes, sent or taken. Default 16 MiB; 1 KiB to 1 GiB.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_content_limit(psfs_config *config, size_t bytes, psfs_error **err);
+
+// Bytes of messages and requests a peer may have on the way to callbacks here before it must wait.
+// Default 1 MiB; 128 KiB to 1 GiB.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_message_window(psfs_config *config,
+                                           size_t bytes,
+                                           psfs_error **err);
+
+// Bytes of replies on the way to one request here before the answering side must wait. Default 1
+// MiB; 128 KiB to 1 GiB.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_reply_window(psfs_config *config,
+                                         size_t bytes,
+                                         psfs_error **err);
+
+// Requests one peer may have open here at once. Default 1024; 1 to 65536.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_open_requests(psfs_config *config, size_t count, psfs_error **err);
+
+// Events one subscription holds before broadcasts and seeks are dropped, counted and reported as
+// PSFS_PEER_LAGGED. Default 4096.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_queue_limit(psfs_config *config,
+                                        size_t events,
+                                        psfs_error **err);
+
+// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default
+// 256 MiB; at least 1 MiB.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_memory_limit(psfs_config *config,
+                                         size_t bytes,
+                                         psfs_error **err);
+
+// Between how many sessions the satellite keeps by itself. Default 8 and 32.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_peers(psfs_config *config, size_t low, size_t high, psfs_error **err);
+
+// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_connections(psfs_config *config,
+                                        size_t total,
+                                        size_t per_ip,
+                                        psfs_error **err);
+
+// Threads that call back, started with the first subscription. Default 2. With 0 nothing is called
+// by itself: see psfs_satellite_dispatch.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_callback_threads(psfs_config *config,
+                                             size_t threads,
+                                             psfs_error **err);
+
+// Threads of the satellite's own that do the network's work. Default 2.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_worker_threads(psfs_config *config, size_t threads, psfs_error **err);
+
+// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
+// Default 15 s and 10 s.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_ping(psfs_config *config,
+                                 uint32_t interval_ms,
+                                 uint32_t timeout_ms,
+                                 psfs_error **err);
+
+// Where log lines of satellites made with this config go: `level` and all that is graver
+// (PSFS_LOG_*). Lines come as callbacks do, one after another, never from a network thread; when
+// the program is too slow for them, lines are dropped and counted in a line of their own. Default:
+// nowhere.
+//
+// Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function)
+// and its satellites have ended, also when this fails.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_log_fn(psfs_config *config,
+                                   uint32_t level,
+                                   psfs_log_fn log,
+                                   void *ud,
+                                   psfs_drop_fn drop,
+                                   psfs_error **err);
+
+
+/* PEERS */
+
+// Known and reachable through the network; no session.
+#define PSFS_STATE_MET 1
+
+// There is a session.
+#define PSFS_STATE_CONNECTED 2
+
+// It was met and cannot be reached now.
+#define PSFS_STATE_UNREACHABLE 3
+
+// How many peers the list has.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_peers_count(const psfs_peers *peers);
+
+// The id of one peer, from 0.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peers_id(const psfs_peers *peers, size_t index);
+
+// The state of one peer: PSFS_STATE_*.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_peers_state(const psfs_peers *peers, size_t index);
+
+// How many addresses are known of one peer.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_peers_address_count(const psfs_peers *peers, size_t index);
+
+// One address of one peer, both from 0.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peers_address(const psfs_peers *peers, size_t index, size_t address_index);
+
+// Frees the list.
+//
+// Ownership: takes the list; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_peers_free(psfs_peers *peers);
+
+
+/* THE SATELLITE */
+
+// Makes a satellite: checks everything that was set, opens the data folder, loads or makes the key.
+// It does not run yet, so that callbacks can be registered before the first packet.
+//
+// Ownership: borrows the config; free `*out` with psfs_satellite_free, after
+// psfs_satellite_shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT
+// (an option out of its range), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
+// PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
+// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION.
+// Thread: any; takes some tens of milliseconds when a key is made.
+// Since: 0.1.0
+psfs_status psfs_satellite_new(const psfs_config *config,
+                               psfs_satellite **out,
+                               psfs_error **err);
+
+// Starts it: it listens and begins to look for others. Once only.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (started or shut down before),
+// PSFS_E_ADDRESS_IN_USE, PSFS_E_BAD_ADDRESS, PSFS_E_IO.
+// Thread: any; returns when it listens. Twin: psfs_start_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_start(const psfs_satellite *satellite,
+                                 psfs_error **err);
+
+// Ends it and waits: peers are told, no further callback begins, running ones are waited for,
+// operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. With PSFS_OK
+// all of this has happened.
+//
+// Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running
+// after `timeout_ms` it answers PSFS_E_TIMEOUT; it may be called again to wait longer.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_satellite_begin_shutdown, then
+// psfs_satellite_wait.
+// Since: 0.1.0
+psfs_status psfs_satellite_shutdown(const psfs_satellite *satellite,
+                                    uint32_t timeout_ms,
+                                    psfs_error **err);
+
+// Begins what psfs_satellite_shutdown does, and waits for nothing.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_begin_shutdown(const psfs_satellite *satellite, psfs_error **err);
+
+// Waits until the satellite has been shut down, by whomever.
+//
+// Inside a callback it never waits: PSFS_PENDING while the satellite runs.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (it still runs).
+// Thread: any; blocks for up to `timeout_ms`.
+// Since: 0.1.0
+psfs_status psfs_satellite_wait(const psfs_satellite *satellite,
+                                uint32_t timeout_ms,
+                                psfs_error **err);
+
+// Frees the handle. A satellite that was not shut down is then, in the background: callbacks that
+// are running go on until they return.
+//
+// Ownership: takes the handle; NULL is nothing. Subscriptions, operations, events and replies have
+// handles of their own, to be freed before or after.
+// Errors: none. In a process forked since, nothing is freed.
+// Thread: any, also inside a callback.
+// Since: 0.1.0
+void psfs_satellite_free(psfs_satellite *satellite);
+
+// Whether it was started and not shut down since: `*out` is 1 or 0.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_running(const psfs_satellite *satellite,
+                                   uint32_t *out,
+                                   psfs_error **err);
+
+// Its peer id: "Qm...".
+//
+// Ownership: the text lives as long as the satellite's handle.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_peer_id(const psfs_satellite *satellite,
+                                   const char **out,
+                                   psfs_error **err);
+
+// Its fingerprint, for people to compare: peer id, colon, and a few characters made of its last
+// bytes.
+//
+// Ownership: the text lives as long as the satellite's handle.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_fingerprint(const psfs_satellite *satellite,
+                                       const char **out,
+                                       psfs_error **err);
+
+// The name under which it looks for others.
+//
+// Ownership: the text lives as long as the satellite's handle.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_rendezvous(const psfs_satellite *satellite,
+                                      const char **out,
+                                      psfs_error **err);
+
+// Where it listens, each with /p2p/ID: what another satellite takes as its bootstrap. Empty until
+// it is started.
+//
+// Ownership: free `*out` with psfs_strings_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_addresses(const psfs_satellite *satellite,
+                                     psfs_strings **out,
+                                     psfs_error **err);
+
+// The peers it has met, as they are at this moment.
+//
+// Ownership: free `*out` with psfs_peers_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_peers(const psfs_satellite *satellite,
+                                 psfs_peers **out,
+                                 psfs_error **err);
+
+// How many peers it has a session with.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_connected_count(const psfs_satellite *satellite,
+                                           size_t *out,
+                                           psfs_error **err);
+
+// What it counted so far, as a JSON object of numbers: packets, bytes, drops and refusals, each by
+// its name.
+//
+// Ownership: free `*out` with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_stats_json(const psfs_satellite *satellite,
+                                      psfs_string **out,
+                                      psfs_error **err);
+
+// Connects to an address and waits for the session. Not needed for peers that are met: the
+// satellite connects to them by itself.
+//
+// Ownership: free `*out` (the peer's id; `out` may be NULL) with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_ADDRESS, PSFS_E_UNREACHABLE,
+// PSFS_E_OWN_PEER, PSFS_E_REFUSED, PSFS_E_TIMEOUT, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_connect_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_connect(const psfs_satellite *satellite,
+                                   const char *address,
+                                   uint32_t timeout_ms,
+                                   psfs_string **out,
+                                   psfs_error **err);
+
+// Ends the session with a peer. It stays met, and may connect again.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not
+// connected), PSFS_E_CLOSED.
+// Thread: any. Twin: psfs_disconnect_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_disconnect(const psfs_satellite *satellite,
+                                      const char *peer_id,
+                                      psfs_error **err);
+
+// With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has
+// something to call. Poll it; never read from it.
+//
+// Ownership: the descriptor is the satellite's, until it is freed.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads). `*out` is -1
+// then.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_event_fd(const psfs_satellite *satellite,
+                                    int32_t *out,
+                                    psfs_error **err);
+
+// With 0 callback threads: waits up to `timeout_ms` until something is to be called, and calls it
+// on this thread. Returns after one round, so call it again while the descriptor is readable.
+//
+// Ownership: borrows the satellite. `*out` is how many callbacks ran; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads, or called inside a
+// callback), PSFS_E_CLOSED.
+// Thread: any that the program wants its callbacks on.
+// Since: 0.1.0
+psfs_status psfs_satellite_dispatch(const psfs_satellite *satellite,
+                                    uint32_t timeout_ms,
+                                    size_t *out,
+                                    psfs_error **err);
+
+
+/* PACKETS THAT COME IN */
+
+// A message to this peer.
+#define PSFS_MESSAGE 1
+
+// A message to all.
+#define PSFS_BROADCAST 2
+
+// A question to every connected peer.
+#define PSFS_SEEK 3
+
+// A question to this peer.
+#define PSFS_REQUEST 4
+
+// What kind of packet it is: PSFS_MESSAGE, _BROADCAST, _SEEK or _REQUEST.
+//
+// Ownership: borrows the event.
+// Errors: UINT32_MAX for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_event_type(const psfs_event *event);
+
+// The namespace it was sent to.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_event_namespace(const psfs_event *event);
+
+// What was sent: any bytes, not closed by a NUL. Not copied.
+//
+// Ownership: the bytes live as long as the event.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_event_content(const psfs_event *event, size_t *length);
+
+// Who made it: the peer of the session, or a broadcast's author. Proved, never claimed.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_event_peer(const psfs_event *event);
+
+// When it was made, by its author's clock, in ms since 1970.
+//
+// Ownership: borrows the event.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_event_timestamp(const psfs_event *event);
+
+// Keeps an event after its callback, without copying its content.
+//
+// Ownership: free `*out` with psfs_event_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_event_retain(const psfs_event *event, psfs_event **out, psfs_error **err);
+
+// Frees a retained event. A request that nobody answered by then ends with PSFS_E_HANDLER_FAILED at
+// the asker.
+//
+// Ownership: takes what psfs_event_retain gave; NULL is nothing, and so is an event that a callback
+// was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_event_free(psfs_event *event);
+
+// Sends one reply to a REQUEST, SEEK or BROADCAST and leaves it open for more. Waits for the
+// asker's credit.
+//
+// Ownership: the bytes are borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more),
+// PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it takes no replies, or no more).
+// Thread: any, also inside its callback; blocks for up to `timeout_ms`. Twin:
+// psfs_event_reply_async.
+// Since: 0.1.0
+psfs_status psfs_event_reply(const psfs_event *event,
+                             const uint8_t *data,
+                             size_t length,
+                             uint32_t timeout_ms,
+                             psfs_error **err);
+
+// Ends a REQUEST, SEEK or BROADCAST: with `app_code` 0 well, with a positive one (and a text, which
+// may be NULL) as failed; the asker gets both with PSFS_E_HANDLER_FAILED.
+//
+// Ownership: the text is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (a negative code; it takes no
+// replies, or no more).
+// Thread: any, also inside its callback.
+// Since: 0.1.0
+psfs_status psfs_event_end(const psfs_event *event,
+                           int32_t app_code,
+                           const char *app_text,
+                           psfs_error **err);
+
+// Takes the handle to answer with, to answer later and from any thread. After this psfs_event_reply
+// and _end are refused.
+//
+// Ownership: free `*out` with psfs_responder_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (a MESSAGE, or taken or ended before).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_event_take_responder(const psfs_event *event,
+                                      psfs_responder **out,
+                                      psfs_error **err);
+
+
+/* ANSWERING LATER */
+
+// Sends one reply and leaves the request open for more. Waits for the asker's credit.
+//
+// Ownership: the bytes are borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more),
+// PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it was ended).
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_responder_reply_async.
+// Since: 0.1.0
+psfs_status psfs_responder_reply(const psfs_responder *responder,
+                                 const uint8_t *data,
+                                 size_t length,
+                                 uint32_t timeout_ms,
+                                 psfs_error **err);
+
+// Ends the request: with `app_code` 0 well, with a positive one (and a text, which may be NULL) as
+// failed; the asker gets both with PSFS_E_HANDLER_FAILED. The handle must still be freed.
+//
+// Ownership: the text is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (a negative code, or ended
+// before), PSFS_E_BUSY (a reply is being sent by another thread: end after it).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_responder_end(const psfs_responder *responder,
+                               int32_t app_code,
+                               const char *app_text,
+                               psfs_error **err);
+
+// Whether the asker no longer wants replies (`*out` is 1) or still does (0): long work can be left
+// then.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_responder_cancelled(const psfs_responder *responder,
+                                     uint32_t *out,
+                                     psfs_error **err);
+
+// Frees the handle. A REQUEST that was not ended by then ends with PSFS_E_HANDLER_FAILED at the
+// asker.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_responder_free(psfs_responder *responder);
+
+
+/* WHAT HAPPENS TO PEERS */
+
+// A peer was heard of.
+#define PSFS_PEER_DISCOVERED 1
+
+// A connection to it stands; see psfs_peer_event_address.
+#define PSFS_PEER_CONNECTED 2
+
+// It has proved who it is and that it belongs: it can be talked to.
+#define PSFS_PEER_AUTHENTICATED 3
+
+// Its session ended; see psfs_peer_event_reason and _reason_code.
+#define PSFS_PEER_DISCONNECTED 4
+
+// It could not be reached; see psfs_peer_event_reason.
+#define PSFS_PEER_UNREACHABLE 5
+
+// A subscription of this satellite was too slow: see psfs_peer_event_dropped, _packet_type and
+// _namespace.
+#define PSFS_PEER_LAGGED 6
+
+// What happened: PSFS_PEER_*. Later versions may tell more: ignore what you do not know.
+//
+// Ownership: borrows the event.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_peer_event_kind(const psfs_peer_event *event);
+
+// The peer it happened to.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL and PSFS_PEER_LAGGED.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peer_event_peer(const psfs_peer_event *event);
+
+// With PSFS_PEER_CONNECTED: where.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL and other kinds.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peer_event_address(const psfs_peer_event *event);
+
+// With PSFS_PEER_DISCONNECTED and _UNREACHABLE: why, in one line.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL and other kinds.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peer_event_reason(const psfs_peer_event *event);
+
+// With PSFS_PEER_DISCONNECTED: why, as a status.
+//
+// Ownership: borrows the event.
+// Errors: PSFS_E_NULL for NULL; 0 with other kinds.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_peer_event_reason_code(const psfs_peer_event *event);
+
+// With PSFS_PEER_LAGGED: the subscription's packet type.
+//
+// Ownership: borrows the event.
+// Errors: 0 for NULL and other kinds.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_peer_event_packet_type(const psfs_peer_event *event);
+
+// With PSFS_PEER_LAGGED: the subscription's namespace.
+//
+// Ownership: the text lives as long as the event.
+// Errors: NULL for NULL and other kinds.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_peer_event_namespace(const psfs_peer_event *event);
+
+// With PSFS_PEER_LAGGED: how many events were dropped since the last time.
+//
+// Ownership: borrows the event.
+// Errors: 0 for NULL and other kinds.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_peer_event_dropped(const psfs_peer_event *event);
+
+
+/* SUBSCRIPTIONS */
+
+// Calls `function` with each packet of this type and namespace, one after another, in order of
+// arrival per peer, on a callback thread. Of several for a REQUEST the first is called; all others
+// are called all.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT (the
+// type), PSFS_E_CLOSED, PSFS_E_IO.
+// Thread: any; before or after the start.
+// Since: 0.1.0
+psfs_status psfs_on(const psfs_satellite *satellite,
+                    uint32_t packet_type,
+                    const char *ns,
+                    psfs_event_fn function,
+                    void *ud,
+                    psfs_drop_fn drop,
+                    psfs_sub **out,
+                    psfs_error **err);
+
+// Calls `function` with what happens to peers: discovered, connected, authenticated, disconnected,
+// unreachable, and subscriptions that lag.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO.
+// Thread: any; before or after the start.
+// Since: 0.1.0
+psfs_status psfs_on_peer(const psfs_satellite *satellite,
+                         psfs_peer_event_fn function,
+                         void *ud,
+                         psfs_drop_fn drop,
+                         psfs_sub **out,
+                         psfs_error **err);
+
+// Ends a subscription. Outside callbacks it waits until no call of it is running: with PSFS_OK none
+// is or will be, and its drop function has run. Inside any callback it never waits: PSFS_PENDING,
+// and it takes effect after the call that is running, if one is.
+//
+// Ownership: borrows the handle, which must still be freed.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_sub_cancel(const psfs_sub *sub,
+                            psfs_error **err);
+
+// Ends a subscription as psfs_sub_cancel does, and frees its handle.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none. In a process forked since, nothing is freed.
+// Thread: any; outside callbacks it waits until no call of it is running.
+// Since: 0.1.0
+void psfs_sub_free(psfs_sub *sub);
+
+
+/* REPLIES */
+
+// Waits for the next reply: PSFS_OK and a reply in `*out`; PSFS_END after the last, with NULL in
+// it.
+//
+// PSFS_E_TIMEOUT means that `timeout_ms` was over (ask again) or that the request's own time was
+// (then PSFS_END follows; the message tells which). After any other error PSFS_END follows, too.
+//
+// Ownership: free `*out` with psfs_reply_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_UNKNOWN_NAMESPACE, PSFS_E_REFUSED,
+// PSFS_E_HANDLER_FAILED, PSFS_E_DISCONNECTED, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`.
+// Since: 0.1.0
+psfs_status psfs_replies_next(const psfs_replies *replies,
+                              uint32_t timeout_ms,
+                              psfs_reply **out,
+                              psfs_error **err);
+
+// Frees the replies; a request that has not ended is cancelled.
+//
+// Ownership: takes the handle; NULL is nothing. Replies taken from it stay.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_replies_free(psfs_replies *replies);
+
+// Who answered.
+//
+// Ownership: the text lives as long as the reply.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_reply_peer(const psfs_reply *reply);
+
+// What was answered: any bytes, not closed by a NUL.
+//
+// Ownership: the bytes live as long as the reply.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_reply_content(const psfs_reply *reply, size_t *length);
+
+// When it was made, by the answering clock, in ms since 1970.
+//
+// Ownership: borrows the reply.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_reply_timestamp(const psfs_reply *reply);
+
+// Keeps a reply after its callback, without copying its content.
+//
+// Ownership: free `*out` with psfs_reply_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_reply_retain(const psfs_reply *reply, psfs_reply **out, psfs_error **err);
+
+// Frees a reply.
+//
+// Ownership: takes what psfs_replies_next or psfs_reply_retain gave; NULL is nothing, and so is a
+// reply that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_reply_free(psfs_reply *reply);
+
+
+/* SENDING AND ASKING */
+
+// How a message is sent. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_send_options)
+    size_t struct_size;
+    // 1: wait until the peer's satellite has taken the message in. Default: until it is accepted
+    // within credit here.
+    uint32_t confirmed;
+    // Zero.
+    uint32_t reserved;
+} psfs_send_options;
+
+// How a broadcast spreads. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_broadcast_options)
+    size_t struct_size;
+    // How long it may be passed on for, in seconds. Default 30; 1 to 86400.
+    uint32_t lifetime_s;
+    // Zero.
+    uint32_t reserved;
+} psfs_broadcast_options;
+
+// How a request or a seek is asked. Zero everything, then set struct_size to sizeof the struct;
+// zero means default.
+typedef struct {
+    // sizeof(psfs_request_options)
+    size_t struct_size;
+    // After so many replies the request is cancelled and ends well. Default: no limit (a seek:
+    // 1024).
+    uint64_t max_replies;
+    // Bytes of replies on the way before the answering side must wait. Default: what
+    // psfs_config_set_reply_window says.
+    uint64_t window_bytes;
+} psfs_request_options;
+
+// Sends one message to one peer. PSFS_OK: it is accepted within the credit the peer gave (with
+// `confirmed`: the peer's satellite has it).
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE,
+// PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_UNKNOWN_PEER, PSFS_E_OWN_PEER,
+// PSFS_E_UNREACHABLE, PSFS_E_REFUSED, PSFS_E_DISCONNECTED, PSFS_E_TIMEOUT, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms` when the peer is slow. Twin: psfs_send_async.
+// Since: 0.1.0
+psfs_status psfs_send(const psfs_satellite *satellite,
+                      const char *peer,
+                      const char *ns,
+                      const uint8_t *data,
+                      size_t length,
+                      const psfs_send_options *options,
+                      uint32_t timeout_ms,
+                      psfs_error **err);
+
+// Sends one message to all satellites of the network. It is signed and passed on from peer to peer;
+// while nobody is connected it waits.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT,
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS, PSFS_E_BUSY, PSFS_E_CLOSED.
+// Thread: any. Twin: psfs_broadcast_async.
+// Since: 0.1.0
+psfs_status psfs_broadcast(const psfs_satellite *satellite,
+                           const char *ns,
+                           const uint8_t *data,
+                           size_t length,
+                           const psfs_broadcast_options *options,
+                           psfs_error **err);
+
+// Asks one peer. Replies are taken from `*out` with psfs_replies_next; all of them must be there
+// within `timeout_ms`.
+//
+// Ownership: free `*out` with psfs_replies_free, which cancels the request if it has not ended.
+// `options` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE,
+// PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_UNKNOWN_PEER, PSFS_E_OWN_PEER,
+// PSFS_E_UNREACHABLE, PSFS_E_REFUSED, PSFS_E_DISCONNECTED, PSFS_E_TIMEOUT, PSFS_E_BUSY,
+// PSFS_E_CLOSED. What the peer answers comes from psfs_replies_next.
+// Thread: any; may block for up to `timeout_ms` when the peer is slow. Twin: psfs_request_async.
+// Since: 0.1.0
+psfs_status psfs_request(const psfs_satellite *satellite,
+                         const char *peer,
+                         const char *ns,
+                         const uint8_t *data,
+                         size_t length,
+                         const psfs_request_options *options,
+                         uint32_t timeout_ms,
+                         psfs_replies **out,
+                         psfs_error **err);
+
+// Asks every connected peer. Replies are taken from `*out` with psfs_replies_next, which ends well
+// after `timeout_ms`: who has not answered by then is left out.
+//
+// Ownership: free `*out` with psfs_replies_free. `options` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT,
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS, PSFS_E_BUSY, PSFS_E_CLOSED.
+// Thread: any. Twin: psfs_seek_async.
+// Since: 0.1.0
+psfs_status psfs_seek(const psfs_satellite *satellite,
+                      const char *ns,
+                      const uint8_t *data,
+                      size_t length,
+                      const psfs_request_options *options,
+                      uint32_t timeout_ms,
+                      psfs_replies **out,
+                      psfs_error **err);
+
+// A broadcast that asks: whoever handles it may reply, directly to this satellite. Replies as with
+// psfs_seek.
+//
+// Ownership: free `*out` with psfs_replies_free. Both options may be NULL.
+// Errors: as psfs_broadcast and psfs_seek.
+// Thread: any. Twin: psfs_broadcast_request_async.
+// Since: 0.1.0
+psfs_status psfs_broadcast_request(const psfs_satellite *satellite,
+                                   const char *ns,
+                                   const uint8_t *data,
+                                   size_t length,
+                                   const psfs_broadcast_options *broadcast_options,
+                                   const psfs_request_options *request_options,
+                                   uint32_t timeout_ms,
+                                   psfs_replies **out,
+                                   psfs_error **err);
+
+
+/* OPERATIONS: THE SAME WITHOUT WAITING */
+
+// Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never
+// waits.
+//
+// Ownership: borrows the handle, which must still be freed.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_op_cancel(const psfs_op *op,
+                           psfs_error **err);
+
+// Waits for the end of an operation, not for its done function. Answers how the operation ended:
+// PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0 only asks).
+//
+// Ownership: borrows the handle.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, and those of the operation.
+// Thread: any; blocks for up to `timeout_ms`.
+// Since: 0.1.0
+psfs_status psfs_op_wait(const psfs_op *op,
+                         uint32_t timeout_ms,
+                         psfs_error **err);
+
+// Frees the handle. The operation goes on, and its done function is still called; psfs_op_cancel
+// first ends it.
+//
+// Ownership: takes the handle; NULL is nothing.
+// Errors: none. In a process forked since, nothing is freed.
+// Thread: any.
+// Since: 0.1.0
+void psfs_op_free(psfs_op *op);
+
+// As psfs_satellite_start, without waiting: `done` is called when it listens.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_satellite_start come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_start_async(const psfs_satellite *satellite,
+                             psfs_done_fn done,
+                             void *ud,
+                             psfs_drop_fn drop,
+                             psfs_op **out,
+                             psfs_error **err);
+
+// As psfs_satellite_connect, without waiting: `connected` is called with the peer's id, then
+// `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_satellite_connect come with `done`.
+// Thread: any; `connected` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_connect_async(const psfs_satellite *satellite,
+                               const char *address,
+                               uint32_t timeout_ms,
+                               psfs_peer_fn connected,
+                               psfs_done_fn done,
+                               void *ud,
+                               psfs_drop_fn drop,
+                               psfs_op **out,
+                               psfs_error **err);
+
+// As psfs_satellite_disconnect, without waiting: `done` is called when the session has ended.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_CLOSED, PSFS_E_IO.
+// Then there is no operation and `done` is not called; the other errors of
+// psfs_satellite_disconnect come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_disconnect_async(const psfs_satellite *satellite,
+                                  const char *peer,
+                                  psfs_done_fn done,
+                                  void *ud,
+                                  psfs_drop_fn drop,
+                                  psfs_op **out,
+                                  psfs_error **err);
+
+// As psfs_send, without waiting: `done` is called when it is accepted or confirmed.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_send come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_send_async(const psfs_satellite *satellite,
+                            const char *peer,
+                            const char *ns,
+                            const uint8_t *data,
+                            size_t length,
+                            const psfs_send_options *options,
+                            uint32_t timeout_ms,
+                            psfs_done_fn done,
+                            void *ud,
+                            psfs_drop_fn drop,
+                            psfs_op **out,
+                            psfs_error **err);
+
+// As psfs_broadcast, without waiting: `done` is called when it is on its way.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_broadcast come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_broadcast_async(const psfs_satellite *satellite,
+                                 const char *ns,
+                                 const uint8_t *data,
+                                 size_t length,
+                                 const psfs_broadcast_options *options,
+                                 psfs_done_fn done,
+                                 void *ud,
+                                 psfs_drop_fn drop,
+                                 psfs_op **out,
+                                 psfs_error **err);
+
+// As psfs_request and psfs_replies_next, without waiting: `reply` is called with each reply, then
+// `done`: with PSFS_OK after the last, else with what ended it.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_request and psfs_replies_next come with `done`.
+// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_request_async(const psfs_satellite *satellite,
+                               const char *peer,
+                               const char *ns,
+                               const uint8_t *data,
+                               size_t length,
+                               const psfs_request_options *options,
+                               uint32_t timeout_ms,
+                               psfs_reply_fn reply,
+                               psfs_done_fn done,
+                               void *ud,
+                               psfs_drop_fn drop,
+                               psfs_op **out,
+                               psfs_error **err);
+
+// As psfs_seek and psfs_replies_next, without waiting: `reply` is called with each reply, then
+// `done`: with PSFS_OK after the last, else with what ended it.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_seek and psfs_replies_next come with `done`.
+// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_seek_async(const psfs_satellite *satellite,
+                            const char *ns,
+                            const uint8_t *data,
+                            size_t length,
+                            const psfs_request_options *options,
+                            uint32_t timeout_ms,
+                            psfs_reply_fn reply,
+                            psfs_done_fn done,
+                            void *ud,
+                            psfs_drop_fn drop,
+                            psfs_op **out,
+                            psfs_error **err);
+
+// As psfs_broadcast_request and psfs_replies_next, without waiting: `reply` is called with each
+// reply, then `done`: with PSFS_OK after the last, else with what ended it.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_broadcast_request and psfs_replies_next come with `done`.
+// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_broadcast_request_async(const psfs_satellite *satellite,
+                                         const char *ns,
+                                         const uint8_t *data,
+                                         size_t length,
+                                         const psfs_broadcast_options *broadcast_options,
+                                         const psfs_request_options *request_options,
+                                         uint32_t timeout_ms,
+                                         psfs_reply_fn reply,
+                                         psfs_done_fn done,
+                                         void *ud,
+                                         psfs_drop_fn drop,
+                                         psfs_op **out,
+                                         psfs_error **err);
+
+// As psfs_event_reply, without waiting: `done` is called when the reply is accepted.
+//
+// Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last
+// call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_event_reply come with `done`.
+// Thread: any; `done` is called on a callback thread.
+// Since: 0.1.0
+psfs_status psfs_event_reply_async(const psfs_event *event,
+                                   const uint8_t *data,
+                                   size_t length,
+                                   psfs_done_fn done,
+                                   void *ud,
+                                   psfs_drop_fn drop,
+                                   psfs_op **out,
+                                   psfs_error **err);
+
+// As psfs_responder_reply, without waiting: `done` is called when the reply is accepted.
+//
+// Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last
+// call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_responder_reply come with `done`.
+// Thread: any; `done` is called on a callback thread.
+// Since: 0.1.0
+psfs_status psfs_responder_reply_async(const psfs_responder *responder,
+                                       const uint8_t *data,
+                                       size_t length,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PSFS_H */
