@@ -191,7 +191,6 @@ async fn lagged_seeks_over_the_queue_limit_are_dropped_counted_and_told() {
     for number in 0..10u8 {
         open.push(
             ada.seek("who", vec![number], RequestOptions::default())
-                .await
                 .unwrap(),
         );
     }
@@ -231,10 +230,7 @@ async fn a_seek_streams_what_every_connected_peer_answers() {
             }
         });
     }
-    let mut replies = all[0]
-        .seek("who", "?", RequestOptions::default())
-        .await
-        .unwrap();
+    let mut replies = all[0].seek("who", "?", RequestOptions::default()).unwrap();
     let mut heard = Vec::new();
     while let Some(reply) = soon("a reply or the end", replies.next()).await {
         let reply = reply.unwrap();
@@ -259,7 +255,7 @@ async fn a_seek_streams_what_every_connected_peer_answers() {
     // One that never ends its answer: the deadline is a good end.
     let mut never = all[3].subscribe(PacketType::Seek, "who").unwrap();
     let options = RequestOptions::default().deadline(Duration::from_millis(400));
-    let replies = all[0].seek("who", "?", options).await.unwrap();
+    let replies = all[0].seek("who", "?", options).unwrap();
     let _held = soon("the seek arrives", never.next()).await.unwrap();
     let (contents, error) = collect(replies).await;
     assert_eq!((contents.len(), error), (4, None));
@@ -269,10 +265,7 @@ async fn a_seek_streams_what_every_connected_peer_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broadcasts_and_seeks_that_cannot_be_are_refused_with_the_reason() {
     let ada = start(config("alone", 0)).await;
-    let error = ada
-        .seek("who", "", RequestOptions::default())
-        .await
-        .unwrap_err();
+    let error = ada.seek("who", "", RequestOptions::default()).unwrap_err();
     assert_eq!(error.code(), Code::NoPeers);
     let error = ada
         .broadcast("news", "x", BroadcastOptions::default())

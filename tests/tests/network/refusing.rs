@@ -356,7 +356,6 @@ async fn codes(satellite: &Satellite, peer: &psfs_core::PeerId) -> [Code; 7] {
         code(
             satellite
                 .seek("n", "", RequestOptions::default())
-                .await
                 .unwrap_err()
                 .into(),
         ),
