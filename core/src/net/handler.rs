@@ -303,6 +303,8 @@ impl Handler {
         self.shared.counters.packets_in.add(std::mem::take(&mut self.packets_in));
         if let Some(link) = &self.link {
             if !self.batch.is_empty() {
+                // A line for each batch, not each packet; the benchmarks take the time of arrival from it.
+                tracing::trace!(target: "psfs_core::deliver", peer = %self.remote, packets = self.batch.len(), "delivering");
                 self.shared.inbox.deliver(link, &mut self.batch);
                 self.batch.clear();
             }
