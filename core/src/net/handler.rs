@@ -378,6 +378,8 @@ impl Handler {
         if let Some(link) = &self.link
             && !self.batch.is_empty()
         {
+            // A line for each batch, not each packet; the benchmarks take the time of arrival from it.
+            tracing::trace!(target: "psfs_core::deliver", peer = %self.remote, packets = self.batch.len(), "delivering");
             self.shared.inbox.deliver(link, &mut self.batch);
             self.batch.clear();
         }
