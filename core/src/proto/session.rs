@@ -27,6 +27,8 @@ use handshake::Greeting;
 
 mod batches;
 mod handshake;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub(crate) use batches::{CAST_BIT, charged_to_session, cost};
@@ -54,6 +56,9 @@ pub(crate) struct Session {
     next_in: u64,
     window: i64,
     assembler: Assembler,
+    /// Bye was said or heard, or a rule was broken: nothing more is read, written or opened.
+    ended: bool,
+    bye_said: bool,
     frames: VecDeque<Bytes>,
     outputs: VecDeque<Output>,
 }
@@ -76,6 +81,8 @@ impl Session {
             auth_received: false,
             next_out: 1,
             next_in: 1,
+            ended: false,
+            bye_said: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
         };
@@ -85,7 +92,7 @@ impl Session {
 
     /// Whether packets flow.
     pub(crate) fn is_open(&self) -> bool {
-        self.auth_sent && self.auth_received
+        self.auth_sent && self.auth_received && !self.ended
     }
 
     /// The other side's limits and the policy in force, once greeted.
@@ -108,11 +115,73 @@ impl Session {
         self.assembler.held()
     }
 
-    /// Takes in one frame, as decoded and as it came: the session is bound to the very bytes of both Hellos.
+    /// Takes in one frame, as decoded and as it came: the session is bound to the very bytes of both Hellos. Frames that come
+    /// after the end are skipped.
     ///
     /// # Errors
-    /// A [`Violation`]: the session is over; say Bye with it and close.
+    /// A [`Violation`]: the session is over, and nothing comes of this frame; say Bye with it and close.
     pub(crate) fn on_frame(
+        &mut self,
+        kind: wire::frame::Kind,
+        raw: &[u8],
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        if self.ended {
+            return Ok(());
+        }
+        let before = self.outputs.len();
+        let taken = self.take_in(kind, raw, now_ms);
+        if taken.is_err() {
+            self.outputs.truncate(before);
+            self.ended = true;
+        }
+        taken
+    }
+
+    /// Gives credit back: 0 is the session's window.
+    pub(crate) fn grant(&mut self, request_id: u64, bytes: u64) {
+        if request_id == 0 {
+            self.window = self.window.saturating_add_unsigned(bytes);
+        }
+        self.tell(wire::frame::Kind::Credit(wire::Credit {
+            request_id,
+            bytes,
+        }));
+    }
+
+    /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
+    pub(crate) fn cancel(&mut self, request_id: u64) {
+        self.assembler.forget(request_id);
+        self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
+    }
+
+    /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
+    pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
+        if !Arc::ptr_eq(delegated, &self.config.delegated) {
+            self.tell(wire::frame::Kind::Delegation(
+                delegated.delegation().clone(),
+            ));
+            self.config.delegated = Arc::clone(delegated);
+        }
+    }
+
+    /// Lets go of what came of a content nobody waits for any more.
+    pub(crate) fn forget(&mut self, request_id: u64) {
+        self.assembler.forget(request_id);
+    }
+
+    /// Says why this side ends the session, once: the last frame.
+    pub(crate) fn bye(&mut self, code: i32, text: &str) {
+        if !self.bye_said {
+            let text = text.chars().take(BYE_TEXT_MAX).collect();
+            let bye = wire::frame::Kind::Bye(wire::Bye { code, text });
+            self.write(&wire::Frame { kind: Some(bye) });
+        }
+        self.bye_said = true;
+        self.ended = true;
+    }
+
+    fn take_in(
         &mut self,
         kind: wire::frame::Kind,
         raw: &[u8],
@@ -126,6 +195,7 @@ impl Session {
                     code: bye.code,
                     text: bye.text,
                 });
+                self.ended = true;
                 Ok(())
             }
             Kind::Auth(auth) => self.on_auth(&auth),
@@ -161,45 +231,10 @@ impl Session {
         }
     }
 
-    /// Gives credit back: 0 is the session's window.
-    pub(crate) fn grant(&mut self, request_id: u64, bytes: u64) {
-        if request_id == 0 {
-            self.window = self.window.saturating_add_unsigned(bytes);
-        }
-        self.tell(wire::frame::Kind::Credit(wire::Credit {
-            request_id,
-            bytes,
-        }));
-    }
-
-    /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
-    pub(crate) fn cancel(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
-        self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
-    }
-
-    /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
-    pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
-        if !Arc::ptr_eq(delegated, &self.config.delegated) {
-            self.tell(wire::frame::Kind::Delegation(
-                delegated.delegation().clone(),
-            ));
-            self.config.delegated = Arc::clone(delegated);
-        }
-    }
-
-    /// Lets go of what came of a content nobody waits for any more.
-    pub(crate) fn forget(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
-    }
-
-    /// The last frame.
-    pub(crate) fn bye(&mut self, code: i32, text: &str) {
-        let text: String = text.chars().take(BYE_TEXT_MAX).collect();
-        self.tell(wire::frame::Kind::Bye(wire::Bye { code, text }));
-    }
-
     fn tell(&mut self, kind: wire::frame::Kind) {
+        if self.ended {
+            return;
+        }
         self.write(&wire::Frame { kind: Some(kind) });
     }
 

@@ -50,7 +50,7 @@ impl Session {
         let Some(greeting) = &self.greeting else {
             return;
         };
-        if self.auth_sent {
+        if self.auth_sent || self.ended {
             return;
         }
         let local = self.config.identity.peer_id();
