@@ -60,6 +60,8 @@ pub(crate) struct Session {
     ended: bool,
     bye_said: bool,
     frames: VecDeque<Bytes>,
+    /// An Ack is to be written. One stands for all before it, so a peer that asks for many and reads none fills nothing.
+    ack_due: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -84,6 +86,7 @@ impl Session {
             ended: false,
             bye_said: false,
             frames: VecDeque::new(),
+            ack_due: false,
             outputs: VecDeque::new(),
         };
         session.write(&hello);
@@ -107,6 +110,11 @@ impl Session {
 
     /// The next encoded frame to write, in order.
     pub(crate) fn frame(&mut self) -> Option<Bytes> {
+        if self.frames.is_empty() && std::mem::take(&mut self.ack_due) {
+            self.tell(wire::frame::Kind::Ack(wire::Ack {
+                received_up_to: self.next_in - 1,
+            }));
+        }
         self.frames.pop_front()
     }
 

@@ -55,6 +55,10 @@ impl Session {
         let Some(greeting) = &self.greeting else {
             return Err(Violation::protocol("Batch before Hello"));
         };
+        // It would have no number of its own, so it could be sent again and again.
+        if batch.packets.is_empty() {
+            return Err(Violation::protocol("a batch without packets"));
+        }
         if batch.first_sequence != self.next_in {
             return Err(Violation::protocol(format!(
                 "packet {} came where {} was due: replayed or left out",
@@ -84,11 +88,7 @@ impl Session {
         for encoded in batch.packets {
             self.on_packet(encoded)?;
         }
-        if batch.confirm {
-            self.tell(wire::frame::Kind::Ack(wire::Ack {
-                received_up_to: self.next_in - 1,
-            }));
-        }
+        self.ack_due |= batch.confirm;
         Ok(())
     }
 

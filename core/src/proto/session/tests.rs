@@ -11,6 +11,7 @@ use super::*;
 use crate::error::Code;
 use wire::frame::Kind;
 
+mod batches;
 mod ending;
 
 pub(super) const A: usize = 0;
