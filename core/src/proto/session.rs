@@ -20,6 +20,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::keys::DelegatedKey;
+use super::packet::PacketType;
 use super::parts::Assembler;
 use super::{frame, wire};
 use crate::config::Signing;
@@ -159,7 +160,7 @@ impl Session {
 
     /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
     pub(crate) fn cancel(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
+        self.forget(request_id);
         self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
     }
 
@@ -173,9 +174,11 @@ impl Session {
         }
     }
 
-    /// Lets go of what came of a content nobody waits for any more.
+    /// Lets go of what came of replies nobody waits for any more.
     pub(crate) fn forget(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
+        for reply in [PacketType::Response, PacketType::EndResponse] {
+            self.assembler.forget(reply, request_id);
+        }
     }
 
     /// Says why this side ends the session, once: the last frame.
@@ -220,6 +223,10 @@ impl Session {
                 Ok(())
             }
             Kind::Cancel(cancel) => {
+                // The asker may give up in the middle of a large question.
+                for asked in [PacketType::Request, PacketType::Seek] {
+                    self.assembler.forget(asked, cancel.request_id);
+                }
                 self.outputs.push_back(Output::Cancelled {
                     request_id: cancel.request_id,
                 });

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::packet::{self, Encoded, PacketType};
+use super::super::parts::PartError;
 use super::super::{frame, keys, merkle, wire};
 use super::{Incoming, Output, Session, Violation};
 use crate::config::{EVENT_COST, Signing};
@@ -15,6 +16,10 @@ pub(crate) fn cost(encoded_len: usize) -> u64 {
 /// Request ids with this bit belong to broadcasts that ask for answers: their replies come from peers that were not asked one by
 /// one, so they are charged to the session instead of a request's window.
 pub(crate) const CAST_BIT: u64 = 1 << 63;
+
+fn is_reply(packet_type: PacketType) -> bool {
+    matches!(packet_type, PacketType::Response | PacketType::EndResponse)
+}
 
 /// Whether a packet is charged to the session's window (else to its request's).
 pub(crate) fn charged_to_session(packet_type: PacketType, request_id: u64) -> bool {
@@ -122,29 +127,31 @@ impl Session {
             }
             _ => {}
         }
-        if packet.parts == 0 {
+        let whole = if packet.parts == 0 {
             if packet.content.len() as u64 > self.config.limits.content {
                 return Err(Violation::protocol("a content over the limit"));
             }
-            self.outputs.push_back(Output::Packet(Incoming {
+            Some(packet)
+        } else {
+            match self.assembler.push(packet) {
+                // Who is asked goes on with a large reply until our Cancel is there, and only the link knows which requests
+                // are open: so what goes on where nothing was begun is taken for the rest of such a reply.
+                Err(PartError::Order { due: 0, .. }) if is_reply(packet_type) => None,
+                joined => joined?,
+            }
+        };
+        self.outputs.push_back(match whole {
+            Some(packet) => Output::Packet(Incoming {
                 packet_type,
                 packet,
                 cost,
-            }));
-            return Ok(());
-        }
-        match self.assembler.push(packet)? {
-            Some(packet) => self.outputs.push_back(Output::Packet(Incoming {
-                packet_type,
-                packet,
-                cost,
-            })),
-            None => self.outputs.push_back(Output::Taken {
+            }),
+            None => Output::Taken {
                 packet_type,
                 request_id,
                 cost,
-            }),
-        }
+            },
+        });
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::error::Code;
 use wire::frame::Kind;
 
 mod batches;
+mod contents;
 mod ending;
 
 pub(super) const A: usize = 0;
@@ -105,6 +106,15 @@ pub(super) fn message(content: &[u8]) -> Encoded {
         &Header::new(PacketType::Message, "n", NOW),
         Bytes::copy_from_slice(content),
     )
+}
+
+/// The parts of a content of so many bytes.
+pub(super) fn parts(packet_type: PacketType, request_id: u64, len: usize) -> Vec<Encoded> {
+    let header = Header {
+        request_id,
+        ..Header::new(packet_type, "n", NOW)
+    };
+    super::super::parts::encode(header, vec![request_id as u8; len].into()).collect()
 }
 
 /// Two sessions of the fixed keys. Nothing moves by itself.
