@@ -140,6 +140,10 @@ impl Session {
                 joined => joined?,
             }
         };
+        if packet_type == PacketType::EndResponse && whole.is_some() {
+            // A handler that failed in the middle of a large reply sends no more of it.
+            self.forget(request_id);
+        }
         self.outputs.push_back(match whole {
             Some(packet) => Output::Packet(Incoming {
                 packet_type,

@@ -60,3 +60,21 @@ fn a_large_reply_that_crosses_its_cancel_breaks_nothing() {
         "part 1 without part 0"
     );
 }
+
+/// Its handler failed: the rest will never come, and half a content that stays ends the session after a while.
+#[test]
+fn the_end_of_a_request_lets_half_a_reply_go() {
+    let mut two = Two::open(|_, _| {});
+    let reply = parts(PacketType::Response, 1, LARGE);
+    let question = parts(PacketType::Request, 1, LARGE);
+    two.send(B, &[&reply[..1], &question[..1]].concat())
+        .unwrap();
+    let end = Header {
+        request_id: 1,
+        status: Code::HandlerFailed as i32,
+        ..Header::new(PacketType::EndResponse, "", NOW)
+    };
+    let end = packet::encode(&end, Bytes::from_static(b"it failed"));
+    assert_eq!(packets(&two.send(B, &[end]).unwrap()).len(), 1);
+    assert_eq!(two.ends[A].assembling(), PART_BYTES, "the question stays");
+}
