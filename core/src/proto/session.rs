@@ -40,8 +40,13 @@ pub(crate) const VERSION: u32 = 2;
 const NONCE_BYTES: usize = 32;
 /// Versions a Hello may list: more is noise.
 const VERSIONS_MAX: usize = 16;
-/// Contents that may be in assembly at once within a session (messages count as one).
-const ASSEMBLIES_MAX: usize = 64;
+/// Contents that may be in assembly at once, beside one for each request that may be open: messages, and what satellites tell
+/// each other.
+const ASSEMBLIES: usize = 2;
+/// The same in all, whatever the other side says it takes: as many requests as a satellite can be set to take, each way.
+const ASSEMBLIES_MAX: usize = 1 << 17;
+/// Longest response tag, in bytes. It is kept with a content in assembly, and counted nowhere.
+const TAG_MAX: usize = 1024;
 /// Longest text of a Bye, in characters.
 const BYE_TEXT_MAX: usize = 200;
 
@@ -73,10 +78,7 @@ impl Session {
         let hello_bytes = Bytes::from(prost::Message::encode_to_vec(&hello));
         let mut session = Self {
             window: i64::try_from(config.limits.window).unwrap_or(i64::MAX),
-            assembler: Assembler::new(
-                usize::try_from(config.limits.content).unwrap_or(usize::MAX),
-                ASSEMBLIES_MAX,
-            ),
+            assembler: Assembler::new(0, 0),
             config,
             hello: hello_bytes,
             greeting: None,

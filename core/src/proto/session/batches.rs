@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::packet::{self, Encoded, PacketType};
 use super::super::parts::PartError;
 use super::super::{frame, keys, merkle, wire};
-use super::{Incoming, Output, Session, Violation};
+use super::{Incoming, Output, Session, TAG_MAX, Violation};
 use crate::config::{EVENT_COST, Signing};
 
 /// What a packet costs of a window, on both sides alike: its encoded bytes and a fixed amount for its handling.
@@ -126,6 +126,9 @@ impl Session {
                 ));
             }
             _ => {}
+        }
+        if packet.response_tag.len() > TAG_MAX {
+            return Err(Violation::protocol("a response tag over the limit"));
         }
         let whole = if packet.parts == 0 {
             if packet.content.len() as u64 > self.config.limits.content {

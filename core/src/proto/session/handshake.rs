@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::super::keys::{self, VerifiedDelegation};
+use super::super::parts::Assembler;
 use super::super::wire;
 use super::{
-    Limits, NONCE_BYTES, Output, Session, SessionConfig, VERSION, VERSIONS_MAX, Violation,
+    ASSEMBLIES, ASSEMBLIES_MAX, Limits, NONCE_BYTES, Output, Session, SessionConfig, VERSION,
+    VERSIONS_MAX, Violation,
 };
 use crate::config::Signing;
 use crate::identity::PublicKey;
@@ -112,6 +114,14 @@ impl Session {
             requests: limits.requests,
             reply_window: limits.reply_window,
         };
+        let requests = [self.config.limits.requests, limits.requests].map(|count| count as usize);
+        self.assembler = Assembler::new(
+            usize::try_from(self.config.limits.content).unwrap_or(usize::MAX),
+            (requests[0]
+                .saturating_add(requests[1])
+                .saturating_add(ASSEMBLIES))
+            .min(ASSEMBLIES_MAX),
+        );
         let signing = stricter(self.config.signing, theirs);
         let delegation = match &hello.delegation {
             Some(delegation) => Some(

@@ -78,3 +78,77 @@ fn the_end_of_a_request_lets_half_a_reply_go() {
     assert_eq!(packets(&two.send(B, &[end]).unwrap()).len(), 1);
     assert_eq!(two.ends[A].assembling(), PART_BYTES, "the question stays");
 }
+
+/// As many large replies as there may be requests come side by side, with questions and a message between them.
+#[test]
+fn all_requests_may_be_large_at_once() {
+    let requests = 100;
+    let mut two = Two::open(|_, config| config.limits.requests = requests as u32);
+    let mut contents = vec![parts(PacketType::Message, 0, LARGE)];
+    for id in 1..=requests {
+        contents.push(parts(PacketType::Response, id, LARGE));
+        contents.push(parts(PacketType::Request, id, LARGE));
+    }
+    let count = contents.len();
+    let mut whole = 0;
+    for part in 0..3 {
+        for content in &contents {
+            let outputs = two.send(B, &content[part..=part]).unwrap();
+            // As the handler does: a part's credit comes back at once.
+            for output in &outputs {
+                if let Output::Taken { cost, .. } = output {
+                    two.ends[A].grant(0, *cost);
+                }
+            }
+            whole += packets(&outputs).len();
+        }
+        if part < 2 {
+            assert_eq!(two.ends[A].assembling(), count * (part + 1) * PART_BYTES);
+        }
+    }
+    assert_eq!((whole, two.ends[A].assembling()), (count, 0));
+}
+
+#[test]
+fn contents_beyond_those_of_open_requests_are_refused() {
+    let limits = |count| move |_: usize, config: &mut SessionConfig| config.limits.requests = count;
+    for (requests, most) in [(1, 4), (u32::MAX, ASSEMBLIES_MAX as u64)] {
+        let mut two = Two::open(limits(requests));
+        let first = |id| {
+            let header = Header {
+                request_id: id,
+                parts: 2,
+                ..Header::new(PacketType::Request, "n", NOW)
+            };
+            packet::encode(&header, Bytes::from_static(b"x"))
+        };
+        let mut taken = 0;
+        let refused = loop {
+            let ids = taken + 1..=(taken + 512).min(most + 1);
+            two.ends[A].grant(0, 1 << 20);
+            match two.send(B, &ids.clone().map(first).collect::<Vec<_>>()) {
+                Ok(outputs) => taken += outputs.len() as u64,
+                refused => break refused,
+            }
+        };
+        assert!(most - taken < 512, "{taken} of {most}");
+        assert!(
+            violation(refused).1.contains("contents in parts at once"),
+            "{requests} requests"
+        );
+    }
+}
+
+#[test]
+fn a_tag_that_nobody_counts_is_short() {
+    let tag = "t".repeat(TAG_MAX + 1);
+    for (len, good) in [(TAG_MAX, true), (TAG_MAX + 1, false)] {
+        let mut two = Two::open(|_, _| {});
+        let header = Header {
+            response_tag: &tag[..len],
+            ..Header::new(PacketType::Message, "n", NOW)
+        };
+        let sent = two.send(A, &[packet::encode(&header, Bytes::new())]);
+        assert_eq!(sent.is_ok(), good);
+    }
+}
