@@ -102,6 +102,13 @@ impl Session {
         let packet = packet::decode(encoded)?;
         let packet_type =
             PacketType::try_from(packet.r#type).map_err(|e| Violation::protocol(e.to_string()))?;
+        if let Some(greeting) = &self.greeting
+            && !greeting.vouches_for(&packet)
+        {
+            return Err(Violation::protocol(
+                "the delegated key was not valid when the packet was made",
+            ));
+        }
         let request_id = packet.request_id;
         if charged_to_session(packet_type, request_id) {
             self.window = self.window.saturating_sub_unsigned(cost);

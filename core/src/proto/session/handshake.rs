@@ -23,6 +23,18 @@ pub(super) struct Greeting {
     pub(super) epoch: u64,
 }
 
+impl Greeting {
+    /// Whether the key that signs batches might sign this packet, judged at the packet's own time: a third party to whom it is
+    /// shown can judge it at no other.
+    pub(super) fn vouches_for(&self, packet: &wire::StreamPacket) -> bool {
+        let delegated = || {
+            let made = u64::try_from(packet.timestamp_ms()).ok()?;
+            Some(self.delegation.as_ref()?.covers(made))
+        };
+        self.signing != Signing::Every || delegated().unwrap_or(false)
+    }
+}
+
 /// What a session says first.
 pub(super) fn hello(config: &SessionConfig) -> wire::Frame {
     let hello = wire::Hello {

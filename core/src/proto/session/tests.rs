@@ -13,6 +13,7 @@ use wire::frame::Kind;
 
 mod batches;
 mod contents;
+mod delegation;
 mod ending;
 
 pub(super) const A: usize = 0;
@@ -102,8 +103,12 @@ pub(super) fn packets(outputs: &[Output]) -> Vec<&wire::StreamPacket> {
 }
 
 pub(super) fn message(content: &[u8]) -> Encoded {
+    message_at(NOW, content)
+}
+
+pub(super) fn message_at(now_ms: u64, content: &[u8]) -> Encoded {
     packet::encode(
-        &Header::new(PacketType::Message, "n", NOW),
+        &Header::new(PacketType::Message, "n", now_ms),
         Bytes::copy_from_slice(content),
     )
 }
