@@ -186,7 +186,7 @@ impl Session {
     /// Says why this side ends the session, once: the last frame.
     pub(crate) fn bye(&mut self, code: i32, text: &str) {
         if !self.bye_said {
-            let text = text.chars().take(BYE_TEXT_MAX).collect();
+            let text = bye_text(text);
             let bye = wire::frame::Kind::Bye(wire::Bye { code, text });
             self.write(&wire::Frame { kind: Some(bye) });
         }
@@ -206,7 +206,7 @@ impl Session {
             Kind::Bye(bye) => {
                 self.outputs.push_back(Output::Bye {
                     code: bye.code,
-                    text: bye.text,
+                    text: bye_text(&bye.text),
                 });
                 self.ended = true;
                 Ok(())
@@ -260,4 +260,10 @@ impl Session {
         frame::encode_frame(frame, &mut buffer);
         self.frames.push_back(buffer.freeze());
     }
+}
+
+/// The text of a Bye, fit to be shown on one line of a log.
+fn bye_text(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(BYE_TEXT_MAX).map(shown).collect()
 }

@@ -61,3 +61,24 @@ fn bye_is_the_last_frame() {
     };
     assert_eq!(*text, "x".repeat(BYE_TEXT_MAX));
 }
+
+/// It goes to the log and to the application, and the other side writes it.
+#[test]
+fn the_text_of_a_bye_is_one_short_line() {
+    let text = format!("over\n2026 INFO all is well\u{1b}[2J{}", "ß".repeat(30_000));
+    let said = Kind::Bye(wire::Bye { code: 3, text });
+    // Before Hello as well: a refusal comes so.
+    let mut early = Two::new(|_, _| {});
+    let mut open = Two::open(|_, _| {});
+    for two in [&mut early, &mut open] {
+        let outputs = two.tell(A, said.clone()).unwrap();
+        let [Output::Bye { code: 3, text }] = &outputs[..] else {
+            panic!("{outputs:?}")
+        };
+        assert!(
+            text.starts_with("over 2026 INFO all is well [2Jßß"),
+            "{text}"
+        );
+        assert_eq!(text.chars().count(), BYE_TEXT_MAX);
+    }
+}
