@@ -242,7 +242,6 @@ impl Handler {
                 }
             }
             Output::Cancelled { request_id } => {
-                self.session.forget(request_id);
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);
                 }

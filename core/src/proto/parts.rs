@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::packet::{self, Encoded, Header, PARTS_MAX};
+use super::packet::{self, Encoded, Header, PARTS_MAX, PacketType};
 use super::wire;
 
 /// Content of one part, in bytes: with its packet, a batch of it alone is no larger than any other batch.
@@ -163,16 +163,10 @@ impl Assembler {
         Ok(Some(packet))
     }
 
-    /// Drops what has come of a request that was cancelled or has ended.
-    pub(crate) fn forget(&mut self, request_id: u64) {
-        let held = &mut self.held;
-        self.started.retain(|line, started| {
-            let keep = line.1 != request_id;
-            if !keep {
-                *held -= started.content.len();
-            }
-            keep
-        });
+    /// Drops what has come of a content: of one type only, for the ids of both sides' requests are the same numbers.
+    pub(crate) fn forget(&mut self, packet_type: PacketType, request_id: u64) {
+        let gone = self.started.remove(&(packet_type as i32, request_id));
+        self.held -= gone.map_or(0, |started| started.content.len());
     }
 
     /// Bytes of unfinished contents.
@@ -190,7 +184,6 @@ impl Assembler {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::packet::PacketType;
     use super::*;
 
     fn part(part: u32, parts: u32, content: &[u8]) -> wire::StreamPacket {
@@ -293,7 +286,9 @@ mod tests {
             many.push(part(0, 2, b"x")),
             Err(PartError::TooMany { limit: 2 })
         );
-        many.forget(1);
+        many.forget(PacketType::Response, 1);
+        assert_eq!((many.held(), many.open()), (2, 2));
+        many.forget(PacketType::Request, 1);
         assert_eq!((many.held(), many.open()), (1, 1));
         assert_eq!(many.push(part(0, 2, b"x")), Ok(None));
     }
