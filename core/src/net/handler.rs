@@ -49,7 +49,9 @@ pub(crate) enum Notice {
     Greeted { epoch: u64 },
     /// The session is open.
     Opened { link: Arc<Link> },
-    /// The session, or its beginning, is over; the connection is of no more use for packets.
+    /// The session, or its beginning, is being ended from this side, for this reason.
+    Ending { ended: Ended },
+    /// It is over; the connection is of no more use for packets.
     Ended { ended: Ended },
     /// The peer does not speak the native wire: a node of the DHT, not a satellite.
     Foreign,
@@ -90,6 +92,9 @@ enum Stage {
     Open,
     /// The Bye is being written, until the timer.
     Closing(Ended),
+    /// It is written. The peer closes once it has read it: closing here first would tear the connection away under what it has not
+    /// read yet, the Bye as well. Until the timer, as before.
+    Parting(Ended),
     /// Nothing more is read or written.
     Over,
 }
@@ -163,7 +168,7 @@ impl Handler {
 
     /// Reads and takes in what is there. Ready: something happened and there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
+        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
             return Poll::Pending;
         }
         let Some(stream) = &mut self.inbound else {
@@ -171,6 +176,8 @@ impl Handler {
         };
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
+            // What still comes is of no use any more, only its end is.
+            Ok(1..) if matches!(self.stage, Stage::Parting(_)) => {}
             Ok(0) => self.end(Ended::new(
                 Code::Disconnected,
                 "the peer closed the connection",
@@ -393,14 +400,19 @@ impl Handler {
             return Poll::Pending;
         };
         let Some(chunk) = self.chunks.front_mut() else {
-            if self.unflushed && Pin::new(stream).poll_flush(cx).is_ready() {
+            if self.unflushed && Pin::new(&mut *stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
             }
             if self.unflushed {
                 return Poll::Pending;
             }
-            if matches!(self.stage, Stage::Closing(_)) {
-                self.over();
+            if let Stage::Closing(ended) = &self.stage {
+                self.stage = Stage::Parting(ended.clone());
+            }
+            if matches!(self.stage, Stage::Parting(_)) {
+                // Two that part at once wait for each other's end.
+                let _closed = ready!(Pin::new(stream).poll_close(cx));
+                self.outbound = None;
                 return Poll::Ready(());
             }
             return Poll::Pending;
@@ -502,25 +514,31 @@ impl Handler {
 
     /// Ends the session from this side: the Bye goes out first.
     fn say_bye(&mut self, ended: Ended) {
-        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
+        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
             return;
         }
         // Chunks already begun stay, or the Bye would land in the middle of a frame.
         self.session.bye(ended.code as i32, &ended.text);
+        // Now: the connection may break before it is over, and its handler with all it knows is gone then.
+        self.notices.push_back(Notice::Ending {
+            ended: ended.clone(),
+        });
         self.stage = Stage::Closing(ended);
         self.timer = Timer::after(BYE_TIMEOUT);
     }
 
-    /// Ends the session at once.
+    /// Ends the session at once. A reason that was given before holds.
     fn end(&mut self, ended: Ended) {
-        if !matches!(self.stage, Stage::Over) {
+        if matches!(self.stage, Stage::Handshake | Stage::Open) {
             self.stage = Stage::Closing(ended);
-            self.over();
         }
+        self.over();
     }
 
     fn over(&mut self) {
-        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let (Stage::Closing(ended) | Stage::Parting(ended)) =
+            std::mem::replace(&mut self.stage, Stage::Over)
+        else {
             return;
         };
         self.timer = Timer::Off;
@@ -546,7 +564,7 @@ impl Handler {
                 Code::Protocol,
                 format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
             )),
-            Stage::Closing(_) => self.over(),
+            Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }
     }
@@ -619,7 +637,8 @@ impl ConnectionHandler for Handler {
 
     fn on_behaviour_event(&mut self, order: Order) {
         match order {
-            Order::Authorise => {
+            // It may have begun to close meanwhile.
+            Order::Authorise if matches!(self.stage, Stage::Handshake) => {
                 self.session.authorise();
                 while let Some(output) = self.session.output() {
                     if let Err(violation) = self.on_output(output) {
@@ -627,6 +646,7 @@ impl ConnectionHandler for Handler {
                     }
                 }
             }
+            Order::Authorise => {}
             Order::Close(ended) => self.say_bye(ended),
         }
     }
