@@ -71,8 +71,9 @@ use router::Router;
 /// ```
 #[derive(Clone)]
 pub struct Satellite {
-    inner: Arc<Inner>,
+    /// Before `inner`, and so dropped before it: it needs it.
     _last: Arc<Last>,
+    inner: Arc<Inner>,
 }
 
 /// Ends the satellite when the last handle is gone.
@@ -80,8 +81,12 @@ struct Last(Weak<Inner>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.begin_end();
+        if let Some(inner) = self.0.upgrade()
+            && inner.begin_end()
+        {
+            inner.callbacks.last_turns();
+            // By a thread of its own: here may be one of an application's runtime, which must not block.
+            inner.end_in_background();
         }
     }
 }

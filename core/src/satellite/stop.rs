@@ -83,8 +83,8 @@ impl Satellite {
 }
 
 impl Inner {
-    /// The signal. Whoever holds the last handle gives it too.
-    pub(super) fn begin_end(&self) {
+    /// The signal. True the first time.
+    pub(super) fn begin_end(&self) -> bool {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *stage, Stage::Ended);
         drop(stage);
@@ -93,6 +93,7 @@ impl Inner {
             self.callbacks.begin_close();
             self.router.close();
         }
+        before != Stage::Ended
     }
 
     pub(super) fn end_in_background(self: &Arc<Self>) {
@@ -116,6 +117,8 @@ impl Inner {
             let waited = futures::executor::block_on(async {
                 let sleep = running.sleep(left());
                 tokio::select! {
+                    // After an earlier call there are no tasks, and no runtime with a clock either.
+                    biased;
                     () = tasks.wait() => true,
                     () = sleep => false,
                 }
