@@ -77,7 +77,7 @@ pub(crate) struct Up {
     /// How long broadcasts sent through the API may be passed on for
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=SECONDS_MAX))]
     pub(crate) broadcastlifetime: Option<u64>,
-    /// Debug logging on stderr (or set RUST_LOG)
+    /// Debug logging on stderr. RUST_LOG, here and in all commands, says more exactly what is logged
     #[arg(long)]
     pub(crate) debug: bool,
     /// Not built yet, refused: the protocol id of the v1 wire

@@ -10,6 +10,7 @@ mod client;
 mod failure;
 mod files;
 mod id;
+mod log;
 mod once;
 mod output;
 mod own;

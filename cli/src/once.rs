@@ -11,6 +11,7 @@ use psfs_core::BroadcastOptions;
 use crate::args::{Broadcast, Peers, Reach, Request, Send, Target};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::log;
 use crate::output::{print, print_line, visible};
 use crate::own::Own;
 
@@ -146,6 +147,7 @@ fn content(argument: Option<&OsString>) -> Result<Vec<u8>, Failure> {
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    log::start(None)?;
     runtime()?.block_on(work)
 }
 

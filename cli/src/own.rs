@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use psfs_core::{
-    BroadcastOptions, Config, PeerEvents, PeerId, Replies, RequestOptions, Satellite, SendOptions,
+    BroadcastOptions, Config, PeerEvents, PeerId, PeerInfo, PeerState, Replies, RequestOptions,
+    Satellite, SendOptions,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -56,6 +57,16 @@ pub(crate) fn passphrase(file: Option<&Path>) -> Result<Option<String>, Failure>
     }
 }
 
+/// Who is known and, as far as one can tell, there.
+pub(crate) fn met(satellite: &Satellite) -> impl Iterator<Item = PeerId> {
+    let there = |known: &PeerInfo| known.state != PeerState::Unreachable;
+    satellite
+        .peers()
+        .into_iter()
+        .filter(there)
+        .map(|known| known.peer)
+}
+
 /// A satellite for one command.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -84,13 +95,13 @@ impl Own {
     /// Tells of each peer met, until the time is over.
     pub(crate) async fn peers(
         &mut self,
-        mut met: impl FnMut(&PeerId) -> Result<(), Failure>,
+        mut tell: impl FnMut(&PeerId) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut told = HashSet::new();
         loop {
-            for peer in self.satellite.peers() {
-                if told.insert(peer.peer) {
-                    met(&peer.peer)?;
+            for peer in met(&self.satellite) {
+                if told.insert(peer) {
+                    tell(&peer)?;
                 }
             }
             match timeout_at(self.until, self.events.next()).await {
@@ -161,7 +172,7 @@ impl Own {
     async fn meet(&mut self, peer: &PeerId) -> Result<(), Failure> {
         let what = format!("peer {peer} was not met");
         self.wait(&what, |satellite| {
-            satellite.peers().iter().any(|met| met.peer == *peer)
+            satellite.peers().iter().any(|known| known.peer == *peer)
         })
         .await
     }

@@ -1,7 +1,6 @@
 //! `psfs up`: a satellite that runs until it is told to end, prints what happens, serves `whois` and greets whom it meets.
 
 use std::future::Future;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use futures::future::join3;
@@ -10,12 +9,12 @@ use psfs_core::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
-use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Server};
 use crate::args::{ApiAddress, Up};
 use crate::failure::Failure;
 use crate::files::Whereabouts;
+use crate::log;
 use crate::once;
 use crate::output::{Lines, Printer, visible};
 use crate::own::{self, SHUTDOWN};
@@ -27,7 +26,7 @@ const GREETING: Duration = Duration::from_secs(10);
 
 /// Runs the satellite.
 pub(crate) fn run(up: Up) -> Result<(), Failure> {
-    log_to_stderr(up.debug)?;
+    log::start(Some(if up.debug { log::DEBUG } else { log::WARNINGS }))?;
     let mut config = own::config(&up.network)?;
     for address in &up.listen {
         config = config.listen(address);
@@ -268,29 +267,4 @@ fn describe(event: &PeerEvent) -> Option<String> {
         )),
         _ => None,
     }
-}
-
-/// Warnings always, all of ours with `--debug`; RUST_LOG overrides both.
-fn log_to_stderr(debug: bool) -> Result<(), Failure> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).map_err(|error| {
-            Failure::usage(
-                format!("RUST_LOG {filter:?} is malformed: {error}"),
-                "Try RUST_LOG=debug.",
-            )
-        })?,
-        _ => EnvFilter::new(if debug {
-            "info,psfs_core=debug,psfs=debug"
-        } else {
-            "error,psfs_core=warn,psfs=warn"
-        }),
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        // What cannot be logged must not bring the program down.
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| Failure::new(format!("cannot start logging: {error}"), ""))
 }

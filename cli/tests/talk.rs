@@ -2,8 +2,9 @@
 
 mod support;
 
+use psfs_core::{Config, PacketType, Satellite};
 use serde_json::{Value, json};
-use support::{Up, rendezvous, run, run_with};
+use support::{PATIENCE, Up, rendezvous, run, run_with};
 
 /// Two that have a session with each other.
 fn pair(test: &str) -> (Up, Up) {
@@ -95,6 +96,45 @@ fn one_shots_with_a_satellite_of_their_own() {
         run(&own(&["broadcast", "news", "it rains"], &network)).worked(),
         ""
     );
+}
+
+#[test]
+fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
+    let name = rendezvous("news");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let config = Config::new(&name).mdns(false).listen("127.0.0.1:0");
+    let reader = Satellite::new(config).unwrap();
+    runtime.block_on(async {
+        let mut news = reader.subscribe(PacketType::Broadcast, "news").unwrap();
+        reader.start().await.unwrap();
+        let address = &reader.addresses()[0];
+        for round in 0..3 {
+            let text = format!("round {round}");
+            let own = [
+                "broadcast",
+                "news",
+                &text,
+                "-r",
+                &name,
+                "--peer",
+                address,
+                "--no-mdns",
+            ];
+            run(&own).worked();
+            let heard = tokio::time::timeout(PATIENCE, news.next()).await;
+            assert_eq!(heard.unwrap().unwrap().content(), &text);
+        }
+        let mut up = Up::start(&name, &[address]);
+        up.wait_for(&format!("connected {}", reader.peer_id()));
+        up.through(&["broadcast", "news", "from afar"]).worked();
+        let heard = tokio::time::timeout(PATIENCE, news.next()).await;
+        let heard = heard.unwrap().unwrap();
+        assert_eq!(
+            (heard.content().as_ref(), heard.peer().to_string()),
+            (&b"from afar"[..], up.id.clone())
+        );
+        reader.shutdown(PATIENCE).await.unwrap();
+    });
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! Little networks for tests and benchmarks: satellites on memory or loopback addresses, with keys made once.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use psfs_core::{Config, Identity, PeerState, Satellite};
+use bytes::Bytes;
+use psfs_core::error::RequestError;
+use psfs_core::{
+    Config, Identity, PacketType, PeerEvent, PeerEvents, PeerId, PeerState, Replies,
+    RequestOptions, Satellite,
+};
 
 /// How long a test waits for something that must happen; only a failing test takes so long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,24 +39,36 @@ pub fn config(rendezvous: &str, number: usize) -> Config {
 /// # Panics
 /// With `what`, after [`PATIENCE`].
 pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "a test's patience is real time")]
-    let start = Instant::now();
-    while !is_so() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "not within {PATIENCE:?}: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    soon(what, wait).await;
+}
+
+/// Waits for what must come.
+///
+/// # Panics
+/// With `what`, after [`PATIENCE`].
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let Ok(done) = tokio::time::timeout(PATIENCE, future).await else {
+        panic!("not within {PATIENCE:?}: {what}")
+    };
+    done
 }
 
 /// Whether `satellite` has a session with `other`.
 pub fn connected(satellite: &Satellite, other: &Satellite) -> bool {
-    let id = other.peer_id();
+    connected_to(satellite, &other.peer_id())
+}
+
+/// Whether `satellite` has a session with this peer.
+pub fn connected_to(satellite: &Satellite, id: &PeerId) -> bool {
     satellite
         .peers()
         .iter()
-        .any(|info| info.peer == id && info.state == PeerState::Connected)
+        .any(|info| info.peer == *id && info.state == PeerState::Connected)
 }
 
 /// Starts two satellites of one network, the second knowing the first, and waits until both have the session.
@@ -95,4 +112,71 @@ pub async fn stop(satellites: &[&Satellite]) {
             .await
             .expect("the satellite ends");
     }
+}
+
+/// Answers every request of `namespace` with its own content, until the satellite ends.
+///
+/// # Panics
+/// When the satellite has ended already.
+pub fn echo(satellite: &Satellite, namespace: &str) {
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    let mut asked = satellite
+        .subscribe(PacketType::Request, namespace)
+        .expect("the satellite has not ended");
+    tokio::task::spawn(async move {
+        while let Some(event) = asked.next().await {
+            // Who asked may be gone: that is what some tests are about.
+            if event.reply(event.content().clone()).await.is_ok() {
+                let _ended_before = event.end();
+            }
+        }
+    });
+}
+
+/// Asks and waits for the end: all replies, or the error.
+///
+/// # Errors
+/// The request's.
+pub async fn ask(
+    satellite: &Satellite,
+    peer: &PeerId,
+    namespace: &str,
+    content: impl Into<Bytes>,
+) -> Result<Vec<Bytes>, RequestError> {
+    let replies = satellite
+        .request(peer, namespace, content, RequestOptions::default())
+        .await?;
+    let (contents, error) = collect(replies).await;
+    error.map_or(Ok(contents), Err)
+}
+
+/// All that comes, and the error it ended with, if it did.
+pub async fn collect(mut replies: Replies) -> (Vec<Bytes>, Option<RequestError>) {
+    let mut contents = Vec::new();
+    while let Some(reply) = soon("the next reply, or the end", replies.next()).await {
+        match reply {
+            Ok(reply) => contents.push(reply.content().clone()),
+            Err(error) => return (contents, Some(error)),
+        }
+    }
+    (contents, None)
+}
+
+/// The reason for which the session with `peer` ended, once it did: its code's name and its text.
+///
+/// # Panics
+/// When it does not end.
+pub async fn disconnected(events: &mut PeerEvents, peer: &PeerId) -> String {
+    soon("the session ends", async {
+        loop {
+            match events.next().await {
+                Some(PeerEvent::Disconnected { peer: gone, reason }) if gone == *peer => {
+                    return format!("{}: {}", reason.code, reason.text);
+                }
+                Some(_) => {}
+                None => panic!("the satellite ended first"),
+            }
+        }
+    })
+    .await
 }

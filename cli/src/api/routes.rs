@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::body::{self, Broadcast, Packet, Reply};
 use super::error::{ApiError, ErrorBody};
+use crate::own;
 
 /// The content type of replies that come one per line.
 pub(crate) const STREAM: &str = "application/x-ndjson";
@@ -61,10 +62,8 @@ const ROUTES: &str =
 /// `GET /peers`.
 async fn peers(State(api): Shared) -> Json<Vec<String>> {
     Json(
-        api.satellite
-            .peers()
-            .iter()
-            .map(|met| met.peer.to_string())
+        own::met(&api.satellite)
+            .map(|peer| peer.to_string())
             .collect(),
     )
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits for it that works.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `psfs`, with nothing of the caller's environment that changes what it does.
 pub(crate) fn psfs(args: &[&str]) -> Command {

@@ -7,13 +7,17 @@
 //! Order: messages leave in the order they were accepted in. Requests and replies have a queue of their own, so that a large
 //! message does not hold them up, and large contents go part by part, in turn.
 
-use std::collections::{HashMap, VecDeque};
+mod queues;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use tokio::sync::{Notify, Semaphore, oneshot};
+
+use queues::{Item, Queues};
+pub(crate) use queues::{Note, Outgoing};
 
 use super::replies::{Asked, ReplyQueue};
 use crate::config::{ANSWER_QUEUE, Signing};
@@ -65,47 +69,6 @@ impl Answer {
     }
 }
 
-/// What waits among requests and replies.
-#[derive(Debug)]
-enum Item {
-    Packet(Encoded),
-    Cancel { request_id: u64 },
-    Credit { request_id: u64, bytes: u64 },
-}
-
-/// Things other than packets to be written, at once or behind the packets taken with them.
-#[derive(Debug)]
-pub(crate) enum Note {
-    Cancel { request_id: u64 },
-    Credit { request_id: u64, bytes: u64 },
-}
-
-/// A request or reply in its queue.
-#[derive(Debug)]
-struct Urgent {
-    stamp: u64,
-    /// Bytes of the link's room it holds until it is taken.
-    room: u32,
-    item: Item,
-}
-
-/// All that is queued; taken out by the connection's task.
-#[derive(Debug, Default)]
-struct Queues {
-    notes: Vec<Note>,
-    ordered: VecDeque<Encoded>,
-    /// With the stamp each was put in at: a part never overtakes what was put in before it.
-    small: VecDeque<Urgent>,
-    bulk: VecDeque<Urgent>,
-    stamp: u64,
-    /// Confirmations wanted: (the count of ordered packets accepted by then, who waits).
-    confirms: VecDeque<(u64, oneshot::Sender<()>)>,
-    accepted: u64,
-    asked: HashMap<u64, Arc<Asked>>,
-    answering: HashMap<u64, Arc<Answer>>,
-    ended: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -151,6 +114,11 @@ impl Link {
     /// Why the session ended, if it did.
     pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.get()
+    }
+
+    /// Whether everything accepted has been taken to be written.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.queues().is_drained()
     }
 
     /// Whether anybody waits for something on it.
@@ -246,6 +214,16 @@ impl Link {
         Ok(())
     }
 
+    /// Gives a request more credit than every request has. Call it when all of the request is accepted: credit for a request that the
+    /// peer does not have yet is nothing to it.
+    pub(crate) fn grant_extra(&self, request_id: u64, bytes: u64, was_large: bool) {
+        if bytes > 0 {
+            self.queues()
+                .push(Item::Credit { request_id, bytes }, 0, was_large);
+            self.task.wake();
+        }
+    }
+
     /// A place among the requests the peer takes at once, if there is one now.
     pub(crate) fn try_slot(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
@@ -274,17 +252,6 @@ impl Link {
         queues
             .asked
             .insert(id, Asked::new(queue, self, id, window + extra));
-        if extra > 0 {
-            // After the request itself, which this credit is for.
-            queues.push(
-                Item::Credit {
-                    request_id: id,
-                    bytes: extra,
-                },
-                0,
-                false,
-            );
-        }
         Ok(id)
     }
 
@@ -379,48 +346,7 @@ impl Link {
 
     /// Moves what is queued to the task: notes whole, packets up to about one write. Returns how many packets of `ordered` went.
     pub(crate) fn take(&self, outgoing: &mut Outgoing, bytes: usize) {
-        let mut queues = self.queues();
-        outgoing.notes.append(&mut queues.notes);
-        let mut left = bytes;
-        let queues = &mut *queues;
-        let mut freed = 0;
-        let mut behind = false;
-        while left > 0 && !behind {
-            let Some(urgent) = queues.small.pop_front() else {
-                break;
-            };
-            freed += urgent.room as usize;
-            behind = outgoing.put(urgent.item, &mut left);
-        }
-        while left > 0 {
-            let Some(packet) = queues.ordered.pop_front() else {
-                break;
-            };
-            left = left.saturating_sub(packet.len());
-            outgoing.ordered_taken += 1;
-            outgoing.packets.push(packet);
-        }
-        // One large part a turn, whatever else waits: neither holds the other up. Never before what was put in before it.
-        let oldest_small = queues.small.front().map_or(u64::MAX, |urgent| urgent.stamp);
-        if !behind
-            && queues
-                .bulk
-                .front()
-                .is_some_and(|part| part.stamp < oldest_small)
-            && let Some(part) = queues.bulk.pop_front()
-        {
-            freed += part.room as usize;
-            outgoing.put(part.item, &mut left);
-        }
-        while queues
-            .confirms
-            .front()
-            .is_some_and(|(at, _)| *at <= outgoing.ordered_taken)
-        {
-            if let Some((_, waiter)) = queues.confirms.pop_front() {
-                outgoing.confirms.push(waiter);
-            }
-        }
+        let freed = self.queues().take(outgoing, bytes);
         if freed > 0 {
             self.room.add_permits(freed);
         }
@@ -461,7 +387,8 @@ impl Link {
             bulk: AtomicBool::new(false),
         });
         let mut queues = self.queues();
-        if queues.answering.len() >= limit {
+        // Twice: a Cancel may be overtaken by the request that takes its place.
+        if queues.answering.len() >= 2 * limit {
             return Err(Violation::protocol(format!(
                 "more than {limit} requests open at once"
             )));
@@ -544,67 +471,11 @@ impl Link {
     }
 }
 
-impl Queues {
-    fn push(&mut self, item: Item, room: u32, bulk: bool) {
-        self.stamp += 1;
-        let queue = if bulk {
-            &mut self.bulk
-        } else {
-            &mut self.small
-        };
-        queue.push_back(Urgent {
-            stamp: self.stamp,
-            room,
-            item,
-        });
-    }
-
-    fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
-        self.accepted += 1;
-        self.ordered.push_back(packet);
-        if let Some(confirm) = confirm {
-            self.confirms.push_back((self.accepted, confirm));
-        }
-    }
-}
-
 /// Why a reply went nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyEnd {
     Cancelled,
     Gone,
-}
-
-/// What the task took out and has not written yet.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    pub(crate) notes: Vec<Note>,
-    pub(crate) packets: Vec<Encoded>,
-    /// To be written behind the packets.
-    pub(crate) after: Vec<Note>,
-    pub(crate) confirms: Vec<oneshot::Sender<()>>,
-    ordered_taken: u64,
-}
-
-impl Outgoing {
-    /// True: nothing more may be taken into this write, because it must stay behind.
-    fn put(&mut self, item: Item, left: &mut usize) -> bool {
-        match item {
-            Item::Packet(packet) => {
-                *left = left.saturating_sub(packet.len());
-                self.packets.push(packet);
-                false
-            }
-            Item::Cancel { request_id } => {
-                self.after.push(Note::Cancel { request_id });
-                true
-            }
-            Item::Credit { request_id, bytes } => {
-                self.after.push(Note::Credit { request_id, bytes });
-                false
-            }
-        }
-    }
 }
 
 fn permits(bytes: u64) -> usize {

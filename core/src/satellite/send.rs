@@ -121,10 +121,13 @@ impl Satellite {
                 request_id,
                 ..Header::new(PacketType::Request, namespace, clock::now_ms())
             };
+            let large = is_large(&content);
             running
                 .push(&link, &header, content, true, None)
                 .await
-                .map_err(|_| SendError::Disconnected(*peer))
+                .map_err(|_| SendError::Disconnected(*peer))?;
+            link.grant_extra(request_id, extra, large);
+            Ok(())
         };
         let late = SendError::Timeout(options.deadline);
         let sent = self.inner.until(options.deadline, ask).await;
@@ -190,7 +193,7 @@ impl Satellite {
                 request_id,
                 ..Header::new(PacketType::Seek, namespace, clock::now_ms())
             };
-            running.push_detached(link, &header, content.clone());
+            running.push_detached(link, &header, content.clone(), extra);
         }
         let most = options.max_replies.clamp(1, ANSWERS_MAX);
         Ok(Replies::new(
@@ -345,22 +348,23 @@ impl Running {
     }
 
     /// The same without waiting: nobody is there to be told.
-    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes) {
-        let packets: Vec<_> = if is_large(&content) {
+    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes, extra: u64) {
+        let request_id = header.request_id;
+        let packets = if is_large(&content) {
             parts::encode(*header, content).collect()
         } else {
-            vec![packet::encode(header, content)]
-        };
-        let packets = match <[_; 1]>::try_from(packets) {
-            Ok([packet]) => match link.try_push(packet, true) {
-                Ok(()) => return,
+            match link.try_push(packet::encode(header, content), true) {
+                Ok(()) => return link.grant_extra(request_id, extra, false),
                 Err(packet) => vec![packet],
-            },
-            Err(packets) => packets,
+            }
         };
-        let request = Some(header.request_id);
         self.tasks.spawn_on(
-            async move { link.push_parts(packets, true, request, None).await },
+            async move {
+                let pushed = link.push_parts(packets, true, Some(request_id), None);
+                if pushed.await.is_ok() {
+                    link.grant_extra(request_id, extra, true);
+                }
+            },
             &self.handle,
         );
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::peers::{MAX_ADDRESS_LENGTH, MAX_ADDRESSES, MAX_PEERS};
 use super::*;
 use crate::error::Code;
 

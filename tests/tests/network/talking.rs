@@ -1,4 +1,4 @@
-//! Whole satellites, in one process, over loopback and over memory.
+//! Two satellites meet, talk and move large contents.
 
 use psfs_core::{BroadcastOptions, PacketType, RequestOptions, SendOptions};
 use psfs_tests::{config, pair, stop, until};

@@ -1,0 +1,150 @@
+//! Batches: packets numbered, signed and charged on the way out, and checked on the way in.
+
+use bytes::Bytes;
+
+use super::super::packet::{self, Encoded, PacketType};
+use super::super::{frame, keys, merkle, wire};
+use super::{Incoming, Output, Session, Violation};
+use crate::config::{EVENT_COST, Signing};
+
+/// What a packet costs of a window, on both sides alike: its encoded bytes and a fixed amount for its handling.
+pub(crate) fn cost(encoded_len: usize) -> u64 {
+    (encoded_len + EVENT_COST) as u64
+}
+
+/// Request ids with this bit belong to broadcasts that ask for answers: their replies come from peers that were not asked one by
+/// one, so they are charged to the session instead of a request's window.
+pub(crate) const CAST_BIT: u64 = 1 << 63;
+
+/// Whether a packet is charged to the session's window (else to its request's).
+pub(crate) fn charged_to_session(packet_type: PacketType, request_id: u64) -> bool {
+    match packet_type {
+        PacketType::Response | PacketType::EndResponse => request_id & CAST_BIT != 0,
+        _ => true,
+    }
+}
+
+impl Session {
+    /// Numbers, signs and encodes one batch; gives the chunks to write, in order, and the number of its last packet.
+    pub(crate) fn seal(&mut self, packets: &[Encoded], confirm: bool, out: &mut Vec<Bytes>) -> u64 {
+        let first = self.next_out;
+        self.next_out += packets.len() as u64;
+        let signature = match &self.greeting {
+            Some(greeting) if greeting.signing != Signing::Lazy => {
+                let root = merkle::root_of_encoded(packets);
+                let message = keys::batch_message(
+                    &greeting.session,
+                    &self.config.identity.peer_id(),
+                    &self.config.remote,
+                    self.config.epoch,
+                    first,
+                    &root,
+                );
+                match greeting.signing {
+                    Signing::Rsa => self.config.identity.sign(&message),
+                    _ => self.config.delegated.sign(&message).to_vec(),
+                }
+            }
+            _ => Vec::new(),
+        };
+        frame::encode_batch(first, packets, confirm, &signature, out);
+        self.next_out - 1
+    }
+
+    pub(super) fn on_batch(&mut self, batch: wire::Batch) -> Result<(), Violation> {
+        let Some(greeting) = &self.greeting else {
+            return Err(Violation::protocol("Batch before Hello"));
+        };
+        if batch.first_sequence != self.next_in {
+            return Err(Violation::protocol(format!(
+                "packet {} came where {} was due: replayed or left out",
+                batch.first_sequence, self.next_in
+            )));
+        }
+        if greeting.signing != Signing::Lazy {
+            let root = merkle::root(batch.packets.iter().map(AsRef::as_ref));
+            let message = keys::batch_message(
+                &greeting.session,
+                &self.config.remote,
+                &self.config.identity.peer_id(),
+                greeting.epoch,
+                batch.first_sequence,
+                &root,
+            );
+            let holds = match (greeting.signing, &greeting.delegation) {
+                (Signing::Rsa, _) => greeting.key.verify(&message, &batch.signature),
+                (_, Some(delegation)) => delegation.verify(&message, &batch.signature),
+                (_, None) => false,
+            };
+            if !holds {
+                return Err(Violation::protocol("the signature of a batch is wrong"));
+            }
+        }
+        self.next_in += batch.packets.len() as u64;
+        for encoded in batch.packets {
+            self.on_packet(encoded)?;
+        }
+        if batch.confirm {
+            self.tell(wire::frame::Kind::Ack(wire::Ack {
+                received_up_to: self.next_in - 1,
+            }));
+        }
+        Ok(())
+    }
+
+    fn on_packet(&mut self, encoded: Bytes) -> Result<(), Violation> {
+        let cost = cost(encoded.len());
+        let packet = packet::decode(encoded)?;
+        let packet_type =
+            PacketType::try_from(packet.r#type).map_err(|e| Violation::protocol(e.to_string()))?;
+        let request_id = packet.request_id;
+        if charged_to_session(packet_type, request_id) {
+            self.window = self.window.saturating_sub_unsigned(cost);
+            if self.window < 0 {
+                return Err(Violation::protocol("more was sent than credit allowed"));
+            }
+        }
+        match packet_type {
+            PacketType::Broadcast => {
+                return Err(Violation::protocol(
+                    "a BROADCAST does not travel in a session",
+                ));
+            }
+            PacketType::Request
+            | PacketType::Seek
+            | PacketType::Response
+            | PacketType::EndResponse
+                if request_id == 0 =>
+            {
+                return Err(Violation::protocol(
+                    "a request or reply without a request id",
+                ));
+            }
+            _ => {}
+        }
+        if packet.parts == 0 {
+            if packet.content.len() as u64 > self.config.limits.content {
+                return Err(Violation::protocol("a content over the limit"));
+            }
+            self.outputs.push_back(Output::Packet(Incoming {
+                packet_type,
+                packet,
+                cost,
+            }));
+            return Ok(());
+        }
+        match self.assembler.push(packet)? {
+            Some(packet) => self.outputs.push_back(Output::Packet(Incoming {
+                packet_type,
+                packet,
+                cost,
+            })),
+            None => self.outputs.push_back(Output::Taken {
+                packet_type,
+                request_id,
+                cost,
+            }),
+        }
+        Ok(())
+    }
+}
