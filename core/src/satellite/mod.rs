@@ -16,12 +16,13 @@ mod send;
 mod start;
 mod stop;
 mod subscribe;
+mod threads;
 
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
@@ -109,6 +110,8 @@ pub(crate) struct Inner {
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
     cast_sequence: AtomicU64,
+    ending: Mutex<stop::Ending>,
+    ending_changed: Condvar,
     /// True once all of it has ended.
     ended: watch::Sender<bool>,
 }
@@ -175,6 +178,8 @@ impl Satellite {
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
             cast_sequence: AtomicU64::new(0),
+            ending: Mutex::default(),
+            ending_changed: Condvar::new(),
             ended: watch::Sender::new(false),
             config,
         });
