@@ -102,9 +102,9 @@ fn one_shots_with_a_satellite_of_their_own() {
 fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
     let name = rendezvous("news");
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let config = Config::new(&name).mdns(false).listen("127.0.0.1:0");
+    let reader = Satellite::new(config).unwrap();
     runtime.block_on(async {
-        let config = Config::new(&name).mdns(false).listen("127.0.0.1:0");
-        let reader = Satellite::new(config).unwrap();
         let mut news = reader.subscribe(PacketType::Broadcast, "news").unwrap();
         reader.start().await.unwrap();
         let address = &reader.addresses()[0];
@@ -124,7 +124,8 @@ fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
             let heard = tokio::time::timeout(PATIENCE, news.next()).await;
             assert_eq!(heard.unwrap().unwrap().content(), &text);
         }
-        let up = Up::start(&name, &[address]);
+        let mut up = Up::start(&name, &[address]);
+        up.wait_for(&format!("connected {}", reader.peer_id()));
         up.through(&["broadcast", "news", "from afar"]).worked();
         let heard = tokio::time::timeout(PATIENCE, news.next()).await;
         let heard = heard.unwrap().unwrap();
@@ -132,6 +133,7 @@ fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
             (heard.content().as_ref(), heard.peer().to_string()),
             (&b"from afar"[..], up.id.clone())
         );
+        reader.shutdown(PATIENCE).await.unwrap();
     });
 }
 

@@ -1,5 +1,7 @@
 //! Little networks for tests and benchmarks: satellites on memory or loopback addresses, with keys made once.
 
+pub mod bench;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

@@ -117,6 +117,8 @@ pub(crate) struct State {
     announced: bool,
     keep_at: Instant,
     retry_at: Option<Instant>,
+    /// When gossip last took a broadcast of ours.
+    cast_at: Option<Instant>,
     explicit: HashMap<PeerId, ()>,
     view_stale: bool,
 }
@@ -138,6 +140,7 @@ impl State {
             announced: false,
             keep_at: now + HOUSEKEEPING,
             retry_at: None,
+            cast_at: None,
             explicit: HashMap::new(),
             view_stale: true,
         }
@@ -505,8 +508,20 @@ impl Driver {
         });
     }
 
+    /// Gossip does not tell when a broadcast has left: one it has just taken is given a moment before the connections are cut.
+    async fn let_casts_go(&mut self) {
+        let Some(cast_at) = self.state.cast_at else {
+            return;
+        };
+        let until = tokio::time::Instant::from(cast_at + crate::config::BYE_TIMEOUT);
+        while let Ok(event) = tokio::time::timeout_at(until, self.swarm.select_next_some()).await {
+            self.on_swarm(event);
+        }
+    }
+
     /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
     async fn leave(mut self) {
+        self.let_casts_go().await;
         for link in self.state.links.values() {
             link.close(Ended::new(Code::Disconnected, LEFT));
         }

@@ -32,6 +32,7 @@ use crate::proto::packet::PacketType;
 use crate::proto::session::{
     CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session,
 };
+use crate::proto::wire::frame::Kind;
 
 /// The protocol of the native wire.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
@@ -103,6 +104,8 @@ pub(crate) struct Handler {
     stage: Stage,
     timer: Timer,
     retry: Timer,
+    /// The application wants the session closed; `retry` says how long it may take.
+    leaving: bool,
     session: Session,
     assembling: usize,
     inbound: Option<Stream>,
@@ -141,6 +144,7 @@ impl Handler {
             stage: Stage::Handshake,
             timer: Timer::after(HANDSHAKE_TIMEOUT),
             retry: Timer::Off,
+            leaving: false,
             session,
             assembling: 0,
             inbound: None,
@@ -163,7 +167,7 @@ impl Handler {
 
     /// Reads and takes in what is there. Ready: something happened and there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
+        if matches!(self.stage, Stage::Over) {
             return Poll::Pending;
         }
         let Some(stream) = &mut self.inbound else {
@@ -181,6 +185,10 @@ impl Handler {
                     format!("the connection broke: {error}"),
                 ));
             }
+            Ok(bytes) if matches!(self.stage, Stage::Closing(_)) => {
+                self.reader.advance(bytes);
+                self.look_for_bye();
+            }
             Ok(bytes) => {
                 self.reader.advance(bytes);
                 if let Err(violation) = self.take_in() {
@@ -193,6 +201,17 @@ impl Handler {
             }
         }
         Poll::Ready(())
+    }
+
+    /// After our Bye nothing of the peer's counts but its own, or its hanging up: it has read ours, or never will.
+    fn look_for_bye(&mut self) {
+        loop {
+            match self.reader.next() {
+                Ok(None) => return,
+                Ok(Some(frame)) if !matches!(frame.kind, Some(Kind::Bye(_))) => {}
+                Ok(Some(_)) | Err(_) => return self.over(),
+            }
+        }
     }
 
     fn take_in(&mut self) -> Result<(), Violation> {
@@ -358,6 +377,8 @@ impl Handler {
         if let Some(link) = &self.link
             && !self.batch.is_empty()
         {
+            // A line for each batch, not each packet; the benchmarks take the time of arrival from it.
+            tracing::trace!(target: "psfs_core::deliver", peer = %self.remote, packets = self.batch.len(), "delivering");
             self.shared.inbox.deliver(link, &mut self.batch);
             self.batch.clear();
         }
@@ -398,7 +419,9 @@ impl Handler {
             if self.unflushed {
                 return Poll::Pending;
             }
-            if matches!(self.stage, Stage::Closing(_)) {
+            // The Bye is out. Closing now could cut it off: the system drops what is unread at a connection that is closed with data
+            // on the way. So the peer hangs up first, or the timer ends it.
+            if matches!(self.stage, Stage::Closing(_)) && self.inbound.is_none() {
                 self.over();
                 return Poll::Ready(());
             }
@@ -438,7 +461,7 @@ impl Handler {
             let notes = std::mem::take(&mut self.outgoing.notes);
             self.note(notes);
             if self.window.has_lump() {
-                if self.shared.account.is_over() {
+                if self.shared.account.is_over() && !self.leaving {
                     self.retry = Timer::after(RETRY);
                 } else {
                     let bytes = self.window.take();
@@ -499,12 +522,29 @@ impl Handler {
 
     // ---- ending ----
 
+    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
+    fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
+        let Some(link) = &self.link else { return };
+        let Some(ended) = link.close_wanted() else {
+            return;
+        };
+        if matches!(self.retry, Timer::Off) || !self.leaving {
+            self.leaving = true;
+            self.retry = Timer::after(BYE_TIMEOUT);
+        }
+        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
+        if drained || self.retry.is_due(cx) {
+            self.say_bye(ended);
+        }
+    }
+
     /// Ends the session from this side: the Bye goes out first.
     fn say_bye(&mut self, ended: Ended) {
         if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
             return;
         }
         // Chunks already begun stay, or the Bye would land in the middle of a frame.
+        self.let_go(&ended);
         self.session.bye(ended.code as i32, &ended.text);
         self.stage = Stage::Closing(ended);
         self.timer = Timer::after(BYE_TIMEOUT);
@@ -512,9 +552,23 @@ impl Handler {
 
     /// Ends the session at once.
     fn end(&mut self, ended: Ended) {
-        if !matches!(self.stage, Stage::Over) {
-            self.stage = Stage::Closing(ended);
-            self.over();
+        match self.stage {
+            Stage::Over => return,
+            // What it ended by was said before; now the peer has hung up.
+            Stage::Closing(_) => {}
+            Stage::Handshake | Stage::Open => {
+                self.let_go(&ended);
+                self.stage = Stage::Closing(ended);
+            }
+        }
+        self.over();
+    }
+
+    /// For the application the session is over, although the connection may still be needed for the Bye.
+    fn let_go(&mut self, ended: &Ended) {
+        if let Some(link) = self.link.take() {
+            link.end(ended.clone());
+            self.shared.inbox.ended(&link, ended);
         }
     }
 
@@ -526,11 +580,6 @@ impl Handler {
         self.chunks.clear();
         self.inbound = None;
         self.outbound = None;
-        let link = self.link.take();
-        if let Some(link) = &link {
-            link.end(ended.clone());
-            self.shared.inbox.ended(link, &ended);
-        }
         self.notices.push_back(Notice::Ended { ended });
     }
 
@@ -593,11 +642,9 @@ impl ConnectionHandler for Handler {
                 self.on_timer();
                 continue;
             }
-            if self.retry.is_due(cx) {
+            self.close_if_wanted(cx);
+            if !self.leaving && self.retry.is_due(cx) {
                 self.retry = Timer::Off;
-            }
-            if let Some(ended) = self.link.as_ref().and_then(|link| link.close_wanted()) {
-                self.say_bye(ended);
             }
             let read = reads < READS_PER_POLL && self.poll_read(cx).is_ready();
             reads += usize::from(read);

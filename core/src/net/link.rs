@@ -116,6 +116,11 @@ impl Link {
         self.ended.get()
     }
 
+    /// Whether everything accepted has been taken to be written.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.queues().is_drained()
+    }
+
     /// Whether anybody waits for something on it.
     pub(crate) fn is_busy(&self) -> bool {
         let queues = self.queues();

@@ -60,6 +60,8 @@ pub(crate) trait Inbox: Send + Sync + fmt::Debug + 'static {
     fn broadcast(&self, cast: Cast, charge: Charge);
     /// A connection stands; its session is not open yet.
     fn connected(&self, peer: PeerId, address: &str);
+    /// Whether any session is open.
+    fn has_sessions(&self) -> bool;
     /// A peer is known from now on.
     fn discovered(&self, peer: PeerId);
     /// A peer did not answer several times in a row.

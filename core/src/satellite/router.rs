@@ -347,6 +347,10 @@ impl Inbox for Router {
         });
     }
 
+    fn has_sessions(&self) -> bool {
+        self.connected() > 0
+    }
+
     fn discovered(&self, peer: PeerId) {
         self.emit(&PeerEvent::Discovered { peer });
     }

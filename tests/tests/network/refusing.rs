@@ -80,7 +80,6 @@ async fn bad_input_namespaces_are_refused_everywhere() {
                 .unwrap_err()
                 .code(),
             ada.seek(namespace, "", RequestOptions::default())
-                .await
                 .unwrap_err()
                 .code(),
             ada.subscribe(PacketType::Message, namespace)

@@ -14,12 +14,14 @@ impl Driver {
             match gossip.publish(self.topic.hash(), waiting.data.clone()) {
                 Ok(_) | Err(gossipsub::PublishError::Duplicate) => {
                     self.shared.counters.broadcasts_out.add(1);
+                    self.state.cast_at = Some(clock::now());
                     gossip::answer(waiting, Ok(()));
                 }
                 Err(gossipsub::PublishError::MessageTooLarge) => {
                     gossip::answer(waiting, Err(BroadcastFailure::TooLarge));
                 }
-                Err(_) if self.state.links.is_empty() => {
+                // The inbox knows of a session before this loop does, and whoever was told of it may broadcast at once.
+                Err(_) if !self.shared.inbox.has_sessions() => {
                     gossip::answer(waiting, Err(BroadcastFailure::NoPeers))
                 }
                 Err(error) => {

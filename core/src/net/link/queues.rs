@@ -51,6 +51,13 @@ pub(super) struct Queues {
 }
 
 impl Queues {
+    pub(super) fn is_drained(&self) -> bool {
+        self.notes.is_empty()
+            && self.ordered.is_empty()
+            && self.small.is_empty()
+            && self.bulk.is_empty()
+    }
+
     pub(super) fn push(&mut self, item: Item, room: u32, bulk: bool) {
         self.stamp += 1;
         let queue = if bulk {
