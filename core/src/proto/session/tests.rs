@@ -7,14 +7,19 @@ use bytes::{Bytes, BytesMut};
 use super::super::frame::{FrameReader, Inbound};
 use super::super::packet::{self, Encoded, Header, PacketType};
 use super::super::testing::{NOW, identities};
+use super::super::{keys, merkle};
 use super::*;
 use crate::error::Code;
+use crate::identity::PeerId;
 use wire::frame::Kind;
 
 mod batches;
 mod contents;
 mod delegation;
+mod disorder;
 mod ending;
+mod handshake;
+mod noise;
 
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;

@@ -67,8 +67,9 @@ fn the_end_of_a_request_lets_half_a_reply_go() {
     let mut two = Two::open(|_, _| {});
     let reply = parts(PacketType::Response, 1, LARGE);
     let question = parts(PacketType::Request, 1, LARGE);
-    two.send(B, &[&reply[..1], &question[..1]].concat())
-        .unwrap();
+    for first in [&reply[..1], &question[..1]] {
+        two.send(B, first).unwrap();
+    }
     let end = Header {
         request_id: 1,
         status: Code::HandlerFailed as i32,
@@ -151,4 +152,125 @@ fn a_tag_that_nobody_counts_is_short() {
         let sent = two.send(A, &[packet::encode(&header, Bytes::new())]);
         assert_eq!(sent.is_ok(), good);
     }
+}
+
+#[test]
+fn parts_out_of_order_or_unlike_each_other_are_refused() {
+    let a = parts(PacketType::Request, 1, LARGE);
+    let longer = parts(PacketType::Request, 1, LARGE + PART_BYTES);
+    let scripts: [&[&Encoded]; 5] = [
+        &[&a[1]],
+        &[&a[0], &a[2]],
+        &[&a[0], &a[0]],
+        &[&a[0], &longer[1]],
+        &[&a[0], &a[1], &a[2], &a[2]],
+    ];
+    for (number, script) in scripts.into_iter().enumerate() {
+        let mut two = Two::open(|_, _| {});
+        let (last, good) = script.split_last().unwrap();
+        for part in good {
+            two.send(A, &[(*part).clone()]).unwrap();
+        }
+        let refused = two.send(A, &[(*last).clone()]);
+        assert!(
+            violation(refused).1.starts_with("parts of a content:"),
+            "script {number}"
+        );
+    }
+}
+
+#[test]
+fn the_content_limit_holds_to_the_byte() {
+    let limit = LARGE as u64;
+    for (len, good) in [(LARGE, true), (LARGE + 1, false)] {
+        let mut two = Two::open(|_, config| config.limits.content = limit);
+        let mut sent = Ok(Vec::new());
+        for part in parts(PacketType::Message, 0, len) {
+            sent = two.send(A, &[part]);
+            if sent.is_err() {
+                break;
+            }
+        }
+        assert_eq!(sent.is_ok(), good, "{len} bytes in parts");
+    }
+    for (len, good) in [(100, true), (101, false)] {
+        let mut two = Two::open(|_, config| config.limits.content = 100);
+        assert_eq!(
+            two.send(A, &[message(&vec![0; len])]).is_ok(),
+            good,
+            "{len} bytes in one"
+        );
+    }
+}
+
+/// What one side may send is the window, to the byte, and what is granted later.
+#[test]
+fn credit_holds_to_the_byte() {
+    let one = message(&[1; 100]);
+    let price = cost(one.len());
+    for signing in [Signing::Every, Signing::Lazy] {
+        for missing in [0, 1] {
+            let mut two = Two::open(|_, config| {
+                config.signing = signing;
+                config.limits.window = 3 * price - missing;
+            });
+            two.send(A, &[one.clone(), one.clone()]).unwrap();
+            let third = two.send(A, std::slice::from_ref(&one));
+            assert_eq!(third.is_ok(), missing == 0);
+            if missing == 1 {
+                assert_eq!(violation(third).1, "more was sent than credit allowed");
+                continue;
+            }
+            two.ends[B].grant(0, price);
+            let granted = two.carry(B).unwrap();
+            assert!(
+                matches!(granted[..], [Output::Granted { request_id: 0, bytes }] if bytes == price)
+            );
+            two.send(A, std::slice::from_ref(&one)).unwrap();
+            assert!(two.send(A, std::slice::from_ref(&one)).is_err());
+        }
+    }
+}
+
+/// Replies are charged to their request's window, which the link keeps; the answers to a broadcast have none.
+#[test]
+fn replies_cost_the_session_nothing_unless_they_answer_a_broadcast() {
+    for (id, good) in [(1, true), (1 | CAST_BIT, false)] {
+        let mut two = Two::open(|_, config| config.limits.window = 100);
+        let header = Header {
+            request_id: id,
+            ..Header::new(PacketType::Response, "", NOW)
+        };
+        let reply = packet::encode(&header, vec![0; 500].into());
+        assert_eq!(two.send(A, &[reply]).is_ok(), good, "request {id:x}");
+    }
+}
+
+#[test]
+fn absurd_windows_and_limits_overflow_nothing() {
+    let absurd = Limits {
+        content: u64::MAX,
+        window: u64::MAX,
+        requests: u32::MAX,
+        reply_window: u64::MAX,
+    };
+    let mut two = Two::open(|_, config| config.limits = absurd);
+    assert_eq!(two.ends[A].agreed(), Some((absurd, Signing::Every)));
+    for _ in 0..3 {
+        two.ends[B].grant(0, u64::MAX);
+        two.ends[B].grant(u64::MAX, u64::MAX);
+        assert_eq!(two.carry(B).unwrap().len(), 2);
+        two.send(A, &[message(&[1; 1000])]).unwrap();
+    }
+    for part in parts(PacketType::Message, 0, LARGE) {
+        two.send(A, &[part]).unwrap();
+    }
+    let nothing = Limits {
+        content: 0,
+        window: 0,
+        requests: 0,
+        reply_window: 0,
+    };
+    let mut two = Two::open(|_, config| config.limits = nothing);
+    assert!(two.send(A, &[message(b"")]).is_err());
 }
