@@ -18,6 +18,8 @@ pub const BROADCAST_QUEUE: usize = 1024;
 pub const ANSWERS_MAX: usize = 1024;
 /// Bytes of replies that may wait to be written to one peer; its asker's window bounds each request beside it.
 pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
+/// Bytes of messages and requests that may wait to be written to one peer, whatever window it claims to have.
+pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.
