@@ -1,5 +1,7 @@
 //! Satellites in processes of their own: killed without a word, frozen, and counted after their end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,6 +19,8 @@ use psfs_tests::{PATIENCE, key};
 /// As `node` sets it.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// libp2p's ping keeps its first failure to itself, and has so long to open the substream for another try.
+const SECOND_TRY: Duration = Duration::from_secs(10);
 
 struct Node {
     number: usize,
@@ -173,7 +177,7 @@ fn kill_9_of_one_of_five_is_noticed_within_the_ping_interval_and_it_is_taken_bac
 fn a_frozen_peer_is_noticed_by_its_pings_and_taken_back_when_it_thaws() {
     let folder = tempfile::tempdir().unwrap();
     let (mut nodes, ids) = network("freeze", folder.path(), 3);
-    let mut frozen = nodes.remove(1);
+    let frozen = nodes.remove(1);
     let began = now();
     frozen.signal(Signal::SIGSTOP);
     for node in &mut nodes {
@@ -181,7 +185,7 @@ fn a_frozen_peer_is_noticed_by_its_pings_and_taken_back_when_it_thaws() {
         assert!(reason.contains("TIMEOUT: no answer to pings"), "{reason}");
         let after = noticed.saturating_duration_since(began);
         // A second more for the Bye that a frozen peer does not read, and for a busy machine.
-        let most = PING_INTERVAL + PING_TIMEOUT + Duration::from_secs(1);
+        let most = (PING_INTERVAL + PING_TIMEOUT) * 2 + SECOND_TRY + Duration::from_secs(1);
         assert!(after <= most, "{reason}, noticed after {after:?}");
     }
     frozen.signal(Signal::SIGCONT);

@@ -164,6 +164,7 @@ fn leaves_nothing(how: &str) -> Result<(), Failure> {
     block_on(bob.send(&peer, "talk", "hello", SendOptions::default()))?;
     hears.recv_timeout(PATIENCE)?;
 
+    drop(replies);
     let mut within = Duration::from_millis(500);
     match how {
         "shutdown" | "twice" | "start" => {
@@ -188,7 +189,7 @@ fn leaves_nothing(how: &str) -> Result<(), Failure> {
         "drop" => within = PATIENCE,
         _ => return Err("how?".into()),
     }
-    drop((replies, ada, bob));
+    drop((ada, bob));
     before.wait_for(within)?;
     // The folder is free.
     drop(Satellite::new(config().data_dir(folder.path()))?);

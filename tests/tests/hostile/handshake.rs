@@ -129,10 +129,13 @@ async fn hostile_packets_before_auth() {
     siege.unnoticed().await;
 }
 
+/// What is wrong with a Hello.
+type Change = fn(&mut crate::raw::Hello);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_hellos_that_cannot_be_are_refused_with_the_reason() {
     let siege = Siege::begin("hellos", |config| config).await;
-    let table: [(&str, fn(&mut crate::raw::Hello)); 8] = [
+    let table: [(&str, Change); 8] = [
         ("no common version", |hello| hello.versions = vec![1, 3]),
         ("no common version", |hello| hello.versions = vec![2; 1000]),
         ("another network", |hello| {

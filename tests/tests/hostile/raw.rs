@@ -19,21 +19,21 @@ use psfs_core::{Identity, PeerId, Satellite};
 use psfs_tests::{key, soon};
 use tokio::sync::{mpsc, oneshot};
 
-pub const EVERY: i32 = 0;
-pub const RSA: i32 = 1;
-pub const LAZY: i32 = 2;
+pub(crate) const EVERY: i32 = 0;
+pub(crate) const RSA: i32 = 1;
+pub(crate) const LAZY: i32 = 2;
 
 const PROTOCOL: &[u8] = b"/psfs/packet/2.0.0\n";
 const MULTISTREAM: &[u8] = b"/multistream/1.0.0\n";
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Frame {
+pub(crate) struct Frame {
     #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
-    pub kind: Option<Kind>,
+    pub(crate) kind: Option<Kind>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum Kind {
+pub(crate) enum Kind {
     #[prost(message, tag = "1")]
     Hello(Hello),
     #[prost(message, tag = "2")]
@@ -53,119 +53,119 @@ pub enum Kind {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Hello {
+pub(crate) struct Hello {
     #[prost(uint32, repeated, tag = "1")]
-    pub versions: Vec<u32>,
+    pub(crate) versions: Vec<u32>,
     #[prost(int32, tag = "2")]
-    pub policy: i32,
+    pub(crate) policy: i32,
     #[prost(bytes = "bytes", tag = "3")]
-    pub nonce: Bytes,
+    pub(crate) nonce: Bytes,
     #[prost(uint64, tag = "4")]
-    pub clock: u64,
+    pub(crate) clock: u64,
     #[prost(message, optional, tag = "5")]
-    pub limits: Option<Limits>,
+    pub(crate) limits: Option<Limits>,
     #[prost(bytes = "bytes", optional, tag = "6")]
-    pub delegation: Option<Bytes>,
+    pub(crate) delegation: Option<Bytes>,
     #[prost(uint64, tag = "7")]
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     #[prost(bytes = "bytes", tag = "8")]
-    pub network: Bytes,
+    pub(crate) network: Bytes,
     #[prost(bytes = "bytes", tag = "9")]
-    pub key: Bytes,
+    pub(crate) key: Bytes,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct Limits {
+pub(crate) struct Limits {
     #[prost(uint64, tag = "1")]
-    pub content: u64,
+    pub(crate) content: u64,
     #[prost(uint64, tag = "2")]
-    pub window: u64,
+    pub(crate) window: u64,
     #[prost(uint32, tag = "3")]
-    pub requests: u32,
+    pub(crate) requests: u32,
     #[prost(uint64, tag = "4")]
-    pub reply_window: u64,
+    pub(crate) reply_window: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Auth {
+pub(crate) struct Auth {
     #[prost(bytes = "bytes", tag = "1")]
-    pub signature: Bytes,
+    pub(crate) signature: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
-    pub membership: Bytes,
+    pub(crate) membership: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Batch {
+pub(crate) struct Batch {
     #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub packets: Vec<Bytes>,
+    pub(crate) packets: Vec<Bytes>,
     #[prost(uint64, tag = "2")]
-    pub first_sequence: u64,
+    pub(crate) first_sequence: u64,
     #[prost(bytes = "bytes", tag = "3")]
-    pub signature: Bytes,
+    pub(crate) signature: Bytes,
     #[prost(bool, tag = "4")]
-    pub confirm: bool,
+    pub(crate) confirm: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct Cancel {
+pub(crate) struct Cancel {
     #[prost(uint64, tag = "1")]
-    pub request_id: u64,
+    pub(crate) request_id: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct Credit {
+pub(crate) struct Credit {
     #[prost(uint64, tag = "1")]
-    pub request_id: u64,
+    pub(crate) request_id: u64,
     #[prost(uint64, tag = "2")]
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct Ack {
+pub(crate) struct Ack {
     #[prost(uint64, tag = "1")]
-    pub received_up_to: u64,
+    pub(crate) received_up_to: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Resume {
+pub(crate) struct Resume {
     #[prost(bytes = "bytes", tag = "1")]
-    pub session: Bytes,
+    pub(crate) session: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Bye {
+pub(crate) struct Bye {
     #[prost(sint32, tag = "1")]
-    pub code: i32,
+    pub(crate) code: i32,
     #[prost(string, tag = "2")]
-    pub text: String,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Packet {
+pub(crate) struct Packet {
     #[prost(int32, tag = "1")]
-    pub kind: i32,
+    pub(crate) kind: i32,
     #[prost(string, tag = "2")]
-    pub namespace: String,
+    pub(crate) namespace: String,
     #[prost(bytes = "bytes", tag = "3")]
-    pub content: Bytes,
+    pub(crate) content: Bytes,
     #[prost(uint64, tag = "18")]
-    pub request_id: u64,
+    pub(crate) request_id: u64,
     #[prost(uint32, tag = "19")]
-    pub part: u32,
+    pub(crate) part: u32,
     #[prost(uint32, tag = "20")]
-    pub parts: u32,
+    pub(crate) parts: u32,
     #[prost(sint32, tag = "21")]
-    pub status: i32,
+    pub(crate) status: i32,
 }
 
-pub const MESSAGE: i32 = 1;
-pub const BROADCAST: i32 = 2;
-pub const REQUEST: i32 = 4;
-pub const RESPONSE: i32 = 5;
-pub const END_RESPONSE: i32 = 6;
+pub(crate) const MESSAGE: i32 = 1;
+pub(crate) const BROADCAST: i32 = 2;
+pub(crate) const REQUEST: i32 = 4;
+pub(crate) const RESPONSE: i32 = 5;
+pub(crate) const END_RESPONSE: i32 = 6;
 
 impl Packet {
-    pub fn new(kind: i32, namespace: &str, content: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(kind: i32, namespace: &str, content: impl Into<Bytes>) -> Self {
         Self {
             kind,
             namespace: namespace.into(),
@@ -174,7 +174,7 @@ impl Packet {
         }
     }
 
-    pub fn request(namespace: &str, request_id: u64) -> Self {
+    pub(crate) fn request(namespace: &str, request_id: u64) -> Self {
         Self {
             request_id,
             ..Self::new(REQUEST, namespace, "")
@@ -183,21 +183,21 @@ impl Packet {
 }
 
 /// What was agreed in the two Hellos.
-pub struct Agreed {
-    pub session: [u8; 32],
-    pub policy: i32,
+pub(crate) struct Agreed {
+    pub(crate) session: [u8; 32],
+    pub(crate) policy: i32,
     epoch: u64,
 }
 
 /// One connection with a satellite. Dropping it closes the connection.
-pub struct Raw {
-    pub id: PeerId,
-    pub identity: Identity,
+pub(crate) struct Raw {
+    pub(crate) id: PeerId,
+    pub(crate) identity: Identity,
     victim: PeerId,
     /// What we say of ourselves; tests change it before they greet.
-    pub hello: Hello,
-    pub agreed: Option<Agreed>,
-    pub sequence: u64,
+    pub(crate) hello: Hello,
+    pub(crate) agreed: Option<Agreed>,
+    pub(crate) sequence: u64,
     out: SubstreamBox,
     inbound: mpsc::Receiver<SubstreamBox>,
     from: Option<SubstreamBox>,
@@ -214,7 +214,7 @@ impl Drop for Raw {
 
 impl Raw {
     /// Connects as the `number`th key and opens the packet protocol; nothing is said on it yet.
-    pub async fn connect(victim: &Satellite, number: usize) -> Self {
+    pub(crate) async fn connect(victim: &Satellite, number: usize) -> Self {
         soon("a connection by hand", Self::connect_now(victim, number)).await
     }
 
@@ -269,7 +269,7 @@ impl Raw {
     }
 
     /// Connects and does everything right until packets may flow.
-    pub async fn session(victim: &Satellite, number: usize, policy: i32) -> Self {
+    pub(crate) async fn session(victim: &Satellite, number: usize, policy: i32) -> Self {
         let mut raw = Self::connect(victim, number).await;
         raw.hello.policy = policy;
         raw.open().await;
@@ -277,7 +277,7 @@ impl Raw {
     }
 
     /// Hello and Auth, as they should be.
-    pub async fn open(&mut self) {
+    pub(crate) async fn open(&mut self) {
         self.greet().await;
         let auth = self.auth();
         self.send(Kind::Auth(auth)).await;
@@ -286,7 +286,7 @@ impl Raw {
     }
 
     /// Reads the satellite's Hello and says our own.
-    pub async fn greet(&mut self) {
+    pub(crate) async fn greet(&mut self) {
         let frame = self.next_frame().await.expect("a Hello");
         let Some(Kind::Hello(theirs)) = Frame::decode(&*frame).unwrap().kind else {
             panic!("no Hello first");
@@ -327,7 +327,7 @@ impl Raw {
     }
 
     /// The Auth of this session, as it should be.
-    pub fn auth(&self) -> Auth {
+    pub(crate) fn auth(&self) -> Auth {
         let message = [
             b"psfs/auth/1\0",
             &self.agreed().session[..],
@@ -341,12 +341,12 @@ impl Raw {
     }
 
     /// The next batch, as it should be.
-    pub fn batch(&mut self, packets: &[Packet]) -> Batch {
+    pub(crate) fn batch(&mut self, packets: &[Packet]) -> Batch {
         self.encoded(packets.iter().map(|p| p.encode_to_vec().into()).collect())
     }
 
     /// The same of packets that are encoded already.
-    pub fn encoded(&mut self, packets: Vec<Bytes>) -> Batch {
+    pub(crate) fn encoded(&mut self, packets: Vec<Bytes>) -> Batch {
         let first_sequence = self.sequence;
         self.sequence += packets.len() as u64;
         let mut signature = Bytes::new();
@@ -371,39 +371,39 @@ impl Raw {
     }
 
     /// Sends packets in one batch, as it should be.
-    pub async fn packets(&mut self, packets: &[Packet]) {
+    pub(crate) async fn packets(&mut self, packets: &[Packet]) {
         let batch = self.batch(packets);
         self.send(Kind::Batch(batch)).await;
     }
 
-    pub async fn send(&mut self, kind: Kind) {
+    pub(crate) async fn send(&mut self, kind: Kind) {
         let frame = Frame { kind: Some(kind) }.encode_to_vec();
         self.write_frame(&frame).await;
     }
 
-    pub async fn write_frame(&mut self, frame: &[u8]) {
+    pub(crate) async fn write_frame(&mut self, frame: &[u8]) {
         let bytes = Frame::with_length(frame);
         self.write(&bytes).await;
     }
 
     /// Writes bytes as they are. That the satellite has hung up already is no failure of the test.
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _hung_up = soon("the satellite reads", self.try_write(bytes)).await;
     }
 
-    pub async fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes).await?;
         self.out.flush().await
     }
 
     /// The next frame's kind; `None` once the satellite has hung up.
-    pub async fn next(&mut self) -> Option<Kind> {
+    pub(crate) async fn next(&mut self) -> Option<Kind> {
         let frame = self.next_frame().await?;
         Frame::decode(&*frame).unwrap().kind
     }
 
     /// What a Bye says, skipping what comes before it.
-    pub async fn bye(&mut self) -> Option<Bye> {
+    pub(crate) async fn bye(&mut self) -> Option<Bye> {
         soon("a Bye or the end", async {
             loop {
                 if let Kind::Bye(bye) = self.next().await? {
@@ -435,7 +435,7 @@ impl Raw {
     }
 
     /// One more substream of the packet protocol.
-    pub async fn second_substream(&self) -> SubstreamBox {
+    pub(crate) async fn second_substream(&self) -> SubstreamBox {
         soon("a substream", substream(&self.open)).await
     }
 }
@@ -449,7 +449,7 @@ impl Frame {
 }
 
 /// An unsigned varint.
-pub fn varint(mut number: u64) -> Vec<u8> {
+pub(crate) fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);

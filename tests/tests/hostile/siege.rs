@@ -48,8 +48,8 @@ fn logged(one: &str, other: &str) -> bool {
         .any(|line| line.contains(one) && line.contains(other))
 }
 
-pub struct Siege {
-    pub victim: Satellite,
+pub(crate) struct Siege {
+    pub(crate) victim: Satellite,
     honest: Satellite,
     events: PeerEvents,
     trips: Arc<AtomicU64>,
@@ -58,7 +58,7 @@ pub struct Siege {
 
 impl Siege {
     /// A satellite that is asked by an honest peer without pause.
-    pub async fn begin(name: &str, options: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) async fn begin(name: &str, options: impl FnOnce(Config) -> Config) -> Self {
         LazyLock::force(&LOG);
         let victim = start(options(config(name, 0))).await;
         echo(&victim, "echo");
@@ -93,7 +93,7 @@ impl Siege {
     }
 
     /// The session with this peer ends for this reason: the application is told, it is logged and counted, and the peer hears it.
-    pub async fn ends(&mut self, raw: &mut Raw, reason: &str) {
+    pub(crate) async fn ends(&mut self, raw: &mut Raw, reason: &str) {
         let told = self.disconnected(&raw.id).await;
         assert_eq!(told.code, Code::Protocol, "{}", told.text);
         assert!(
@@ -107,7 +107,7 @@ impl Siege {
     }
 
     /// Waits for the end of the session with this peer; longer than for anything else, as some ends are those of a long silence.
-    pub async fn disconnected(&mut self, id: &PeerId) -> DisconnectReason {
+    pub(crate) async fn disconnected(&mut self, id: &PeerId) -> DisconnectReason {
         let told = tokio::time::timeout(Duration::from_secs(45), async {
             loop {
                 match self.events.next().await {
@@ -121,7 +121,7 @@ impl Siege {
     }
 
     /// This peer gets no session, for this reason: it is logged, and the peer hears it.
-    pub async fn refuses(&self, raw: &mut Raw, reason: &str) {
+    pub(crate) async fn refuses(&self, raw: &mut Raw, reason: &str) {
         let bye = raw.bye().await;
         assert!(
             bye.as_ref().is_some_and(|bye| bye.text.contains(reason)),
@@ -142,12 +142,12 @@ impl Siege {
     }
 
     /// The honest peer goes on, in the very session it had.
-    pub async fn unnoticed(self) {
+    pub(crate) async fn unnoticed(self) {
         self.unnoticed_for(20).await;
     }
 
     /// The same, for so many more requests.
-    pub async fn unnoticed_for(self, more: u64) {
+    pub(crate) async fn unnoticed_for(self, more: u64) {
         let Self {
             victim,
             honest,
