@@ -125,6 +125,10 @@ pub fn echo(satellite: &Satellite, namespace: &str) {
     let mut asked = satellite
         .subscribe(PacketType::Request, namespace)
         .expect("the satellite has not ended");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the satellite's events"
+    )]
     tokio::task::spawn(async move {
         while let Some(event) = asked.next().await {
             // Who asked may be gone: that is what some tests are about.

@@ -211,9 +211,7 @@ impl Handler {
             Ok(bytes) => {
                 self.reader.advance(bytes);
                 if let Err(violation) = self.take_in() {
-                    tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
-                    self.shared.counters.violations.add(1);
-                    self.say_bye(violation.into());
+                    self.break_off(violation);
                 }
                 self.hand_over();
                 self.watch_parts();
@@ -539,6 +537,13 @@ impl Handler {
 
     // ---- ending ----
 
+    /// The peer broke a rule.
+    fn break_off(&mut self, violation: Violation) {
+        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.shared.counters.violations.add(1);
+        self.say_bye(violation.into());
+    }
+
     /// Ends the session from this side: the Bye goes out first.
     fn say_bye(&mut self, ended: Ended) {
         if !matches!(self.stage, Stage::Handshake | Stage::Open) {
@@ -608,10 +613,9 @@ impl Handler {
                 Code::Timeout,
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
-            Stage::Open => self.say_bye(Ended::new(
-                Code::Protocol,
-                format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
-            )),
+            Stage::Open => self.break_off(Violation::protocol(format!(
+                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+            ))),
             Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }
@@ -689,7 +693,7 @@ impl ConnectionHandler for Handler {
                 self.session.authorise();
                 while let Some(output) = self.session.output() {
                     if let Err(violation) = self.on_output(output) {
-                        self.say_bye(violation.into());
+                        self.break_off(violation);
                     }
                 }
             }
@@ -708,7 +712,7 @@ impl ConnectionHandler for Handler {
                 ..
             }) => {
                 if self.inbound.is_some() {
-                    self.say_bye(Ended::new(Code::Protocol, "a second substream for packets"));
+                    self.break_off(Violation::protocol("a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
                     if !self.begun {

@@ -169,7 +169,7 @@ impl Inner {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(running) = self.running.get()
+        if let Some(running) = self.brought_up()
             && (own.is_some() || self.config.runtime.is_some())
         {
             let tasks = running.tasks.clone();
@@ -191,6 +191,7 @@ impl Inner {
         if let Some(runtime) = own {
             runtime.shutdown_timeout(left());
         }
+        self.set_running(None);
         // The last clone: its file and lock are released here.
         drop(
             self.store

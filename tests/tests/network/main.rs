@@ -1,10 +1,10 @@
 //! Whole satellites in one process, over loopback and over memory: what they promise, and each bad input with its own error.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test ends where it cannot go on, and runs on a runtime of its own"
+    reason = "a test's own tasks and clock are no satellite's"
 )]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod asking;
 mod casting;
