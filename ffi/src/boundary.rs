@@ -289,3 +289,42 @@ pub(crate) unsafe fn options<T: Copy + Default>(
     }
     Ok(options)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::ptr;
+
+    use super::*;
+    use crate::error::{psfs_error_code, psfs_error_free, psfs_error_hint, psfs_error_message};
+    use crate::status::{PSFS_E_PANIC, PSFS_OK};
+
+    #[test]
+    fn a_panic_becomes_a_status_with_its_text() {
+        let mut err = ptr::null_mut();
+        assert_eq!(
+            wall(&raw mut err, || panic!("the {}", "roof")),
+            PSFS_E_PANIC
+        );
+        // SAFETY: `err` was written above, and is freed once.
+        unsafe {
+            assert_eq!(psfs_error_code(err), PSFS_E_PANIC);
+            let message = CStr::from_ptr(psfs_error_message(err)).to_str().unwrap();
+            assert!(message.contains("the roof"), "{message}");
+            assert!(!CStr::from_ptr(psfs_error_hint(err)).is_empty());
+            psfs_error_free(err);
+        }
+        assert_eq!(
+            wall(ptr::null_mut(), || panic!("nobody wants to know")),
+            PSFS_E_PANIC
+        );
+        assert_eq!(shield(|| -> u32 { panic!("nor can be told") }), 0);
+    }
+
+    #[test]
+    fn err_is_written_when_all_went_well() {
+        let mut err = ptr::dangling_mut::<psfs_error>();
+        assert_eq!(wall(&raw mut err, || Ok(PSFS_OK)), PSFS_OK);
+        assert!(err.is_null());
+    }
+}

@@ -155,13 +155,14 @@ pub unsafe extern "C" fn psfs_event_content(
 /// `event` is NULL or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn psfs_event_peer(event: *const psfs_event) -> *const c_char {
-    // SAFETY: NULL or valid, by the contract of this function.
     let text = shield(|| {
-        unsafe { event.as_ref() }.map(|event| {
+        // SAFETY: NULL or valid, by the contract of this function.
+        let event = unsafe { event.as_ref() }?;
+        Some(
             event
                 .peer
-                .get_or_init(|| event.around.text_of(*event.event.peer()))
-        })
+                .get_or_init(|| event.around.text_of(*event.event.peer())),
+        )
     });
     text.map_or(ptr::null(), |text| text.as_ptr())
 }

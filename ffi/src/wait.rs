@@ -91,3 +91,34 @@ fn now() -> Instant {
 pub(crate) fn wait_for<F: Future>(future: F) -> Result<F::Output, Failure> {
     wait(future, FOREVER).ok_or_else(|| Error::new(Code::Timeout, "not within ten years").into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn zero_polls_once() {
+        assert_eq!(wait(ready(1), Duration::ZERO), Some(1));
+        assert_eq!(wait(pending::<()>(), Duration::ZERO), None);
+        assert_eq!(wait(pending::<()>(), Duration::from_millis(5)), None);
+    }
+
+    #[test]
+    fn what_wakes_it_ends_it_also_inside_a_runtime() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
+        let done = runtime.block_on(async {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let other = tokio::task::spawn_blocking(move || sender.send(7).unwrap());
+            // Where tokio's own would panic.
+            let got = wait_for(receiver);
+            other.await.unwrap();
+            got
+        });
+        assert_eq!(done.unwrap(), Ok(7));
+    }
+}

@@ -1,5 +1,7 @@
 //! `include/psfs.h` and `ffi/abi/symbols.txt` are what the code says; `PSFS_UPDATE=1` writes them instead.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it must not go on")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -265,4 +267,33 @@ fn the_library_has_its_soname_and_stays_loaded() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(text.contains("Library soname: [libpsfs.so.0]"), "{text}");
     assert!(text.contains("NODELETE"), "{text}");
+}
+
+#[test]
+fn every_function_is_tried_with_null() {
+    let tried =
+        std::fs::read_to_string(root().join("ffi/tests/c/rule1_null_everywhere.c")).unwrap();
+    for (name, _) in functions(&header()) {
+        let calls = [format!("{name}("), format!("{name}, ")];
+        assert!(
+            calls.iter().any(|call| tried.contains(call.as_str())),
+            "{name} is not in rule1_null_everywhere.c"
+        );
+    }
+}
+
+#[test]
+fn every_rule_has_its_test() {
+    let tests: Vec<_> = std::fs::read_dir(root().join("ffi/tests/c"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for rule in 1..=9 {
+        assert!(
+            tests
+                .iter()
+                .any(|name| name.starts_with(&format!("rule{rule}_"))),
+            "rule {rule} has no test"
+        );
+    }
 }

@@ -32,7 +32,6 @@ use crate::proto::packet::PacketType;
 use crate::proto::session::{
     CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session,
 };
-use crate::proto::wire::frame::Kind;
 
 /// The protocol of the native wire.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
@@ -52,7 +51,9 @@ pub(crate) enum Notice {
     Proved,
     /// The session is open.
     Opened { link: Arc<Link> },
-    /// The session, or its beginning, is over; the connection is of no more use for packets.
+    /// The session, or its beginning, is being ended from this side, for this reason.
+    Ending { ended: Ended },
+    /// It is over; the connection is of no more use for packets.
     Ended { ended: Ended },
     /// The peer does not speak the native wire: a node of the DHT, not a satellite.
     Foreign,
@@ -93,6 +94,9 @@ enum Stage {
     Open,
     /// The Bye is being written, until the timer.
     Closing(Ended),
+    /// It is written. The peer closes once it has read it: closing here first would tear the connection away under what it has not
+    /// read yet, the Bye as well. Until the timer, as before.
+    Parting(Ended),
     /// Nothing more is read or written.
     Over,
 }
@@ -169,7 +173,7 @@ impl Handler {
 
     /// Reads and takes in what is there. Ready: something happened and there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.stage, Stage::Over) {
+        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
             return Poll::Pending;
         }
         let Some(stream) = &mut self.inbound else {
@@ -177,6 +181,8 @@ impl Handler {
         };
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
+            // What still comes is of no use any more, only its end is.
+            Ok(1..) if matches!(self.stage, Stage::Parting(_)) => {}
             Ok(0) => self.end(Ended::new(
                 Code::Disconnected,
                 "the peer closed the connection",
@@ -186,10 +192,6 @@ impl Handler {
                     Code::Disconnected,
                     format!("the connection broke: {error}"),
                 ));
-            }
-            Ok(bytes) if matches!(self.stage, Stage::Closing(_)) => {
-                self.reader.advance(bytes);
-                self.look_for_bye();
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
@@ -203,17 +205,6 @@ impl Handler {
             }
         }
         Poll::Ready(())
-    }
-
-    /// After our Bye nothing of the peer's counts but its own, or its hanging up: it has read ours, or never will.
-    fn look_for_bye(&mut self) {
-        loop {
-            match self.reader.next() {
-                Ok(None) => return,
-                Ok(Some(frame)) if !matches!(frame.kind, Some(Kind::Bye(_))) => {}
-                Ok(Some(_)) | Err(_) => return self.over(),
-            }
-        }
     }
 
     fn take_in(&mut self) -> Result<(), Violation> {
@@ -244,6 +235,7 @@ impl Handler {
                 }
             }
             Output::Cancelled { request_id } => {
+                self.session.forget(request_id);
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);
                 }
@@ -416,16 +408,19 @@ impl Handler {
             return Poll::Pending;
         };
         let Some(chunk) = self.chunks.front_mut() else {
-            if self.unflushed && Pin::new(stream).poll_flush(cx).is_ready() {
+            if self.unflushed && Pin::new(&mut *stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
             }
             if self.unflushed {
                 return Poll::Pending;
             }
-            // The Bye is out. Closing now could cut it off: the system drops what is unread at a connection that is closed with data
-            // on the way. So the peer hangs up first, or the timer ends it.
-            if matches!(self.stage, Stage::Closing(_)) && self.inbound.is_none() {
-                self.over();
+            if let Stage::Closing(ended) = &self.stage {
+                self.stage = Stage::Parting(ended.clone());
+            }
+            if matches!(self.stage, Stage::Parting(_)) {
+                // Two that part at once wait for each other's end.
+                let _closed = ready!(Pin::new(stream).poll_close(cx));
+                self.outbound = None;
                 return Poll::Ready(());
             }
             return Poll::Pending;
@@ -525,44 +520,27 @@ impl Handler {
 
     // ---- ending ----
 
-    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
-    fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
-        let Some(link) = &self.link else { return };
-        let Some(ended) = link.close_wanted() else {
-            return;
-        };
-        if matches!(self.retry, Timer::Off) || !self.leaving {
-            self.leaving = true;
-            self.retry = Timer::after(BYE_TIMEOUT);
-        }
-        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
-        if drained || self.retry.is_due(cx) {
-            self.say_bye(ended);
-        }
-    }
-
     /// Ends the session from this side: the Bye goes out first.
     fn say_bye(&mut self, ended: Ended) {
-        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
+        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
             return;
         }
         // Chunks already begun stay, or the Bye would land in the middle of a frame.
         self.let_go(&ended);
         self.session.bye(ended.code as i32, &ended.text);
+        // Now: the connection may break before it is over, and its handler with all it knows is gone then.
+        self.notices.push_back(Notice::Ending {
+            ended: ended.clone(),
+        });
         self.stage = Stage::Closing(ended);
         self.timer = Timer::after(BYE_TIMEOUT);
     }
 
-    /// Ends the session at once.
+    /// Ends the session at once. A reason that was given before holds.
     fn end(&mut self, ended: Ended) {
-        match self.stage {
-            Stage::Over => return,
-            // What it ended by was said before; now the peer has hung up.
-            Stage::Closing(_) => {}
-            Stage::Handshake | Stage::Open => {
-                self.let_go(&ended);
-                self.stage = Stage::Closing(ended);
-            }
+        if matches!(self.stage, Stage::Handshake | Stage::Open) {
+            self.let_go(&ended);
+            self.stage = Stage::Closing(ended);
         }
         self.over();
     }
@@ -575,8 +553,26 @@ impl Handler {
         }
     }
 
+    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
+    fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
+        let Some(link) = &self.link else { return };
+        let Some(ended) = link.close_wanted() else {
+            return;
+        };
+        if !self.leaving {
+            self.leaving = true;
+            self.retry = Timer::after(BYE_TIMEOUT);
+        }
+        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
+        if drained || self.retry.is_due(cx) {
+            self.say_bye(ended);
+        }
+    }
+
     fn over(&mut self) {
-        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let (Stage::Closing(ended) | Stage::Parting(ended)) =
+            std::mem::replace(&mut self.stage, Stage::Over)
+        else {
             return;
         };
         self.timer = Timer::Off;
@@ -597,7 +593,7 @@ impl Handler {
                 Code::Protocol,
                 format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
             )),
-            Stage::Closing(_) => self.over(),
+            Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }
     }
@@ -668,7 +664,8 @@ impl ConnectionHandler for Handler {
 
     fn on_behaviour_event(&mut self, order: Order) {
         match order {
-            Order::Authorise => {
+            // It may have begun to close meanwhile.
+            Order::Authorise if matches!(self.stage, Stage::Handshake) => {
                 self.session.authorise();
                 while let Some(output) = self.session.output() {
                     if let Err(violation) = self.on_output(output) {
@@ -676,6 +673,7 @@ impl ConnectionHandler for Handler {
                     }
                 }
             }
+            Order::Authorise => {}
             Order::Close(ended) => self.say_bye(ended),
         }
     }

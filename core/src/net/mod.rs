@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod driver;
 mod exchange;
 pub(crate) mod gate;
+mod gather;
 pub(crate) mod gossip;
 mod handler;
 pub(crate) mod link;

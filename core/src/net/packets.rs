@@ -117,6 +117,28 @@ impl Packets {
         }
     }
 
+    /// Lets this connection carry no session: the application ended the last one, and this was dialled for another purpose.
+    pub(crate) fn leave_alone(&mut self, id: ConnectionId) {
+        if let Some(name) = self.names.get(&id).copied() {
+            self.order(name, Order::Close(left_alone()));
+        }
+    }
+
+    /// Lets none of this peer's connections take over from its session, which the application ends.
+    pub(crate) fn part(&mut self, peer: PeerId) {
+        let spare =
+            |(_, c): &(&pair::ConnectionId, &Connection)| c.peer == peer && c.link.is_none();
+        let names: Vec<_> = self
+            .connections
+            .iter()
+            .filter(spare)
+            .map(|(name, _)| *name)
+            .collect();
+        for name in names {
+            self.order(name, Order::Close(left_alone()));
+        }
+    }
+
     /// Whether a connection came over this machine's loopback, or within this process.
     pub(crate) fn is_loopback(&self, id: ConnectionId) -> bool {
         self.names
@@ -318,6 +340,11 @@ impl Packets {
     }
 }
 
+fn left_alone() -> Ended {
+    // As one that gives way to another connection: nobody is refused.
+    Ended::new(Code::Busy, "the application ended the session")
+}
+
 fn ended_by(reason: CloseReason) -> Ended {
     match reason {
         CloseReason::Duplicate => Ended::new(Code::Busy, "another connection carries the session"),
@@ -405,8 +432,13 @@ impl NetworkBehaviour for Packets {
                 }
                 self.tell(satellite, pair::Event::Established { id: name });
             }
+            Notice::Ending { ended } => connection.ended = Some(ended),
             Notice::Ended { ended } => {
+                let by_application = ended.code == Code::Cancelled;
                 connection.ended = Some(ended);
+                if by_application {
+                    self.part(satellite);
+                }
                 self.queue.push_back(ToSwarm::CloseConnection {
                     peer_id: peer,
                     connection: CloseConnection::One(id),

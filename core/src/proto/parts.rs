@@ -65,7 +65,7 @@ struct Started {
     content: Vec<u8>,
 }
 
-/// Joins parts. Holds at most twice what came in.
+/// Joins parts. Touches no more memory than what came in.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     content_limit: usize,
@@ -123,13 +123,10 @@ impl Assembler {
                 });
             }
             let due = packet.clone();
-            self.started.insert(
-                line,
-                Started {
-                    due,
-                    content: Vec::new(),
-                },
-            );
+            // All but the last part have the size of the first. Room that is not written to costs an address, not memory.
+            let whole = part.len().saturating_mul(packet.parts as usize);
+            let content = Vec::with_capacity(whole.min(limit));
+            self.started.insert(line, Started { due, content });
         }
         let started = self.started.get_mut(&line).expect("put in just now");
         if packet.part != started.due.part {
@@ -158,8 +155,7 @@ impl Assembler {
         self.held -= content.len();
         packet.part = 0;
         packet.parts = 0;
-        // Boxed: what the growing took too much is given back before somebody keeps it.
-        packet.content = content.into_boxed_slice().into();
+        packet.content = content.into();
         Ok(Some(packet))
     }
 

@@ -198,6 +198,13 @@ impl Roster {
             .map(|e| met(peer, e))
     }
 
+    /// Whether the user ended the session with this peer, and nobody asked for another one since.
+    pub(crate) fn is_left_alone(&self, peer: &PeerId) -> bool {
+        self.table
+            .find(peer)
+            .is_some_and(|e| e.bar == Some(Bar::User))
+    }
+
     /// How many sessions there are.
     #[cfg(test)]
     pub(crate) fn sessions(&self) -> usize {

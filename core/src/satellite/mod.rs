@@ -16,12 +16,13 @@ mod send;
 mod start;
 mod stop;
 mod subscribe;
+mod threads;
 
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
@@ -71,8 +72,9 @@ use router::Router;
 /// ```
 #[derive(Clone)]
 pub struct Satellite {
-    inner: Arc<Inner>,
+    /// Before `inner`, and so dropped before it: it needs it.
     _last: Arc<Last>,
+    inner: Arc<Inner>,
 }
 
 /// Ends the satellite when the last handle is gone.
@@ -80,8 +82,12 @@ struct Last(Weak<Inner>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.begin_end();
+        if let Some(inner) = self.0.upgrade()
+            && inner.begin_end()
+        {
+            inner.callbacks.last_turns();
+            // By a thread of its own: here may be one of an application's runtime, which must not block.
+            inner.end_in_background();
         }
     }
 }
@@ -104,6 +110,8 @@ pub(crate) struct Inner {
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
     cast_sequence: AtomicU64,
+    ending: Mutex<stop::Ending>,
+    ending_changed: Condvar,
     /// True once all of it has ended.
     ended: watch::Sender<bool>,
 }
@@ -170,6 +178,8 @@ impl Satellite {
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
             cast_sequence: AtomicU64::new(0),
+            ending: Mutex::default(),
+            ending_changed: Condvar::new(),
             ended: watch::Sender::new(false),
             config,
         });

@@ -23,6 +23,9 @@ use super::{Satellite, Subscription};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, Error, SubscribeError};
 
+#[cfg(test)]
+mod tests;
+
 /// How an operation ended.
 pub type Outcome = Result<(), Error>;
 

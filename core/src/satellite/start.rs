@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
 use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
 use crate::error::{StartError, SubscribeError};
@@ -171,14 +172,19 @@ impl Inner {
         if let Some(runtime) = &*own {
             return Ok(runtime.handle().clone());
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(self.config.worker_threads)
-            .max_blocking_threads(4)
-            .thread_name("psfs-net")
-            .thread_stack_size(1 << 20)
-            .enable_all()
-            .build()
-            .map_err(StartError::Runtime)?;
+        let log = self.config.log.clone();
+        let runtime = without_signals(|| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(self.config.worker_threads)
+                .max_blocking_threads(4)
+                .thread_name("psfs-net")
+                .thread_stack_size(1 << 20)
+                .on_thread_start(move || threads::begin_log(log.as_ref()))
+                .on_thread_stop(threads::end_log)
+                .enable_all()
+                .build()
+        })
+        .map_err(StartError::Runtime)?;
         let handle = runtime.handle().clone();
         *own = Some(runtime);
         Ok(handle)

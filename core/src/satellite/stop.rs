@@ -3,12 +3,14 @@
 //! The signal is one token that the driver waits for. What has to be waited for (tasks, callback threads, the runtime) may block,
 //! so it is done by a thread of its own, which is joined before the caller hears of it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::callbacks::{Closed, inside_callback};
+use super::threads::without_signals;
 use super::{Inner, Satellite, Stage};
 use crate::error::ShutdownError;
 use crate::net::clock;
@@ -25,6 +27,24 @@ pub enum Shutdown {
     /// Asked from inside a callback: it has begun and goes on by itself.
     Pending,
 }
+
+/// Who waits for the end.
+#[derive(Default)]
+pub(super) struct Ending {
+    busy: bool,
+    background: Option<JoinHandle<()>>,
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    without_signals(|| {
+        std::thread::Builder::new()
+            .name("psfs-shutdown".into())
+            .spawn(work)
+    })
+}
+
+/// How long the background waits for callbacks that block; then what they hold is left to them.
+const BACKGROUND_LIMIT: Duration = Duration::from_secs(60);
 
 impl Satellite {
     /// Ends the satellite: peers are told, handlers dropped, threads, sockets and files closed. Calls that wait end with `CLOSED` or
@@ -43,12 +63,10 @@ impl Satellite {
         let inner = Arc::clone(&self.inner);
         let until = clock::now() + timeout;
         let (done, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("psfs-shutdown".into())
-            .spawn(move || {
-                // The caller may have stopped waiting.
-                let _gone = done.send(inner.end(until));
-            });
+        let thread = spawn(move || {
+            // The caller may have stopped waiting.
+            let _gone = done.send(inner.end(until));
+        });
         let closed = match thread {
             Ok(thread) => {
                 let closed = ended.await.unwrap_or(Closed::TimedOut);
@@ -59,6 +77,12 @@ impl Satellite {
             // No thread to be had: then this one waits.
             Err(_) => self.inner.end(until),
         };
+        // It ends with the wait above; taken only then, because it may be what that waits for.
+        if closed == Closed::Done
+            && let Some(thread) = self.inner.background_thread()
+        {
+            let _ended = thread.join();
+        }
         if closed == Closed::TimedOut {
             Err(ShutdownError::Timeout(timeout))
         } else {
@@ -83,8 +107,8 @@ impl Satellite {
 }
 
 impl Inner {
-    /// The signal. Whoever holds the last handle gives it too.
-    pub(super) fn begin_end(&self) {
+    /// The signal. True the first time.
+    pub(super) fn begin_end(&self) -> bool {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *stage, Stage::Ended);
         drop(stage);
@@ -93,29 +117,68 @@ impl Inner {
             self.callbacks.begin_close();
             self.router.close();
         }
+        before != Stage::Ended
     }
 
     pub(super) fn end_in_background(self: &Arc<Self>) {
+        let mut ending = self.ending();
+        if ending.background.is_some() || *self.ended.borrow() {
+            return;
+        }
         let inner = Arc::clone(self);
-        let spawned = std::thread::Builder::new()
-            .name("psfs-shutdown".into())
-            .spawn(move || {
-                inner.end(clock::now() + Duration::from_secs(60));
-            });
-        if let Err(error) = spawned {
-            tracing::error!(%error, "no thread to end the satellite with: it ends with the process");
+        let spawned = spawn(move || {
+            inner.end(clock::now() + BACKGROUND_LIMIT);
+        });
+        match spawned {
+            Ok(thread) => ending.background = Some(thread),
+            Err(error) => {
+                tracing::error!(%error, "no thread to end the satellite with: it ends with the process");
+            }
         }
     }
 
-    /// Waits for everything to end. Blocks; never on a network or callback thread.
+    /// Waits for everything to end, or for whoever waits for that already. Blocks; never on a network or callback thread.
     fn end(&self, until: Instant) -> Closed {
+        let left = until.saturating_duration_since(clock::now());
+        let (mut ending, _) = self
+            .ending_changed
+            .wait_timeout_while(self.ending(), left, |ending| ending.busy)
+            .unwrap_or_else(PoisonError::into_inner);
+        if *self.ended.borrow() {
+            return Closed::Done;
+        }
+        if ending.busy {
+            return Closed::TimedOut;
+        }
+        ending.busy = true;
+        drop(ending);
+        let closed = self.end_all(until);
+        if closed == Closed::Done {
+            self.ended.send_replace(true);
+        }
+        self.ending().busy = false;
+        self.ending_changed.notify_all();
+        closed
+    }
+
+    fn end_all(&self, until: Instant) -> Closed {
         let left = || until.saturating_duration_since(clock::now());
-        if let Some(running) = self.running.get() {
+        // Gone when this is asked again: then only callbacks are left to wait for.
+        let own = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(running) = self.running.get()
+            && (own.is_some() || self.config.runtime.is_some())
+        {
             let tasks = running.tasks.clone();
             // Tasks end by themselves: the driver gives peers a moment to hear of it, and a connection's task ends with it.
             let waited = futures::executor::block_on(async {
                 let sleep = running.sleep(left());
                 tokio::select! {
+                    // After an earlier call there are no tasks, and no runtime with a clock either.
+                    biased;
                     () = tasks.wait() => true,
                     () = sleep => false,
                 }
@@ -125,11 +188,6 @@ impl Inner {
             }
         }
         let closed = self.callbacks.close(left());
-        let own = self
-            .runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
         if let Some(runtime) = own {
             runtime.shutdown_timeout(left());
         }
@@ -140,10 +198,15 @@ impl Inner {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
-        if closed == Closed::Done {
-            self.ended.send_replace(true);
-        }
         closed
+    }
+
+    fn background_thread(&self) -> Option<JoinHandle<()>> {
+        self.ending().background.take()
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// After a start that failed: nothing is left of it.

@@ -163,23 +163,28 @@ static inline void start(const psfs_satellite *satellite) {
     EXPECT(PSFS_OK, psfs_satellite_start(satellite, &err));
 }
 
+/* Waits until it has so many sessions. */
+static inline void has_peers(const psfs_satellite *satellite, size_t count) {
+    unsigned tries;
+    for (tries = 0; connected(satellite) != count; tries++) {
+        CHECK(tries < LONG_MS / 10);
+        usleep(10000);
+    }
+}
+
 /* Connects two satellites that were started, and waits until both have the session. */
 static inline void join(const psfs_satellite *from, const psfs_satellite *to) {
     psfs_error *err = NULL;
     psfs_strings *addresses = NULL;
     psfs_string *peer = NULL;
     size_t before = connected(to);
-    unsigned tries;
     EXPECT(PSFS_OK, psfs_satellite_addresses(to, &addresses, &err));
     CHECK(psfs_strings_count(addresses) == 1);
     EXPECT(PSFS_OK, psfs_satellite_connect(from, psfs_strings_at(addresses, 0), LONG_MS, &peer, &err));
     CHECK(strcmp(psfs_string_text(peer), id_of(to)) == 0);
     psfs_string_free(peer);
     psfs_strings_free(addresses);
-    for (tries = 0; connected(to) == before; tries++) {
-        CHECK(tries < LONG_MS / 10);
-        usleep(10000);
-    }
+    has_peers(to, before + 1);
 }
 
 static inline void end(psfs_satellite *satellite) {
