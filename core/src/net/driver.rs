@@ -96,6 +96,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
+    /// With so many sessions the network need not be searched.
+    pub(crate) low: usize,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
     pub(crate) state: State,

@@ -45,6 +45,8 @@ const RETRY: Duration = Duration::from_millis(20);
 /// What the handler tells the behaviour.
 #[derive(Debug)]
 pub(crate) enum Notice {
+    /// The peer wants a session on this connection.
+    Begun,
     /// The peer greeted: shall this connection carry the session?
     Greeted { epoch: u64 },
     /// The peer proved itself and waits for this side.
@@ -114,8 +116,11 @@ pub(crate) struct Handler {
     leaving: bool,
     session: Session,
     assembling: usize,
+    account_id: u64,
     inbound: Option<Stream>,
     outbound: Option<Stream>,
+    /// Either side wants a session here; until then the connection serves others.
+    begun: bool,
     outbound_asked: bool,
     reader: FrameReader,
     link: Option<Arc<Link>>,
@@ -130,7 +135,13 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    pub(crate) fn new(shared: &Arc<NetShared>, remote: PeerId, address: String) -> Self {
+    /// `wanted`: this side dialled for a session. Else the handler does nothing until the peer begins one.
+    pub(crate) fn new(
+        shared: &Arc<NetShared>,
+        remote: PeerId,
+        address: String,
+        wanted: bool,
+    ) -> Self {
         let session = Session::new(SessionConfig {
             identity: shared.identity.clone(),
             delegated: shared.delegated(),
@@ -148,13 +159,19 @@ impl Handler {
             remote,
             address,
             stage: Stage::Handshake,
-            timer: Timer::after(HANDSHAKE_TIMEOUT),
+            timer: if wanted {
+                Timer::after(HANDSHAKE_TIMEOUT)
+            } else {
+                Timer::Off
+            },
             retry: Timer::Off,
             leaving: false,
             session,
             assembling: 0,
+            account_id: shared.account.join(),
             inbound: None,
             outbound: None,
+            begun: wanted,
             outbound_asked: false,
             reader: FrameReader::new(),
             link: None,
@@ -383,6 +400,9 @@ impl Handler {
         } else {
             self.shared.account.sub(self.assembling - assembling);
         }
+        if assembling == 0 && self.assembling > 0 {
+            self.shared.account.finished(self.account_id);
+        }
         self.assembling = assembling;
     }
 
@@ -459,7 +479,9 @@ impl Handler {
             let notes = std::mem::take(&mut self.outgoing.notes);
             self.note(notes);
             if self.window.has_lump() {
-                if self.shared.account.is_over() && !self.leaving {
+                let account = &self.shared.account;
+                let over = account.is_over() && !self.leaving;
+                if over && !(self.assembling > 0 && account.may_finish(self.account_id)) {
                     self.retry = Timer::after(RETRY);
                 } else {
                     let bytes = self.window.take();
@@ -603,6 +625,7 @@ impl Drop for Handler {
     fn drop(&mut self) {
         self.end(Ended::new(Code::Disconnected, "the connection ended"));
         self.shared.account.sub(self.assembling);
+        self.shared.account.finished(self.account_id);
     }
 }
 
@@ -622,7 +645,7 @@ impl ConnectionHandler for Handler {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
-        if !self.outbound_asked {
+        if self.begun && !self.outbound_asked {
             self.outbound_asked = true;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
                 protocol: self.listen_protocol(),
@@ -691,6 +714,11 @@ impl ConnectionHandler for Handler {
                     self.say_bye(Ended::new(Code::Protocol, "a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
+                    if !self.begun {
+                        self.begun = true;
+                        self.timer = Timer::after(HANDSHAKE_TIMEOUT);
+                        self.notices.push_back(Notice::Begun);
+                    }
                 }
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {

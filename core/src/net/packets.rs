@@ -2,7 +2,7 @@
 //!
 //! It decides which connection carries the session with a peer and tells the driver when one opens or ends. It never sees a packet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -57,6 +57,10 @@ struct Connection {
     ended: Option<Ended>,
     foreign: bool,
     loopback: bool,
+    remote: String,
+    dialer: Dialer,
+    /// The pair machine knows of it.
+    begun: bool,
 }
 
 /// What becomes of a session, told once it is open at this end.
@@ -79,6 +83,8 @@ pub(crate) struct Packets {
     connections: HashMap<pair::ConnectionId, Connection>,
     names: HashMap<ConnectionId, pair::ConnectionId>,
     next_name: u64,
+    /// Dials under way that are for a session.
+    session_dials: HashSet<ConnectionId>,
     queue: VecDeque<ToSwarm<SessionEvent, Either<Order, std::convert::Infallible>>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -94,9 +100,15 @@ impl Packets {
             connections: HashMap::new(),
             names: HashMap::new(),
             next_name: 0,
+            session_dials: HashSet::new(),
             queue: VecDeque::new(),
             timer: None,
         }
+    }
+
+    /// This dial is for a session.
+    pub(crate) fn session_dial(&mut self, id: ConnectionId) {
+        self.session_dials.insert(id);
     }
 
     /// A dial to this peer begins.
@@ -240,7 +252,10 @@ impl Packets {
         }
         self.gate.established(id, address::ip_of(remote), peer);
         Ok(match from_libp2p(&peer) {
-            Some(peer) => Either::Left(Handler::new(&self.shared, peer, remote.to_string())),
+            Some(peer) => {
+                let wanted = self.session_dials.contains(&id);
+                Either::Left(Handler::new(&self.shared, peer, remote.to_string(), wanted))
+            }
             // A foreign node of the DHT: it has no session.
             None => Either::Right(dummy::ConnectionHandler),
         })
@@ -268,11 +283,27 @@ impl Packets {
                 ended: None,
                 foreign: false,
                 loopback: address::is_loopback(event.endpoint.get_remote_address()),
+                remote: event.endpoint.get_remote_address().to_string(),
+                dialer,
+                begun: false,
             },
         );
-        self.shared
-            .inbox
-            .connected(peer, &event.endpoint.get_remote_address().to_string());
+        if self.session_dials.remove(&event.connection_id) {
+            self.begin(name);
+        }
+    }
+
+    /// This connection is to carry a session: either side said so. Those that Kademlia dials for its own questions never begin, or a
+    /// network of a hundred would shake hands some thousand times for sessions that nobody keeps.
+    fn begin(&mut self, name: pair::ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&name) else {
+            return;
+        };
+        if std::mem::replace(&mut connection.begun, true) {
+            return;
+        }
+        let (peer, dialer) = (connection.peer, connection.dialer);
+        self.shared.inbox.connected(peer, &connection.remote);
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 
@@ -285,7 +316,8 @@ impl Packets {
             return;
         };
         let peer = connection.peer;
-        let refused = (connection.link.is_none() && !connection.foreign).then(|| {
+        let begun = connection.begun;
+        let refused = (begun && connection.link.is_none() && !connection.foreign).then(|| {
             connection.ended.clone().unwrap_or_else(|| {
                 let text = "the connection ended before a session was open";
                 Ended::new(
@@ -297,7 +329,9 @@ impl Packets {
                 )
             })
         });
-        self.tell(peer, pair::Event::Down { id: name });
+        if begun {
+            self.tell(peer, pair::Event::Down { id: name });
+        }
         self.connections.remove(&name);
         if let Some(ended) = refused {
             self.queue
@@ -400,7 +434,10 @@ impl NetworkBehaviour for Packets {
         match event {
             FromSwarm::ConnectionEstablished(event) => self.on_established(&event),
             FromSwarm::ConnectionClosed(event) => self.on_closed(&event),
-            FromSwarm::DialFailure(event) => self.gate.closed(event.connection_id),
+            FromSwarm::DialFailure(event) => {
+                self.session_dials.remove(&event.connection_id);
+                self.gate.closed(event.connection_id);
+            }
             FromSwarm::ListenFailure(event) => self.gate.closed(event.connection_id),
             _ => {}
         }
@@ -421,6 +458,7 @@ impl NetworkBehaviour for Packets {
         };
         let satellite = connection.peer;
         match notice {
+            Notice::Begun => self.begin(name),
             Notice::Greeted { epoch } => {
                 self.tell(satellite, pair::Event::Hello { id: name, epoch })
             }

@@ -253,6 +253,7 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
+            low: self.config.peers_low,
             high: self.config.peers_high,
             state: State::new(),
         };

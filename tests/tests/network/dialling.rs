@@ -269,7 +269,6 @@ async fn one_session_per_pair_when_both_dial_at_once_200_times() {
     stop(&[&ada, &bob]).await;
 }
 
-#[ignore = "not within 30 s yet: Kademlia's dials open sessions that are trimmed again, and handshakes take all the time there is"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_satellites_meet_through_one_without_a_session_each() {
     const HIGH: usize = 8;

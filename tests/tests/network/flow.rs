@@ -202,7 +202,6 @@ async fn memory_account_stays_under_its_limit_and_the_windows() {
     stop(&senders.iter().chain([&bob]).collect::<Vec<_>>()).await;
 }
 
-#[ignore = "contents that are half there fill the account, and then none of them gets the credit to become whole"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_large_contents_from_many_at_once_all_arrive_within_the_account() {
     const SIZE: usize = 4 << 20;

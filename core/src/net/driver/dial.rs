@@ -75,6 +75,7 @@ impl Driver {
         };
         self.shared.counters.dials.add(1);
         let id = options.connection_id();
+        self.swarm.behaviour_mut().packets.session_dial(id);
         if let Some(peer) = peer {
             self.swarm.behaviour_mut().packets.dialing(peer);
         }
