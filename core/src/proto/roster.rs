@@ -206,7 +206,6 @@ impl Roster {
     }
 
     /// How many sessions there are.
-    #[cfg(test)]
     pub(crate) fn sessions(&self) -> usize {
         self.table.sessions()
     }
