@@ -49,6 +49,8 @@ pub(crate) enum Notice {
     Begun,
     /// The peer greeted: shall this connection carry the session?
     Greeted { epoch: u64 },
+    /// The peer proved itself and waits for this side.
+    Proved,
     /// The session is open.
     Opened { link: Arc<Link> },
     /// The session, or its beginning, is being ended from this side, for this reason.
@@ -266,6 +268,7 @@ impl Handler {
                 }
             }
             Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Proved => self.notices.push_back(Notice::Proved),
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
                 let code = Code::from_number(code).unwrap_or(Code::Disconnected);

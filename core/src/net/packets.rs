@@ -52,6 +52,8 @@ struct Connection {
     peer: PeerId,
     dialled: Option<Multiaddr>,
     link: Option<Arc<Link>>,
+    /// To be said of the session as soon as the handler has opened it.
+    news: Option<News>,
     ended: Option<Ended>,
     foreign: bool,
     loopback: bool,
@@ -59,6 +61,13 @@ struct Connection {
     dialer: Dialer,
     /// The pair machine knows of it.
     begun: bool,
+}
+
+/// What becomes of a session, told once it is open at this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Opened,
+    Moved,
 }
 
 type FromHandler = Either<Notice, std::convert::Infallible>;
@@ -172,21 +181,14 @@ impl Packets {
                 pair::Action::Close { id, reason } => {
                     self.order(id, Order::Close(ended_by(reason)))
                 }
-                pair::Action::Open { id } => {
-                    if let Some((link, address)) = self.link_of(id) {
-                        self.queue
-                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Opened {
-                                link,
-                                address,
-                            }));
-                    }
+                pair::Action::Open { id } => self.announce(id, News::Opened),
+                pair::Action::Replace { old, new } => {
+                    // Moved before it was open: it opens where it moved to.
+                    let unheard = self.take_news(old) == Some(News::Opened);
+                    self.announce(new, if unheard { News::Opened } else { News::Moved });
                 }
-                pair::Action::Replace { new, .. } => {
-                    if let Some((link, _)) = self.link_of(new) {
-                        self.queue
-                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Moved { link }));
-                    }
-                }
+                // It broke before it was open: the driver has not heard of it.
+                pair::Action::Lost { id } if self.take_news(id) == Some(News::Opened) => {}
                 pair::Action::Lost { id } => {
                     let ended = self
                         .connections
@@ -205,12 +207,25 @@ impl Packets {
         self.timer = None;
     }
 
-    fn link_of(&self, id: pair::ConnectionId) -> Option<(Arc<Link>, Option<Multiaddr>)> {
-        let connection = self.connections.get(&id)?;
-        Some((
-            Arc::clone(connection.link.as_ref()?),
-            connection.dialled.clone(),
-        ))
+    /// Tells the driver that a connection carries the session. The pair may know it before the handler has opened it: then it is
+    /// told when it has.
+    fn announce(&mut self, id: pair::ConnectionId, news: News) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Some(link) = connection.link.clone() else {
+            connection.news = Some(news);
+            return;
+        };
+        let address = connection.dialled.clone();
+        self.queue.push_back(ToSwarm::GenerateEvent(match news {
+            News::Opened => SessionEvent::Opened { link, address },
+            News::Moved => SessionEvent::Moved { link },
+        }));
+    }
+
+    fn take_news(&mut self, id: pair::ConnectionId) -> Option<News> {
+        self.connections.get_mut(&id)?.news.take()
     }
 
     fn order(&mut self, id: pair::ConnectionId, order: Order) {
@@ -264,6 +279,7 @@ impl Packets {
                 peer,
                 dialled,
                 link: None,
+                news: None,
                 ended: None,
                 foreign: false,
                 loopback: address::is_loopback(event.endpoint.get_remote_address()),
@@ -446,8 +462,12 @@ impl NetworkBehaviour for Packets {
             Notice::Greeted { epoch } => {
                 self.tell(satellite, pair::Event::Hello { id: name, epoch })
             }
+            Notice::Proved => self.tell(satellite, pair::Event::Established { id: name }),
             Notice::Opened { link } => {
                 connection.link = Some(link);
+                if let Some(news) = connection.news.take() {
+                    self.announce(name, news);
+                }
                 self.tell(satellite, pair::Event::Established { id: name });
             }
             Notice::Ending { ended } => connection.ended = Some(ended),

@@ -100,6 +100,7 @@ impl FrameReader {
     }
 
     /// Takes in bytes that are in memory already.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let spare = self.spare();

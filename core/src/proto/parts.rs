@@ -171,6 +171,7 @@ impl Assembler {
     }
 
     /// Unfinished contents.
+    #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
         self.started.len()
     }

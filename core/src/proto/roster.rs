@@ -211,11 +211,16 @@ impl Roster {
     }
 
     /// How many entries the table has.
+    #[cfg(test)]
     pub(crate) fn known(&self) -> usize {
         self.table.len()
     }
 
     /// Counts of what was dropped.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "to be shown with the satellite's counters")
+    )]
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }

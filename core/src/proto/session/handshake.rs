@@ -184,6 +184,9 @@ impl Session {
             return Err(Violation::refused("no proof of knowing the secret"));
         }
         self.auth_received = true;
+        if !self.auth_sent {
+            self.outputs.push_back(Output::Proved);
+        }
         self.opened_if_both();
         Ok(())
     }

@@ -190,6 +190,18 @@ fn hello_and_auth_come_once() {
     assert_eq!(violation(two.give(B, &auth)).1, "a second Auth");
 }
 
+/// The other side has chosen this connection; whoever decides here must learn of it before this side goes on.
+#[test]
+fn a_proof_is_told_before_this_side_goes_on() {
+    let mut two = Two::new(|_, _| {});
+    two.greet();
+    two.ends[A].authorise();
+    assert!(matches!(two.carry(A).unwrap()[..], [Output::Proved]));
+    two.ends[B].authorise();
+    assert!(matches!(two.ends[B].output(), Some(Output::Opened)));
+    assert!(matches!(two.carry(B).unwrap()[..], [Output::Opened]));
+}
+
 /// Before the other side greeted there is no session to sign.
 #[test]
 fn auth_waits_for_the_other_hello() {

@@ -87,7 +87,7 @@ prop_compose! {
 #[derive(Clone, Debug)]
 enum Any {
     Batch(Option<u64>, Vec<Bytes>, bool),
-    Other(Kind),
+    Other(Box<Kind>),
 }
 
 fn kinds() -> impl Strategy<Value = Any> {
@@ -112,7 +112,7 @@ fn kinds() -> impl Strategy<Value = Any> {
     prop_oneof![
         3 => (prop::option::weighted(0.1, number()), prop::collection::vec(packets(), 0..6), any::<bool>())
             .prop_map(|(number, packets, confirm)| Any::Batch(number, packets, confirm)),
-        1 => other.prop_map(Any::Other),
+        1 => other.prop_map(|kind| Any::Other(Box::new(kind))),
     ]
 }
 
@@ -134,7 +134,7 @@ proptest! {
                 session.authorise();
             }
             let kind = match frame {
-                Any::Other(kind) => kind,
+                Any::Other(kind) => *kind,
                 Any::Batch(first, packets, confirm) => {
                     let first_sequence = first.unwrap_or(session.next_in);
                     Kind::Batch(wire::Batch { packets, first_sequence, signature: Bytes::new(), confirm })
