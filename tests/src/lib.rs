@@ -13,7 +13,7 @@ use psfs_core::{
 };
 
 /// How long a test waits for something that must happen; only a failing test takes so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Keys are made once in a process and handed out again: making one takes longer than most tests.
 static KEYS: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
@@ -43,7 +43,7 @@ pub fn config(rendezvous: &str, number: usize) -> Config {
 pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let wait = async {
         while !is_so() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     soon(what, wait).await;
