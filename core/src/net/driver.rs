@@ -227,8 +227,11 @@ impl Driver {
             self.keep_addresses();
             self.swarm.behaviour_mut().kad.store_mut().purge(now);
             if self.shared.delegated().is_due(clock::now_ms()) {
-                let key =
-                    DelegatedKey::new(&self.shared.identity, clock::random(), clock::now_ms());
+                let key = DelegatedKey::new(
+                    &self.shared.identity,
+                    clock::random(),
+                    clock::delegated_from_ms(),
+                );
                 self.shared.set_delegated(key);
             }
         }

@@ -142,18 +142,6 @@ impl Handler {
         address: String,
         wanted: bool,
     ) -> Self {
-        let session = Session::new(SessionConfig {
-            identity: shared.identity.clone(),
-            delegated: shared.delegated(),
-            remote,
-            signing: shared.signing,
-            limits: shared.limits,
-            secret: shared.secret.clone(),
-            network: shared.network,
-            nonce: clock::random(),
-            epoch: shared.epoch,
-            clock_ms: clock::now_ms(),
-        });
         Self {
             shared: Arc::clone(shared),
             remote,
@@ -166,7 +154,7 @@ impl Handler {
             },
             retry: Timer::Off,
             leaving: false,
-            session,
+            session: Self::greeting(shared, remote),
             assembling: 0,
             account_id: shared.account.join(),
             inbound: None,
@@ -184,6 +172,22 @@ impl Handler {
             confirms: VecDeque::new(),
             notices: VecDeque::new(),
         }
+    }
+
+    /// A session that has said nothing yet. Made anew when it begins: a connection may serve others for a day before.
+    fn greeting(shared: &NetShared, remote: PeerId) -> Session {
+        Session::new(SessionConfig {
+            identity: shared.identity.clone(),
+            delegated: shared.delegated(),
+            remote,
+            signing: shared.signing,
+            limits: shared.limits,
+            secret: shared.secret.clone(),
+            network: shared.network,
+            nonce: clock::random(),
+            epoch: shared.epoch,
+            clock_ms: clock::now_ms(),
+        })
     }
 
     // ---- reading ----
@@ -720,6 +724,7 @@ impl ConnectionHandler for Handler {
                     self.inbound = Some(stream);
                     if !self.begun {
                         self.begun = true;
+                        self.session = Self::greeting(&self.shared, self.remote);
                         self.timer = Timer::after(HANDSHAKE_TIMEOUT);
                         self.notices.push_back(Notice::Begun);
                     }

@@ -120,7 +120,7 @@ impl NetShared {
         let delegated = RwLock::new(Arc::new(DelegatedKey::new(
             &identity,
             clock::random(),
-            clock::now_ms(),
+            clock::delegated_from_ms(),
         )));
         let uncredited = Window::unbounded(Arc::clone(&account));
         Arc::new(Self {

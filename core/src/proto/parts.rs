@@ -65,7 +65,17 @@ struct Started {
     content: Vec<u8>,
 }
 
-/// Joins parts. Touches no more memory than what came in.
+/// Makes room for one more part: twice as much at a time, and never more than all parts of this size need. No room for what a peer only
+/// announces.
+fn make_room(content: &mut Vec<u8>, part: usize, parts: u32) {
+    if content.capacity() - content.len() < part {
+        let whole = part.saturating_mul(parts as usize);
+        let twice = content.capacity().min(whole.saturating_sub(content.len()));
+        content.reserve_exact(twice.max(part));
+    }
+}
+
+/// Joins parts. Holds at most twice what came in.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     content_limit: usize,
@@ -123,10 +133,13 @@ impl Assembler {
                 });
             }
             let due = packet.clone();
-            // All but the last part have the size of the first. Room that is not written to costs an address, not memory.
-            let whole = part.len().saturating_mul(packet.parts as usize);
-            let content = Vec::with_capacity(whole.min(limit));
-            self.started.insert(line, Started { due, content });
+            self.started.insert(
+                line,
+                Started {
+                    due,
+                    content: Vec::new(),
+                },
+            );
         }
         let started = self.started.get_mut(&line).expect("put in just now");
         if packet.part != started.due.part {
@@ -141,6 +154,7 @@ impl Assembler {
         if part.len() > limit - started.content.len() {
             return Err(PartError::TooLarge { limit });
         }
+        make_room(&mut started.content, part.len(), packet.parts);
         started.content.extend_from_slice(&part);
         started.due.part += 1;
         self.held += part.len();
@@ -155,7 +169,8 @@ impl Assembler {
         self.held -= content.len();
         packet.part = 0;
         packet.parts = 0;
-        packet.content = content.into();
+        // Boxed: what the growing took too much is given back before somebody keeps it.
+        packet.content = content.into_boxed_slice().into();
         Ok(Some(packet))
     }
 
