@@ -182,7 +182,6 @@ async fn memory_a_peer_that_claims_an_endless_window_and_reads_nothing() {
     siege.unnoticed().await;
 }
 
-#[ignore = "contents that are half there fill the account, and then nobody gets credit back"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_contents_that_never_become_whole() {
     const LIMIT: usize = 4 << 20;
