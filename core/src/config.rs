@@ -18,6 +18,8 @@ pub const BROADCAST_QUEUE: usize = 1024;
 pub const ANSWERS_MAX: usize = 1024;
 /// Bytes of replies that may wait to be written to one peer; its asker's window bounds each request beside it.
 pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
+/// Bytes of messages and requests that may wait to be written to one peer, whatever window it claims to have.
+pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.
@@ -33,7 +35,7 @@ pub(crate) const BYE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Addresses kept of one peer.
 pub(crate) const ADDRESSES_PER_PEER: usize = 8;
 /// Peers one exchange message tells of.
-pub(crate) const EXCHANGE_PEERS: usize = 24;
+pub(crate) const EXCHANGE_PEERS: usize = 96;
 /// Peers known at once; the oldest unconnected ones go first.
 pub(crate) const KNOWN_PEERS: usize = 10_000;
 

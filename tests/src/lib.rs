@@ -1,5 +1,7 @@
 //! Little networks for tests and benchmarks: satellites on memory or loopback addresses, with keys made once.
 
+pub mod bench;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use psfs_core::{
 };
 
 /// How long a test waits for something that must happen; only a failing test takes so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Keys are made once in a process and handed out again: making one takes longer than most tests.
 static KEYS: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
@@ -41,7 +43,7 @@ pub fn config(rendezvous: &str, number: usize) -> Config {
 pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let wait = async {
         while !is_so() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     soon(what, wait).await;
@@ -123,6 +125,10 @@ pub fn echo(satellite: &Satellite, namespace: &str) {
     let mut asked = satellite
         .subscribe(PacketType::Request, namespace)
         .expect("the satellite has not ended");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the satellite's events"
+    )]
     tokio::task::spawn(async move {
         while let Some(event) = asked.next().await {
             // Who asked may be gone: that is what some tests are about.

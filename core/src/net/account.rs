@@ -12,6 +12,9 @@ use futures::task::AtomicWaker;
 pub(crate) struct Account {
     held: AtomicUsize,
     limit: usize,
+    next_id: AtomicU64,
+    /// The connection that may go on although the limit is reached, 0 for none.
+    finishing: AtomicU64,
 }
 
 impl Account {
@@ -19,7 +22,31 @@ impl Account {
         Arc::new(Self {
             held: AtomicUsize::new(0),
             limit,
+            next_id: AtomicU64::new(1),
+            finishing: AtomicU64::new(0),
         })
+    }
+
+    /// A connection's name to this account.
+    pub(crate) fn join(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether this connection, which has a content half there, may have credit over the limit. One at a time may: contents that are
+    /// all half there could otherwise fill the account, and none would ever become whole. So one content at most passes the limit.
+    pub(crate) fn may_finish(&self, id: u64) -> bool {
+        let before = self
+            .finishing
+            .compare_exchange(0, id, Ordering::AcqRel, Ordering::Acquire);
+        before.is_ok() || before == Err(id)
+    }
+
+    /// This connection has no content half there any more.
+    pub(crate) fn finished(&self, id: u64) {
+        // Err: it was another's turn.
+        let _other = self
+            .finishing
+            .compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     pub(crate) fn held(&self) -> usize {

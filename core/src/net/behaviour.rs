@@ -22,7 +22,7 @@ pub(crate) const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/kad/1
 const IDENTIFY_PROTOCOL: &str = "/psfs/2.0.0";
 /// Room for signature, delegation, key and gossip's own fields around a broadcast.
 const BROADCAST_OVERHEAD: usize = 4 * 1024;
-/// Nodes of a bucket: satellites need few, and each costs memory.
+/// Nodes of a bucket, and nodes that keep a provider record: satellites need few, and each costs a connection and memory.
 const BUCKET: usize = 8;
 
 #[cfg(feature = "mdns")]
@@ -100,14 +100,15 @@ impl Behaviour {
 fn kad_config() -> kad::Config {
     let mut config = kad::Config::new(KAD_PROTOCOL);
     if let Some(size) = NonZeroUsize::new(BUCKET) {
-        config.set_kbucket_size(size);
+        config.set_kbucket_size(size).set_replication_factor(size);
     }
     config
         .set_query_timeout(Duration::from_secs(20))
         .set_provider_record_ttl(Some(Duration::from_secs(48 * 3600)))
         // Announced again by ourselves, well before other implementations forget (24 h): nodes that came meanwhile learn it too.
         .set_provider_publication_interval(Some(Duration::from_secs(3 * 3600)))
-        .set_periodic_bootstrap_interval(Some(Duration::from_secs(300)));
+        // It would dial every node of the table; peers that tell each other of peers fill it as well.
+        .set_periodic_bootstrap_interval(None);
     config
 }
 

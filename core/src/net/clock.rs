@@ -12,6 +12,11 @@ pub(crate) fn now_ms() -> u64 {
         })
 }
 
+/// When a delegated key made now begins to hold: packets that were made under the one before it, and waited, are judged by their time.
+pub(crate) fn delegated_from_ms() -> u64 {
+    now_ms().saturating_sub(60 * 60 * 1000)
+}
+
 /// Time for intervals.
 #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
 pub(crate) fn now() -> std::time::Instant {

@@ -96,6 +96,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
+    /// With so many sessions the network need not be searched.
+    pub(crate) low: usize,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
     pub(crate) state: State,
@@ -225,8 +227,11 @@ impl Driver {
             self.keep_addresses();
             self.swarm.behaviour_mut().kad.store_mut().purge(now);
             if self.shared.delegated().is_due(clock::now_ms()) {
-                let key =
-                    DelegatedKey::new(&self.shared.identity, clock::random(), clock::now_ms());
+                let key = DelegatedKey::new(
+                    &self.shared.identity,
+                    clock::random(),
+                    clock::delegated_from_ms(),
+                );
                 self.shared.set_delegated(key);
             }
         }
@@ -268,7 +273,7 @@ impl Driver {
                     .kad
                     .store_mut()
                     .connected(peer_id, ip);
-                self.on_connection(&peer_id, connection_id);
+                self.on_connection(&peer_id, connection_id, endpoint.is_dialer());
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
@@ -380,6 +385,7 @@ impl Driver {
                     peer,
                     end: end_of(&ended),
                 });
+                self.ask_again(peer);
             }
             SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),
             SessionEvent::Foreign { peer } => {
@@ -522,17 +528,22 @@ impl Driver {
     /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
     async fn leave(mut self) {
         self.let_casts_go().await;
-        for link in self.state.links.values() {
-            link.close(Ended::new(Code::Disconnected, LEFT));
-        }
+        let goodbye = |link: &Link| link.close(Ended::new(Code::Disconnected, LEFT));
+        self.state.links.values().for_each(|link| goodbye(link));
         let deadline = tokio::time::Instant::now() + crate::config::BYE_TIMEOUT * 2;
         while self.swarm.connected_peers().next().is_some() {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => break,
                 event = self.swarm.select_next_some() => {
-                    if let SwarmEvent::Behaviour(BehaviourEvent::Packets(SessionEvent::Lost { peer, .. })) = event {
+                    let SwarmEvent::Behaviour(BehaviourEvent::Packets(event)) = event else { continue };
+                    match event {
+                        // It was under way when the others were told.
+                        SessionEvent::Opened { link, .. } | SessionEvent::Moved { link } => goodbye(&link),
                         // Nothing else keeps a connection of a satellite that leaves.
-                        let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
+                        SessionEvent::Lost { peer, .. } => {
+                            let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -568,9 +579,9 @@ fn remembered(roster: &Roster, now: Duration) -> Vec<(PeerId, Vec<String>, u64)>
 /// What the roster makes of a session's end.
 fn end_of(ended: &Ended) -> roster::End {
     match (ended.code, ended.by_peer) {
-        // The peer's application wants no session: it is left alone like one that has too many.
-        (Code::Busy, _) | (Code::Cancelled, true) => roster::End::Trimmed,
-        (Code::Cancelled, false) => roster::End::User,
+        (Code::Busy, _) => roster::End::Trimmed,
+        // Whichever side's application: neither dials until one of them asks.
+        (Code::Cancelled, _) => roster::End::User,
         (Code::Disconnected, true) => roster::End::Left,
         _ => roster::End::Lost,
     }

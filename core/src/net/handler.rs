@@ -32,7 +32,6 @@ use crate::proto::packet::PacketType;
 use crate::proto::session::{
     CAST_BIT, Incoming, Output, Session, SessionConfig, Violation, charged_to_session,
 };
-use crate::proto::wire::frame::Kind;
 
 /// The protocol of the native wire.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
@@ -46,11 +45,17 @@ const RETRY: Duration = Duration::from_millis(20);
 /// What the handler tells the behaviour.
 #[derive(Debug)]
 pub(crate) enum Notice {
+    /// The peer wants a session on this connection.
+    Begun,
     /// The peer greeted: shall this connection carry the session?
     Greeted { epoch: u64 },
+    /// The peer proved itself and waits for this side.
+    Proved,
     /// The session is open.
     Opened { link: Arc<Link> },
-    /// The session, or its beginning, is over; the connection is of no more use for packets.
+    /// The session, or its beginning, is being ended from this side, for this reason.
+    Ending { ended: Ended },
+    /// It is over; the connection is of no more use for packets.
     Ended { ended: Ended },
     /// The peer does not speak the native wire: a node of the DHT, not a satellite.
     Foreign,
@@ -91,6 +96,9 @@ enum Stage {
     Open,
     /// The Bye is being written, until the timer.
     Closing(Ended),
+    /// It is written. The peer closes once it has read it: closing here first would tear the connection away under what it has not
+    /// read yet, the Bye as well. Until the timer, as before.
+    Parting(Ended),
     /// Nothing more is read or written.
     Over,
 }
@@ -108,8 +116,11 @@ pub(crate) struct Handler {
     leaving: bool,
     session: Session,
     assembling: usize,
+    account_id: u64,
     inbound: Option<Stream>,
     outbound: Option<Stream>,
+    /// Either side wants a session here; until then the connection serves others.
+    begun: bool,
     outbound_asked: bool,
     reader: FrameReader,
     link: Option<Arc<Link>>,
@@ -124,31 +135,31 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    pub(crate) fn new(shared: &Arc<NetShared>, remote: PeerId, address: String) -> Self {
-        let session = Session::new(SessionConfig {
-            identity: shared.identity.clone(),
-            delegated: shared.delegated(),
-            remote,
-            signing: shared.signing,
-            limits: shared.limits,
-            secret: shared.secret.clone(),
-            network: shared.network,
-            nonce: clock::random(),
-            epoch: shared.epoch,
-            clock_ms: clock::now_ms(),
-        });
+    /// `wanted`: this side dialled for a session. Else the handler does nothing until the peer begins one.
+    pub(crate) fn new(
+        shared: &Arc<NetShared>,
+        remote: PeerId,
+        address: String,
+        wanted: bool,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             remote,
             address,
             stage: Stage::Handshake,
-            timer: Timer::after(HANDSHAKE_TIMEOUT),
+            timer: if wanted {
+                Timer::after(HANDSHAKE_TIMEOUT)
+            } else {
+                Timer::Off
+            },
             retry: Timer::Off,
             leaving: false,
-            session,
+            session: Self::greeting(shared, remote),
             assembling: 0,
+            account_id: shared.account.join(),
             inbound: None,
             outbound: None,
+            begun: wanted,
             outbound_asked: false,
             reader: FrameReader::new(),
             link: None,
@@ -163,11 +174,27 @@ impl Handler {
         }
     }
 
+    /// A session that has said nothing yet. Made anew when it begins: a connection may serve others for a day before.
+    fn greeting(shared: &NetShared, remote: PeerId) -> Session {
+        Session::new(SessionConfig {
+            identity: shared.identity.clone(),
+            delegated: shared.delegated(),
+            remote,
+            signing: shared.signing,
+            limits: shared.limits,
+            secret: shared.secret.clone(),
+            network: shared.network,
+            nonce: clock::random(),
+            epoch: shared.epoch,
+            clock_ms: clock::now_ms(),
+        })
+    }
+
     // ---- reading ----
 
     /// Reads and takes in what is there. Ready: something happened and there may be more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.stage, Stage::Over) {
+        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
             return Poll::Pending;
         }
         let Some(stream) = &mut self.inbound else {
@@ -175,6 +202,8 @@ impl Handler {
         };
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
+            // What still comes is of no use any more, only its end is.
+            Ok(1..) if matches!(self.stage, Stage::Parting(_)) => {}
             Ok(0) => self.end(Ended::new(
                 Code::Disconnected,
                 "the peer closed the connection",
@@ -185,33 +214,16 @@ impl Handler {
                     format!("the connection broke: {error}"),
                 ));
             }
-            Ok(bytes) if matches!(self.stage, Stage::Closing(_)) => {
-                self.reader.advance(bytes);
-                self.look_for_bye();
-            }
             Ok(bytes) => {
                 self.reader.advance(bytes);
                 if let Err(violation) = self.take_in() {
-                    tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
-                    self.shared.counters.violations.add(1);
-                    self.say_bye(violation.into());
+                    self.break_off(violation);
                 }
                 self.hand_over();
                 self.watch_parts();
             }
         }
         Poll::Ready(())
-    }
-
-    /// After our Bye nothing of the peer's counts but its own, or its hanging up: it has read ours, or never will.
-    fn look_for_bye(&mut self) {
-        loop {
-            match self.reader.next() {
-                Ok(None) => return,
-                Ok(Some(frame)) if !matches!(frame.kind, Some(Kind::Bye(_))) => {}
-                Ok(Some(_)) | Err(_) => return self.over(),
-            }
-        }
     }
 
     fn take_in(&mut self) -> Result<(), Violation> {
@@ -260,6 +272,7 @@ impl Handler {
                 }
             }
             Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Proved => self.notices.push_back(Notice::Proved),
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
                 let code = Code::from_number(code).unwrap_or(Code::Disconnected);
@@ -378,6 +391,8 @@ impl Handler {
         if let Some(link) = &self.link
             && !self.batch.is_empty()
         {
+            // A line for each batch, not each packet; the benchmarks take the time of arrival from it.
+            tracing::trace!(target: "psfs_core::deliver", peer = %self.remote, packets = self.batch.len(), "delivering");
             self.shared.inbox.deliver(link, &mut self.batch);
             self.batch.clear();
         }
@@ -386,6 +401,9 @@ impl Handler {
             self.shared.account.add(assembling - self.assembling);
         } else {
             self.shared.account.sub(self.assembling - assembling);
+        }
+        if assembling == 0 && self.assembling > 0 {
+            self.shared.account.finished(self.account_id);
         }
         self.assembling = assembling;
     }
@@ -412,16 +430,19 @@ impl Handler {
             return Poll::Pending;
         };
         let Some(chunk) = self.chunks.front_mut() else {
-            if self.unflushed && Pin::new(stream).poll_flush(cx).is_ready() {
+            if self.unflushed && Pin::new(&mut *stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
             }
             if self.unflushed {
                 return Poll::Pending;
             }
-            // The Bye is out. Closing now could cut it off: the system drops what is unread at a connection that is closed with data
-            // on the way. So the peer hangs up first, or the timer ends it.
-            if matches!(self.stage, Stage::Closing(_)) && self.inbound.is_none() {
-                self.over();
+            if let Stage::Closing(ended) = &self.stage {
+                self.stage = Stage::Parting(ended.clone());
+            }
+            if matches!(self.stage, Stage::Parting(_)) {
+                // Two that part at once wait for each other's end.
+                let _closed = ready!(Pin::new(stream).poll_close(cx));
+                self.outbound = None;
                 return Poll::Ready(());
             }
             return Poll::Pending;
@@ -460,7 +481,9 @@ impl Handler {
             let notes = std::mem::take(&mut self.outgoing.notes);
             self.note(notes);
             if self.window.has_lump() {
-                if self.shared.account.is_over() && !self.leaving {
+                let account = &self.shared.account;
+                let over = account.is_over() && !self.leaving;
+                if over && !(self.assembling > 0 && account.may_finish(self.account_id)) {
                     self.retry = Timer::after(RETRY);
                 } else {
                     let bytes = self.window.take();
@@ -521,44 +544,34 @@ impl Handler {
 
     // ---- ending ----
 
-    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
-    fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
-        let Some(link) = &self.link else { return };
-        let Some(ended) = link.close_wanted() else {
-            return;
-        };
-        if matches!(self.retry, Timer::Off) || !self.leaving {
-            self.leaving = true;
-            self.retry = Timer::after(BYE_TIMEOUT);
-        }
-        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
-        if drained || self.retry.is_due(cx) {
-            self.say_bye(ended);
-        }
+    /// The peer broke a rule.
+    fn break_off(&mut self, violation: Violation) {
+        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.shared.counters.violations.add(1);
+        self.say_bye(violation.into());
     }
 
     /// Ends the session from this side: the Bye goes out first.
     fn say_bye(&mut self, ended: Ended) {
-        if matches!(self.stage, Stage::Closing(_) | Stage::Over) {
+        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
             return;
         }
         // Chunks already begun stay, or the Bye would land in the middle of a frame.
         self.let_go(&ended);
         self.session.bye(ended.code as i32, &ended.text);
+        // Now: the connection may break before it is over, and its handler with all it knows is gone then.
+        self.notices.push_back(Notice::Ending {
+            ended: ended.clone(),
+        });
         self.stage = Stage::Closing(ended);
         self.timer = Timer::after(BYE_TIMEOUT);
     }
 
-    /// Ends the session at once.
+    /// Ends the session at once. A reason that was given before holds.
     fn end(&mut self, ended: Ended) {
-        match self.stage {
-            Stage::Over => return,
-            // What it ended by was said before; now the peer has hung up.
-            Stage::Closing(_) => {}
-            Stage::Handshake | Stage::Open => {
-                self.let_go(&ended);
-                self.stage = Stage::Closing(ended);
-            }
+        if matches!(self.stage, Stage::Handshake | Stage::Open) {
+            self.let_go(&ended);
+            self.stage = Stage::Closing(ended);
         }
         self.over();
     }
@@ -571,8 +584,26 @@ impl Handler {
         }
     }
 
+    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
+    fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
+        let Some(link) = &self.link else { return };
+        let Some(ended) = link.close_wanted() else {
+            return;
+        };
+        if !self.leaving {
+            self.leaving = true;
+            self.retry = Timer::after(BYE_TIMEOUT);
+        }
+        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
+        if drained || self.retry.is_due(cx) {
+            self.say_bye(ended);
+        }
+    }
+
     fn over(&mut self) {
-        let Stage::Closing(ended) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let (Stage::Closing(ended) | Stage::Parting(ended)) =
+            std::mem::replace(&mut self.stage, Stage::Over)
+        else {
             return;
         };
         self.timer = Timer::Off;
@@ -589,11 +620,10 @@ impl Handler {
                 Code::Timeout,
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
-            Stage::Open => self.say_bye(Ended::new(
-                Code::Protocol,
-                format!("half a frame or content, and then nothing for {PART_TIMEOUT:?}"),
-            )),
-            Stage::Closing(_) => self.over(),
+            Stage::Open => self.break_off(Violation::protocol(format!(
+                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+            ))),
+            Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }
     }
@@ -603,6 +633,7 @@ impl Drop for Handler {
     fn drop(&mut self) {
         self.end(Ended::new(Code::Disconnected, "the connection ended"));
         self.shared.account.sub(self.assembling);
+        self.shared.account.finished(self.account_id);
     }
 }
 
@@ -622,7 +653,7 @@ impl ConnectionHandler for Handler {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Self::ToBehaviour>> {
-        if !self.outbound_asked {
+        if self.begun && !self.outbound_asked {
             self.outbound_asked = true;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
                 protocol: self.listen_protocol(),
@@ -664,14 +695,16 @@ impl ConnectionHandler for Handler {
 
     fn on_behaviour_event(&mut self, order: Order) {
         match order {
-            Order::Authorise => {
+            // It may have begun to close meanwhile.
+            Order::Authorise if matches!(self.stage, Stage::Handshake) => {
                 self.session.authorise();
                 while let Some(output) = self.session.output() {
                     if let Err(violation) = self.on_output(output) {
-                        self.say_bye(violation.into());
+                        self.break_off(violation);
                     }
                 }
             }
+            Order::Authorise => {}
             Order::Close(ended) => self.say_bye(ended),
         }
     }
@@ -686,9 +719,15 @@ impl ConnectionHandler for Handler {
                 ..
             }) => {
                 if self.inbound.is_some() {
-                    self.say_bye(Ended::new(Code::Protocol, "a second substream for packets"));
+                    self.break_off(Violation::protocol("a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
+                    if !self.begun {
+                        self.begun = true;
+                        self.session = Self::greeting(&self.shared, self.remote);
+                        self.timer = Timer::after(HANDSHAKE_TIMEOUT);
+                        self.notices.push_back(Notice::Begun);
+                    }
                 }
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {

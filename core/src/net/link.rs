@@ -92,16 +92,18 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
+        let mut queues = Queues::default();
+        let credit = queues.granted(limits.window).unwrap_or_default();
         Arc::new(Self {
             peer,
             signing,
             limits,
-            credit: Semaphore::new(permits(limits.window)),
+            credit: Semaphore::new(credit),
             slots: Arc::new(Semaphore::new(limits.requests as usize)),
             room: Semaphore::new(ANSWER_QUEUE),
             large: tokio::sync::Mutex::new(()),
             next_request: AtomicU64::new(1),
-            queues: Mutex::default(),
+            queues: Mutex::new(queues),
             task: AtomicWaker::new(),
             ended: OnceLock::new(),
             gone: Notify::new(),
@@ -204,7 +206,7 @@ impl Link {
                 return Ok(());
             }
             if urgent {
-                queues.push(Item::Packet(part), 0, true);
+                queues.push_request(part, price, true);
             } else {
                 queues.push_ordered(part, confirm);
             }
@@ -344,33 +346,34 @@ impl Link {
         lock(&self.close_wanted).clone()
     }
 
-    /// Moves what is queued to the task: notes whole, packets up to about one write. Returns how many packets of `ordered` went.
+    /// Moves what is queued to the task: notes whole, packets up to about one write.
     pub(crate) fn take(&self, outgoing: &mut Outgoing, bytes: usize) {
         let freed = self.queues().take(outgoing, bytes);
-        if freed > 0 {
-            self.room.add_permits(freed);
+        if freed.room > 0 {
+            self.room.add_permits(freed.room);
+        }
+        if freed.credit > 0 {
+            self.credit.add_permits(freed.credit);
         }
     }
 
     /// The peer gave credit.
     pub(crate) fn granted(&self, request_id: u64, bytes: u64) -> Result<(), Violation> {
-        let semaphore_room = |semaphore: &Semaphore| {
-            let room = Semaphore::MAX_PERMITS - semaphore.available_permits();
-            usize::try_from(bytes)
-                .ok()
-                .filter(|bytes| *bytes <= room && bytes.leading_zeros() > 8)
-        };
+        let absurd = || Violation::protocol("absurd credit");
+        let possible = bytes.leading_zeros() > 8;
+        let mut queues = self.queues();
         if request_id == 0 {
-            let bytes =
-                semaphore_room(&self.credit).ok_or_else(|| Violation::protocol("absurd credit"))?;
-            self.credit.add_permits(bytes);
+            let more = queues.granted(bytes).filter(|_| possible);
+            self.credit.add_permits(more.ok_or_else(absurd)?);
             return Ok(());
         }
         // Credit for an answer that is over crosses its end: nothing to do.
-        if let Some(answer) = self.queues().answering.get(&request_id) {
-            let bytes = semaphore_room(&answer.credit)
-                .ok_or_else(|| Violation::protocol("absurd credit"))?;
-            answer.credit.add_permits(bytes);
+        if let Some(answer) = queues.answering.get(&request_id) {
+            let room = Semaphore::MAX_PERMITS - answer.credit.available_permits();
+            let more = usize::try_from(bytes)
+                .ok()
+                .filter(|bytes| possible && *bytes <= room);
+            answer.credit.add_permits(more.ok_or_else(absurd)?);
         }
         Ok(())
     }
@@ -451,7 +454,8 @@ impl Link {
     fn enqueue(&self, packet: Encoded, urgent: bool, confirm: Option<oneshot::Sender<()>>) {
         let mut queues = self.queues();
         if urgent {
-            queues.push(Item::Packet(packet), 0, false);
+            let price = cost(packet.len());
+            queues.push_request(packet, price, false);
         } else {
             queues.push_ordered(packet, confirm);
         }

@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod driver;
 mod exchange;
 pub(crate) mod gate;
+mod gather;
 pub(crate) mod gossip;
 mod handler;
 pub(crate) mod link;
@@ -119,7 +120,7 @@ impl NetShared {
         let delegated = RwLock::new(Arc::new(DelegatedKey::new(
             &identity,
             clock::random(),
-            clock::now_ms(),
+            clock::delegated_from_ms(),
         )));
         let uncredited = Window::unbounded(Arc::clone(&account));
         Arc::new(Self {

@@ -2,7 +2,7 @@
 //!
 //! It decides which connection carries the session with a peer and tells the driver when one opens or ends. It never sees a packet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -52,9 +52,22 @@ struct Connection {
     peer: PeerId,
     dialled: Option<Multiaddr>,
     link: Option<Arc<Link>>,
+    /// To be said of the session as soon as the handler has opened it.
+    news: Option<News>,
     ended: Option<Ended>,
     foreign: bool,
     loopback: bool,
+    remote: String,
+    dialer: Dialer,
+    /// The pair machine knows of it.
+    begun: bool,
+}
+
+/// What becomes of a session, told once it is open at this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Opened,
+    Moved,
 }
 
 type FromHandler = Either<Notice, std::convert::Infallible>;
@@ -70,6 +83,8 @@ pub(crate) struct Packets {
     connections: HashMap<pair::ConnectionId, Connection>,
     names: HashMap<ConnectionId, pair::ConnectionId>,
     next_name: u64,
+    /// Dials under way that are for a session.
+    session_dials: HashSet<ConnectionId>,
     queue: VecDeque<ToSwarm<SessionEvent, Either<Order, std::convert::Infallible>>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -85,9 +100,15 @@ impl Packets {
             connections: HashMap::new(),
             names: HashMap::new(),
             next_name: 0,
+            session_dials: HashSet::new(),
             queue: VecDeque::new(),
             timer: None,
         }
+    }
+
+    /// This dial is for a session.
+    pub(crate) fn session_dial(&mut self, id: ConnectionId) {
+        self.session_dials.insert(id);
     }
 
     /// A dial to this peer begins.
@@ -105,6 +126,28 @@ impl Packets {
         let ended = Ended::new(Code::Timeout, "no answer to pings");
         if let Some(name) = self.names.get(&id).copied() {
             self.order(name, Order::Close(ended));
+        }
+    }
+
+    /// Lets this connection carry no session: the application ended the last one, and this was dialled for another purpose.
+    pub(crate) fn leave_alone(&mut self, id: ConnectionId) {
+        if let Some(name) = self.names.get(&id).copied() {
+            self.order(name, Order::Close(left_alone()));
+        }
+    }
+
+    /// Lets none of this peer's connections take over from its session, which the application ends.
+    pub(crate) fn part(&mut self, peer: PeerId) {
+        let spare =
+            |(_, c): &(&pair::ConnectionId, &Connection)| c.peer == peer && c.link.is_none();
+        let names: Vec<_> = self
+            .connections
+            .iter()
+            .filter(spare)
+            .map(|(name, _)| *name)
+            .collect();
+        for name in names {
+            self.order(name, Order::Close(left_alone()));
         }
     }
 
@@ -138,21 +181,14 @@ impl Packets {
                 pair::Action::Close { id, reason } => {
                     self.order(id, Order::Close(ended_by(reason)))
                 }
-                pair::Action::Open { id } => {
-                    if let Some((link, address)) = self.link_of(id) {
-                        self.queue
-                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Opened {
-                                link,
-                                address,
-                            }));
-                    }
+                pair::Action::Open { id } => self.announce(id, News::Opened),
+                pair::Action::Replace { old, new } => {
+                    // Moved before it was open: it opens where it moved to.
+                    let unheard = self.take_news(old) == Some(News::Opened);
+                    self.announce(new, if unheard { News::Opened } else { News::Moved });
                 }
-                pair::Action::Replace { new, .. } => {
-                    if let Some((link, _)) = self.link_of(new) {
-                        self.queue
-                            .push_back(ToSwarm::GenerateEvent(SessionEvent::Moved { link }));
-                    }
-                }
+                // It broke before it was open: the driver has not heard of it.
+                pair::Action::Lost { id } if self.take_news(id) == Some(News::Opened) => {}
                 pair::Action::Lost { id } => {
                     let ended = self
                         .connections
@@ -171,12 +207,25 @@ impl Packets {
         self.timer = None;
     }
 
-    fn link_of(&self, id: pair::ConnectionId) -> Option<(Arc<Link>, Option<Multiaddr>)> {
-        let connection = self.connections.get(&id)?;
-        Some((
-            Arc::clone(connection.link.as_ref()?),
-            connection.dialled.clone(),
-        ))
+    /// Tells the driver that a connection carries the session. The pair may know it before the handler has opened it: then it is
+    /// told when it has.
+    fn announce(&mut self, id: pair::ConnectionId, news: News) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Some(link) = connection.link.clone() else {
+            connection.news = Some(news);
+            return;
+        };
+        let address = connection.dialled.clone();
+        self.queue.push_back(ToSwarm::GenerateEvent(match news {
+            News::Opened => SessionEvent::Opened { link, address },
+            News::Moved => SessionEvent::Moved { link },
+        }));
+    }
+
+    fn take_news(&mut self, id: pair::ConnectionId) -> Option<News> {
+        self.connections.get_mut(&id)?.news.take()
     }
 
     fn order(&mut self, id: pair::ConnectionId, order: Order) {
@@ -203,7 +252,10 @@ impl Packets {
         }
         self.gate.established(id, address::ip_of(remote), peer);
         Ok(match from_libp2p(&peer) {
-            Some(peer) => Either::Left(Handler::new(&self.shared, peer, remote.to_string())),
+            Some(peer) => {
+                let wanted = self.session_dials.contains(&id);
+                Either::Left(Handler::new(&self.shared, peer, remote.to_string(), wanted))
+            }
             // A foreign node of the DHT: it has no session.
             None => Either::Right(dummy::ConnectionHandler),
         })
@@ -227,14 +279,31 @@ impl Packets {
                 peer,
                 dialled,
                 link: None,
+                news: None,
                 ended: None,
                 foreign: false,
                 loopback: address::is_loopback(event.endpoint.get_remote_address()),
+                remote: event.endpoint.get_remote_address().to_string(),
+                dialer,
+                begun: false,
             },
         );
-        self.shared
-            .inbox
-            .connected(peer, &event.endpoint.get_remote_address().to_string());
+        if self.session_dials.remove(&event.connection_id) {
+            self.begin(name);
+        }
+    }
+
+    /// This connection is to carry a session: either side said so. Those that Kademlia dials for its own questions never begin, or a
+    /// network of a hundred would shake hands some thousand times for sessions that nobody keeps.
+    fn begin(&mut self, name: pair::ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&name) else {
+            return;
+        };
+        if std::mem::replace(&mut connection.begun, true) {
+            return;
+        }
+        let (peer, dialer) = (connection.peer, connection.dialer);
+        self.shared.inbox.connected(peer, &connection.remote);
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 
@@ -247,7 +316,8 @@ impl Packets {
             return;
         };
         let peer = connection.peer;
-        let refused = (connection.link.is_none() && !connection.foreign).then(|| {
+        let begun = connection.begun;
+        let refused = (begun && connection.link.is_none() && !connection.foreign).then(|| {
             connection.ended.clone().unwrap_or_else(|| {
                 let text = "the connection ended before a session was open";
                 Ended::new(
@@ -259,7 +329,9 @@ impl Packets {
                 )
             })
         });
-        self.tell(peer, pair::Event::Down { id: name });
+        if begun {
+            self.tell(peer, pair::Event::Down { id: name });
+        }
         self.connections.remove(&name);
         if let Some(ended) = refused {
             self.queue
@@ -300,6 +372,11 @@ impl Packets {
             self.timer = None;
         }
     }
+}
+
+fn left_alone() -> Ended {
+    // As one that gives way to another connection: nobody is refused.
+    Ended::new(Code::Busy, "the application ended the session")
 }
 
 fn ended_by(reason: CloseReason) -> Ended {
@@ -357,7 +434,10 @@ impl NetworkBehaviour for Packets {
         match event {
             FromSwarm::ConnectionEstablished(event) => self.on_established(&event),
             FromSwarm::ConnectionClosed(event) => self.on_closed(&event),
-            FromSwarm::DialFailure(event) => self.gate.closed(event.connection_id),
+            FromSwarm::DialFailure(event) => {
+                self.session_dials.remove(&event.connection_id);
+                self.gate.closed(event.connection_id);
+            }
             FromSwarm::ListenFailure(event) => self.gate.closed(event.connection_id),
             _ => {}
         }
@@ -378,15 +458,25 @@ impl NetworkBehaviour for Packets {
         };
         let satellite = connection.peer;
         match notice {
+            Notice::Begun => self.begin(name),
             Notice::Greeted { epoch } => {
                 self.tell(satellite, pair::Event::Hello { id: name, epoch })
             }
+            Notice::Proved => self.tell(satellite, pair::Event::Established { id: name }),
             Notice::Opened { link } => {
                 connection.link = Some(link);
+                if let Some(news) = connection.news.take() {
+                    self.announce(name, news);
+                }
                 self.tell(satellite, pair::Event::Established { id: name });
             }
+            Notice::Ending { ended } => connection.ended = Some(ended),
             Notice::Ended { ended } => {
+                let by_application = ended.code == Code::Cancelled;
                 connection.ended = Some(ended);
+                if by_application {
+                    self.part(satellite);
+                }
                 self.queue.push_back(ToSwarm::CloseConnection {
                     peer_id: peer,
                     connection: CloseConnection::One(id),

@@ -32,6 +32,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
+use super::gather::Gather;
 use super::tls::{self, Tls, TlsError};
 
 /// Streams open at once on a connection. A satellite needs a handful for each protocol; yamux would allow 512 with their buffers.
@@ -190,7 +191,7 @@ impl UpgradeInfo for Security {
     }
 }
 
-type Secured<C> = (PeerId, Either<TlsStream<C>, noise::Output<C>>);
+type Secured<C> = (PeerId, Gather<Either<TlsStream<C>, noise::Output<C>>>);
 
 impl<C> InboundConnectionUpgrade<C> for Security
 where
@@ -243,11 +244,11 @@ where
 }
 
 fn with_tls<C>((peer, stream): (PeerId, TlsStream<C>)) -> Secured<C> {
-    (peer, Either::Left(stream))
+    (peer, Gather::new(Either::Left(stream)))
 }
 
 fn with_noise<C>((peer, stream): (PeerId, noise::Output<C>)) -> Secured<C> {
-    (peer, Either::Right(stream))
+    (peer, Gather::new(Either::Right(stream)))
 }
 
 /// TCP without libp2p's two surprises of shared ports.

@@ -79,11 +79,10 @@ impl FrameReader {
             Ok(Some((prefix, length))) => (prefix + length).saturating_sub(self.filled),
             _ => 0,
         };
-        // A frame must lie in one piece, so its whole length is made room for once, as soon as it is known.
+        // A frame must lie in one piece, so its whole length is made room for once, as soon as it is known. The allocation is used again
+        // once nothing of it is held: a fresh one for every frame costs more, in page faults, than all else a large frame needs.
         if self.buffer.len() - self.filled < missing.max(self.want / 2) {
-            let mut larger = BytesMut::zeroed(self.filled + missing + self.want);
-            larger[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
-            self.buffer = larger;
+            self.buffer.resize(self.filled + missing.max(self.want), 0);
         }
         &mut self.buffer[self.filled..]
     }
@@ -101,6 +100,7 @@ impl FrameReader {
     }
 
     /// Takes in bytes that are in memory already.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let spare = self.spare();

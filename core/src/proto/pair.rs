@@ -212,6 +212,7 @@ impl Pair {
     }
 
     /// Every connection not yet closed, for who wants to close them all.
+    #[cfg(test)]
     pub(crate) fn connections(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         self.connections.iter().map(|c| c.id)
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::packet::{self, Encoded, Header, PARTS_MAX};
+use super::packet::{self, Encoded, Header, PARTS_MAX, PacketType};
 use super::wire;
 
 /// Content of one part, in bytes: with its packet, a batch of it alone is no larger than any other batch.
@@ -63,6 +63,16 @@ struct Started {
     /// The next part due, its content empty.
     due: wire::StreamPacket,
     content: Vec<u8>,
+}
+
+/// Makes room for one more part: twice as much at a time, and never more than all parts of this size need. No room for what a peer only
+/// announces.
+fn make_room(content: &mut Vec<u8>, part: usize, parts: u32) {
+    if content.capacity() - content.len() < part {
+        let whole = part.saturating_mul(parts as usize);
+        let twice = content.capacity().min(whole.saturating_sub(content.len()));
+        content.reserve_exact(twice.max(part));
+    }
 }
 
 /// Joins parts. Holds at most twice what came in.
@@ -144,6 +154,7 @@ impl Assembler {
         if part.len() > limit - started.content.len() {
             return Err(PartError::TooLarge { limit });
         }
+        make_room(&mut started.content, part.len(), packet.parts);
         started.content.extend_from_slice(&part);
         started.due.part += 1;
         self.held += part.len();
@@ -163,16 +174,10 @@ impl Assembler {
         Ok(Some(packet))
     }
 
-    /// Drops what has come of a request that was cancelled or has ended.
-    pub(crate) fn forget(&mut self, request_id: u64) {
-        let held = &mut self.held;
-        self.started.retain(|line, started| {
-            let keep = line.1 != request_id;
-            if !keep {
-                *held -= started.content.len();
-            }
-            keep
-        });
+    /// Drops what has come of a content: of one type only, for the ids of both sides' requests are the same numbers.
+    pub(crate) fn forget(&mut self, packet_type: PacketType, request_id: u64) {
+        let gone = self.started.remove(&(packet_type as i32, request_id));
+        self.held -= gone.map_or(0, |started| started.content.len());
     }
 
     /// Bytes of unfinished contents.
@@ -181,6 +186,7 @@ impl Assembler {
     }
 
     /// Unfinished contents.
+    #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
         self.started.len()
     }
@@ -190,7 +196,6 @@ impl Assembler {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::packet::PacketType;
     use super::*;
 
     fn part(part: u32, parts: u32, content: &[u8]) -> wire::StreamPacket {
@@ -293,7 +298,9 @@ mod tests {
             many.push(part(0, 2, b"x")),
             Err(PartError::TooMany { limit: 2 })
         );
-        many.forget(1);
+        many.forget(PacketType::Response, 1);
+        assert_eq!((many.held(), many.open()), (2, 2));
+        many.forget(PacketType::Request, 1);
         assert_eq!((many.held(), many.open()), (1, 1));
         assert_eq!(many.push(part(0, 2, b"x")), Ok(None));
     }

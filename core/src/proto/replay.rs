@@ -31,8 +31,6 @@ pub(crate) struct Window<const WORDS: usize> {
     bits: [u64; WORDS],
 }
 
-/// The window of a session: 4096 numbers.
-pub(crate) type SessionWindow = Window<65>;
 /// The window of one life of a source of broadcasts: 2048 numbers, which the mesh may deliver in any order.
 type CastWindow = Window<33>;
 
@@ -271,6 +269,7 @@ impl Sources {
     }
 
     /// How many sources are remembered.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.met.sources.len() + self.strangers.sources.len()
     }
@@ -339,8 +338,8 @@ mod tests {
 
     #[test]
     fn windows_do_not_mind_extremes() {
-        let mut window = SessionWindow::default();
-        assert_eq!(SessionWindow::SIZE, 4096);
+        let mut window = Window::<65>::default();
+        assert_eq!(Window::<65>::SIZE, 4096);
         assert_eq!(window.check_and_set(0), Seen::TooOld);
         assert_eq!(window.check_and_set(u64::MAX), Seen::Fresh);
         assert_eq!(window.check_and_set(u64::MAX), Seen::Replay);

@@ -198,17 +198,29 @@ impl Roster {
             .map(|e| met(peer, e))
     }
 
+    /// Whether the user ended the session with this peer, and nobody asked for another one since.
+    pub(crate) fn is_left_alone(&self, peer: &PeerId) -> bool {
+        self.table
+            .find(peer)
+            .is_some_and(|e| e.bar == Some(Bar::User))
+    }
+
     /// How many sessions there are.
     pub(crate) fn sessions(&self) -> usize {
         self.table.sessions()
     }
 
     /// How many entries the table has.
+    #[cfg(test)]
     pub(crate) fn known(&self) -> usize {
         self.table.len()
     }
 
     /// Counts of what was dropped.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "to be shown with the satellite's counters")
+    )]
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }

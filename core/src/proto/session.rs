@@ -20,6 +20,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::keys::DelegatedKey;
+use super::packet::PacketType;
 use super::parts::Assembler;
 use super::{frame, wire};
 use crate::config::Signing;
@@ -27,6 +28,8 @@ use handshake::Greeting;
 
 mod batches;
 mod handshake;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub(crate) use batches::{CAST_BIT, charged_to_session, cost};
@@ -37,8 +40,13 @@ pub(crate) const VERSION: u32 = 2;
 const NONCE_BYTES: usize = 32;
 /// Versions a Hello may list: more is noise.
 const VERSIONS_MAX: usize = 16;
-/// Contents that may be in assembly at once within a session (messages count as one).
-const ASSEMBLIES_MAX: usize = 64;
+/// Contents that may be in assembly at once, beside one for each request that may be open: messages, and what satellites tell
+/// each other.
+const ASSEMBLIES: usize = 2;
+/// The same in all, whatever the other side says it takes: as many requests as a satellite can be set to take, each way.
+const ASSEMBLIES_MAX: usize = 1 << 17;
+/// Longest response tag, in bytes. It is kept with a content in assembly, and counted nowhere.
+const TAG_MAX: usize = 1024;
 /// Longest text of a Bye, in characters.
 const BYE_TEXT_MAX: usize = 200;
 
@@ -54,7 +62,12 @@ pub(crate) struct Session {
     next_in: u64,
     window: i64,
     assembler: Assembler,
+    /// Bye was said or heard, or a rule was broken: nothing more is read, written or opened.
+    ended: bool,
+    bye_said: bool,
     frames: VecDeque<Bytes>,
+    /// An Ack is to be written. One stands for all before it, so a peer that asks for many and reads none fills nothing.
+    ack_due: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -65,10 +78,7 @@ impl Session {
         let hello_bytes = Bytes::from(prost::Message::encode_to_vec(&hello));
         let mut session = Self {
             window: i64::try_from(config.limits.window).unwrap_or(i64::MAX),
-            assembler: Assembler::new(
-                usize::try_from(config.limits.content).unwrap_or(usize::MAX),
-                ASSEMBLIES_MAX,
-            ),
+            assembler: Assembler::new(0, 0),
             config,
             hello: hello_bytes,
             greeting: None,
@@ -76,7 +86,10 @@ impl Session {
             auth_received: false,
             next_out: 1,
             next_in: 1,
+            ended: false,
+            bye_said: false,
             frames: VecDeque::new(),
+            ack_due: false,
             outputs: VecDeque::new(),
         };
         session.write(&hello);
@@ -85,7 +98,7 @@ impl Session {
 
     /// Whether packets flow.
     pub(crate) fn is_open(&self) -> bool {
-        self.auth_sent && self.auth_received
+        self.auth_sent && self.auth_received && !self.ended
     }
 
     /// The other side's limits and the policy in force, once greeted.
@@ -100,6 +113,11 @@ impl Session {
 
     /// The next encoded frame to write, in order.
     pub(crate) fn frame(&mut self) -> Option<Bytes> {
+        if self.frames.is_empty() && std::mem::take(&mut self.ack_due) {
+            self.tell(wire::frame::Kind::Ack(wire::Ack {
+                received_up_to: self.next_in - 1,
+            }));
+        }
         self.frames.pop_front()
     }
 
@@ -108,11 +126,75 @@ impl Session {
         self.assembler.held()
     }
 
-    /// Takes in one frame, as decoded and as it came: the session is bound to the very bytes of both Hellos.
+    /// Takes in one frame, as decoded and as it came: the session is bound to the very bytes of both Hellos. Frames that come
+    /// after the end are skipped.
     ///
     /// # Errors
-    /// A [`Violation`]: the session is over; say Bye with it and close.
+    /// A [`Violation`]: the session is over, and nothing comes of this frame; say Bye with it and close.
     pub(crate) fn on_frame(
+        &mut self,
+        kind: wire::frame::Kind,
+        raw: &[u8],
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        if self.ended {
+            return Ok(());
+        }
+        let before = self.outputs.len();
+        let taken = self.take_in(kind, raw, now_ms);
+        if taken.is_err() {
+            self.outputs.truncate(before);
+            self.ended = true;
+        }
+        taken
+    }
+
+    /// Gives credit back: 0 is the session's window.
+    pub(crate) fn grant(&mut self, request_id: u64, bytes: u64) {
+        if request_id == 0 {
+            self.window = self.window.saturating_add_unsigned(bytes);
+        }
+        self.tell(wire::frame::Kind::Credit(wire::Credit {
+            request_id,
+            bytes,
+        }));
+    }
+
+    /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
+    pub(crate) fn cancel(&mut self, request_id: u64) {
+        self.forget(request_id);
+        self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
+    }
+
+    /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
+    pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
+        if !Arc::ptr_eq(delegated, &self.config.delegated) {
+            self.tell(wire::frame::Kind::Delegation(
+                delegated.delegation().clone(),
+            ));
+            self.config.delegated = Arc::clone(delegated);
+        }
+    }
+
+    /// Lets go of what came of replies nobody waits for any more.
+    pub(crate) fn forget(&mut self, request_id: u64) {
+        for reply in [PacketType::Response, PacketType::EndResponse] {
+            self.assembler.forget(reply, request_id);
+        }
+    }
+
+    /// Says why this side ends the session, once: the last frame.
+    pub(crate) fn bye(&mut self, code: i32, text: &str) {
+        if !self.bye_said {
+            let text = bye_text(text);
+            let bye = wire::frame::Kind::Bye(wire::Bye { code, text });
+            self.write(&wire::Frame { kind: Some(bye) });
+        }
+        self.bye_said = true;
+        self.ended = true;
+    }
+
+    fn take_in(
         &mut self,
         kind: wire::frame::Kind,
         raw: &[u8],
@@ -124,8 +206,9 @@ impl Session {
             Kind::Bye(bye) => {
                 self.outputs.push_back(Output::Bye {
                     code: bye.code,
-                    text: bye.text,
+                    text: bye_text(&bye.text),
                 });
+                self.ended = true;
                 Ok(())
             }
             Kind::Auth(auth) => self.on_auth(&auth),
@@ -142,6 +225,10 @@ impl Session {
                 Ok(())
             }
             Kind::Cancel(cancel) => {
+                // The asker may give up in the middle of a large question.
+                for asked in [PacketType::Request, PacketType::Seek] {
+                    self.assembler.forget(asked, cancel.request_id);
+                }
                 self.outputs.push_back(Output::Cancelled {
                     request_id: cancel.request_id,
                 });
@@ -161,45 +248,10 @@ impl Session {
         }
     }
 
-    /// Gives credit back: 0 is the session's window.
-    pub(crate) fn grant(&mut self, request_id: u64, bytes: u64) {
-        if request_id == 0 {
-            self.window = self.window.saturating_add_unsigned(bytes);
-        }
-        self.tell(wire::frame::Kind::Credit(wire::Credit {
-            request_id,
-            bytes,
-        }));
-    }
-
-    /// Tells the other side that replies to a request are no longer wanted; what it sent of them is let go.
-    pub(crate) fn cancel(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
-        self.tell(wire::frame::Kind::Cancel(wire::Cancel { request_id }));
-    }
-
-    /// Goes over to this delegated key, if it is another than now: the other side learns it before the next batch.
-    pub(crate) fn renew(&mut self, delegated: &Arc<DelegatedKey>) {
-        if !Arc::ptr_eq(delegated, &self.config.delegated) {
-            self.tell(wire::frame::Kind::Delegation(
-                delegated.delegation().clone(),
-            ));
-            self.config.delegated = Arc::clone(delegated);
-        }
-    }
-
-    /// Lets go of what came of a content nobody waits for any more.
-    pub(crate) fn forget(&mut self, request_id: u64) {
-        self.assembler.forget(request_id);
-    }
-
-    /// The last frame.
-    pub(crate) fn bye(&mut self, code: i32, text: &str) {
-        let text: String = text.chars().take(BYE_TEXT_MAX).collect();
-        self.tell(wire::frame::Kind::Bye(wire::Bye { code, text }));
-    }
-
     fn tell(&mut self, kind: wire::frame::Kind) {
+        if self.ended {
+            return;
+        }
         self.write(&wire::Frame { kind: Some(kind) });
     }
 
@@ -208,4 +260,10 @@ impl Session {
         frame::encode_frame(frame, &mut buffer);
         self.frames.push_back(buffer.freeze());
     }
+}
+
+/// The text of a Bye, fit to be shown on one line of a log.
+fn bye_text(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(BYE_TEXT_MAX).map(shown).collect()
 }

@@ -22,7 +22,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
@@ -72,8 +72,9 @@ use router::Router;
 /// ```
 #[derive(Clone)]
 pub struct Satellite {
-    inner: Arc<Inner>,
+    /// Before `inner`, and so dropped before it: it needs it.
     _last: Arc<Last>,
+    inner: Arc<Inner>,
 }
 
 /// Ends the satellite when the last handle is gone.
@@ -81,8 +82,12 @@ struct Last(Weak<Inner>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.begin_end();
+        if let Some(inner) = self.0.upgrade()
+            && inner.begin_end()
+        {
+            inner.callbacks.last_turns();
+            // By a thread of its own: here may be one of an application's runtime, which must not block.
+            inner.end_in_background();
         }
     }
 }
@@ -100,7 +105,8 @@ pub(crate) struct Inner {
     callbacks: Callbacks,
     view: Arc<RwLock<View>>,
     stage: Mutex<Stage>,
-    running: OnceLock<Running>,
+    /// Taken when the satellite ends: it holds what the runtime polls with.
+    running: RwLock<Option<Arc<Running>>>,
     /// The runtime, if it is the satellite's own; taken when it ends.
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
@@ -169,7 +175,7 @@ impl Satellite {
             callbacks,
             view: Arc::default(),
             stage: Mutex::new(Stage::Made),
-            running: OnceLock::new(),
+            running: RwLock::default(),
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
             cast_sequence: AtomicU64::new(0),

@@ -175,7 +175,7 @@ impl Satellite {
     {
         let inner = &self.inner;
         let handle = inner.task_runtime()?;
-        let spawn = |task| match inner.running.get() {
+        let spawn = |task| match inner.brought_up() {
             Some(running) => drop(running.tasks.spawn_on(task, &handle)),
             None => drop(handle.spawn(task)),
         };

@@ -14,8 +14,8 @@ use tokio::time::Sleep;
 use super::router::Router;
 use crate::error::{Code, RequestError};
 use crate::identity::PeerId;
-use crate::net::Link;
 use crate::net::replies::{Answered, End, Item, ReplyQueue};
+use crate::net::{Link, clock};
 
 /// One reply.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub struct Replies {
     left: usize,
     after: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// The deadline has passed: nothing more comes in, what is there still comes out.
+    late: bool,
     over: bool,
 }
 
@@ -93,6 +95,7 @@ impl Replies {
             left: max_replies,
             after,
             deadline,
+            late: false,
             over: false,
         }
     }
@@ -107,6 +110,11 @@ impl Replies {
         loop {
             if self.over {
                 return Poll::Ready(None);
+            }
+            // Not only when nothing is there: an asker slower than the answers would never come to that.
+            if !self.late && clock::now() >= self.deadline.deadline().into_std() {
+                self.late = true;
+                self.cancel();
             }
             match self.queue.poll_next(cx) {
                 Poll::Ready(Some(Item::Reply(reply))) => {
@@ -124,7 +132,7 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
-                    if self.deadline.poll_unpin(cx).is_pending() {
+                    if !self.late && self.deadline.poll_unpin(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.close();
@@ -164,6 +172,11 @@ impl Replies {
 
     fn close(&mut self) {
         self.over = true;
+        self.cancel();
+    }
+
+    /// Nothing more comes in; who still answers is told.
+    fn cancel(&mut self) {
         for open in self.open.drain(..) {
             open.link.cancel_request(open.request_id);
             drop(open.slot);

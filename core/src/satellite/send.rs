@@ -1,8 +1,8 @@
 //! What goes out: messages, requests, seeks, broadcasts, and the sessions they need.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -371,11 +371,21 @@ impl Running {
 }
 
 impl Inner {
-    pub(super) fn running(&self) -> Result<&Running, SendError> {
+    pub(super) fn running(&self) -> Result<Arc<Running>, SendError> {
         if self.stage() != super::Stage::Started {
             return Err(SendError::Closed);
         }
-        self.running.get().ok_or(SendError::Closed)
+        self.brought_up().ok_or(SendError::Closed)
+    }
+
+    /// What there is between the start and the end, also while either is under way.
+    pub(super) fn brought_up(&self) -> Option<Arc<Running>> {
+        let running = self.running.read();
+        running.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_running(&self, running: Option<Arc<Running>>) {
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
     }
 
     async fn command(&self, command: Command) -> Option<()> {

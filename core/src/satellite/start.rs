@@ -123,9 +123,13 @@ impl Satellite {
         .await;
         match started {
             Ok(running) => {
-                // Shut down in the middle of the start: the tasks see the token and end.
-                let _set_once = self.inner.running.set(running);
-                self.inner.advance(Stage::Starting, Stage::Started)
+                self.inner.set_running(Some(Arc::new(running)));
+                let started = self.inner.advance(Stage::Starting, Stage::Started);
+                if started.is_err() {
+                    // Shut down in the middle of the start: the tasks see the token and end.
+                    self.inner.set_running(None);
+                }
+                started
             }
             Err(error) => {
                 *self
@@ -253,6 +257,7 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
+            low: self.config.peers_low,
             high: self.config.peers_high,
             state: State::new(),
         };

@@ -107,8 +107,8 @@ impl Satellite {
 }
 
 impl Inner {
-    /// The signal. Whoever holds the last handle gives it too.
-    pub(super) fn begin_end(&self) {
+    /// The signal. True the first time.
+    pub(super) fn begin_end(&self) -> bool {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *stage, Stage::Ended);
         drop(stage);
@@ -117,6 +117,7 @@ impl Inner {
             self.callbacks.begin_close();
             self.router.close();
         }
+        before != Stage::Ended
     }
 
     pub(super) fn end_in_background(self: &Arc<Self>) {
@@ -168,7 +169,7 @@ impl Inner {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(running) = self.running.get()
+        if let Some(running) = self.brought_up()
             && (own.is_some() || self.config.runtime.is_some())
         {
             let tasks = running.tasks.clone();
@@ -176,6 +177,8 @@ impl Inner {
             let waited = futures::executor::block_on(async {
                 let sleep = running.sleep(left());
                 tokio::select! {
+                    // After an earlier call there are no tasks, and no runtime with a clock either.
+                    biased;
                     () = tasks.wait() => true,
                     () = sleep => false,
                 }
@@ -188,6 +191,7 @@ impl Inner {
         if let Some(runtime) = own {
             runtime.shutdown_timeout(left());
         }
+        self.set_running(None);
         // The last clone: its file and lock are released here.
         drop(
             self.store

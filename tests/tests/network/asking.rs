@@ -107,7 +107,7 @@ async fn a_handler_that_is_dropped_fails_the_request() {
     .unwrap();
     let error = ask(&ada, &bob.peer_id(), "panic", "").await.unwrap_err();
     assert!(matches!(error, RequestError::Failed { .. }), "{error}");
-    assert_eq!(bob.stats().callbacks_panicked, 1);
+    until("it is counted", || bob.stats().callbacks_panicked == 1).await;
     stop(&[&ada, &bob]).await;
 }
 

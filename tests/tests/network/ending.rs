@@ -132,7 +132,7 @@ async fn a_callback_may_cancel_another_and_be_cancelled_by_it() {
         let rest = subscriptions.clone();
         tokio::task::spawn_blocking(move || {
             rest.iter()
-                .for_each(|one| drop(one.get().unwrap().cancel()))
+                .for_each(|one| assert_eq!(one.get().unwrap().cancel(), Cancelled::Done))
         })
         .await
         .unwrap();

@@ -1,5 +1,11 @@
 //! Whole satellites in one process, over loopback and over memory: what they promise, and each bad input with its own error.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test's own tasks and clock are no satellite's"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod asking;
 mod casting;
 mod dialling;

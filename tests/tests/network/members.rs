@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use psfs_core::error::ConnectError;
-use psfs_core::{Config, PeerEvent, Satellite};
-use psfs_tests::{config, connected, key, pair, soon, start, stop, until};
+use psfs_core::{Config, PeerEvent, Satellite, Signing};
+use psfs_tests::{ask, config, connected, echo, key, pair, soon, start, stop, until};
 
 const TIME: Duration = Duration::from_secs(10);
 
@@ -104,6 +104,40 @@ async fn membership_on_the_deny_list_is_refused() {
     let (ada, eve) = pair(config("deny", 0).deny(key(1).peer_id()), config("deny", 2)).await;
     assert!(connected(&ada, &eve));
     stop(&[&ada, &eve]).await;
+}
+
+/// How both sides say that their session signs.
+async fn agreed(one: Signing, other: Signing) -> [Option<Signing>; 2] {
+    let (ada, bob) = pair(
+        config("policy", 0).signing(one),
+        config("policy", 1).signing(other),
+    )
+    .await;
+    echo(&bob, "echo");
+    assert_eq!(ask(&ada, &bob.peer_id(), "echo", "!").await.unwrap(), ["!"]);
+    let signing = |satellite: &Satellite| satellite.peers()[0].signing;
+    let agreed = [signing(&ada), signing(&bob)];
+    stop(&[&ada, &bob]).await;
+    agreed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_downgrade_the_stricter_policy_holds_and_lazy_only_when_both_ask() {
+    use Signing::{Every, Lazy, Rsa};
+    for (one, other, agreed_on) in [
+        (Lazy, Lazy, Lazy),
+        (Lazy, Every, Every),
+        (Every, Lazy, Every),
+        (Lazy, Rsa, Rsa),
+        (Every, Rsa, Rsa),
+        (Every, Every, Every),
+    ] {
+        assert_eq!(
+            agreed(one, other).await,
+            [Some(agreed_on); 2],
+            "{one:?} and {other:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -202,6 +202,9 @@ fn bad_input_a_data_folder_that_cannot_be_written_says_so() {
     }
 }
 
+/// What it is, the file and its mode, the passphrase given, what is said.
+type Sample<'a> = (&'a str, &'a [u8], u32, Option<&'a str>, Code);
+
 #[test]
 fn bad_input_key_files_each_have_their_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -213,7 +216,7 @@ fn bad_input_key_files_each_have_their_error() {
     };
     let good = key(0).to_pem(None).unwrap();
     let protected = key(0).to_pem(Some("right")).unwrap();
-    let samples: [(&str, &[u8], u32, Option<&str>, Code); 8] = [
+    let samples: [Sample; 8] = [
         (
             "world-readable",
             good.as_bytes(),

@@ -1,5 +1,6 @@
 //! Dialling: what the roster wants, and what came of it.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use libp2p::Multiaddr;
@@ -74,6 +75,7 @@ impl Driver {
         };
         self.shared.counters.dials.add(1);
         let id = options.connection_id();
+        self.swarm.behaviour_mut().packets.session_dial(id);
         if let Some(peer) = peer {
             self.swarm.behaviour_mut().packets.dialing(peer);
         }
@@ -83,6 +85,10 @@ impl Driver {
             }
             Err(error) => {
                 // The swarm tells its behaviours of this failure, but not the loop.
+                if let (Target::Address(address), DialError::NoAddresses) = (&target, &error) {
+                    // It leaves out the addresses that it listens on itself.
+                    self.answer_address(&Arc::clone(address), &ReachFailure::Own);
+                }
                 self.dial_failed(target, peer, &dial_reason(&error));
             }
         }
@@ -109,11 +115,23 @@ impl Driver {
         });
     }
 
-    pub(super) fn on_connection(&mut self, peer: &libp2p::PeerId, id: ConnectionId) {
-        let Some((target, _)) = self.state.dials.remove(&id) else {
+    pub(super) fn on_connection(&mut self, peer: &libp2p::PeerId, id: ConnectionId, dialled: bool) {
+        let satellite = from_libp2p(peer);
+        let asked = self.state.dials.remove(&id);
+        // Kademlia dials whom it has a question for, and a bootstrap address is tried whoever lives there.
+        if dialled
+            && let Some(peer) = satellite
+            && self.roster.is_left_alone(&peer)
+            && !asked
+                .as_ref()
+                .is_some_and(|(target, _)| self.is_awaited(target))
+        {
+            self.swarm.behaviour_mut().packets.leave_alone(id);
+        }
+        let Some((target, _)) = asked else {
             return;
         };
-        let Some(peer) = from_libp2p(peer) else {
+        let Some(peer) = satellite else {
             if let Target::Address(address) = &target {
                 let failure =
                     ReachFailure::Unreachable("its key is not RSA: it is no satellite".into());
@@ -129,7 +147,12 @@ impl Driver {
             if !waiting.is_empty() {
                 self.state.explicit.insert(peer, ());
             }
-            match self.state.links.get(&peer) {
+            match self
+                .state
+                .links
+                .get(&peer)
+                .filter(|link| link.ended().is_none())
+            {
                 Some(link) => {
                     self.state.waiters -= waiting.len();
                     for reply in waiting {
@@ -156,6 +179,14 @@ impl Driver {
         if let (true, Target::Address(address)) = (own, &target) {
             self.answer_address(&Arc::clone(address), &ReachFailure::Own);
         }
+        if let (DialError::Denied { .. }, Some(peer)) = (error, peer.as_ref().and_then(from_libp2p))
+        {
+            let failure = ReachFailure::Refused(peer, dial_reason(error));
+            self.answer_peer(&peer, &Err(failure.clone()));
+            if let Target::Address(address) = &target {
+                self.answer_address(&Arc::clone(address), &failure);
+            }
+        }
         self.dial_failed(target, expected, &dial_reason(error));
     }
 }
@@ -172,7 +203,10 @@ fn dial_reason(error: &DialError) -> String {
         }
         DialError::LocalPeerId { .. } => "it is this satellite itself".into(),
         DialError::NoAddresses => "no address of it is known".into(),
-        DialError::Denied { cause } => cause.to_string(),
+        // Its own text says no more than that.
+        DialError::Denied { cause } => cause
+            .source()
+            .map_or_else(|| cause.to_string(), ToString::to_string),
         other => other.to_string(),
     }
 }

@@ -17,6 +17,8 @@ impl Driver {
     pub(super) fn look(&mut self) {
         let kad = &mut self.swarm.behaviour_mut().kad;
         let known = kad.kbuckets().any(|bucket| !bucket.is_empty());
+        // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
+        let enough = self.roster.sessions() >= self.low && self.state.look_pause < LOOK_LAST;
         if known {
             if !self.state.announced {
                 match kad.start_providing(self.rendezvous_key.clone()) {
@@ -24,7 +26,9 @@ impl Driver {
                     Err(error) => tracing::warn!(%error, "cannot announce"),
                 }
             }
-            kad.get_providers(self.rendezvous_key.clone());
+            if !enough {
+                kad.get_providers(self.rendezvous_key.clone());
+            }
             self.state.look_pause = (self.state.look_pause * 2).min(LOOK_LAST);
         }
         self.state.look_at = clock::now() + self.state.look_pause;

@@ -22,6 +22,7 @@ impl Driver {
                     .roster
                     .handle(roster::Event::Disconnect { peer }, self.now());
                 self.apply(actions);
+                self.swarm.behaviour_mut().packets.part(peer);
                 if let Some(link) = self.state.links.get(&peer) {
                     link.close(Ended::new(Code::Cancelled, "the application disconnected"));
                 }
@@ -86,7 +87,13 @@ impl Driver {
 
     /// Answers at once if there is a session; else gives the reply back.
     fn wait_for(&mut self, peer: PeerId, reply: Reply) -> Option<Reply> {
-        if let Some(link) = self.state.links.get(&peer) {
+        // One that has ended is a session no more, although its connection is not closed yet.
+        let link = self
+            .state
+            .links
+            .get(&peer)
+            .filter(|link| link.ended().is_none());
+        if let Some(link) = link {
             answer(reply, Ok(Arc::clone(link)));
             return None;
         }
@@ -102,11 +109,29 @@ impl Driver {
         self.state.by_peer.entry(peer).or_default().push(reply);
     }
 
+    /// Its session is over. Who asked for one since it ended gets a new one.
+    pub(super) fn ask_again(&mut self, peer: PeerId) {
+        if self.state.by_peer.contains_key(&peer) {
+            self.tell_roster(roster::Event::Connect {
+                peer,
+                addresses: Vec::new(),
+            });
+        }
+    }
+
     pub(super) fn answer_peer(&mut self, peer: &PeerId, result: &Result<Arc<Link>, ReachFailure>) {
         let waiting = self.state.by_peer.remove(peer).unwrap_or_default();
         self.state.waiters -= waiting.len();
         for reply in waiting {
             answer(reply, result.clone());
+        }
+    }
+
+    /// Whether a call of the application waits for this dial.
+    pub(super) fn is_awaited(&self, target: &roster::Target) -> bool {
+        match target {
+            roster::Target::Peer(peer) => self.state.by_peer.contains_key(peer),
+            roster::Target::Address(address) => self.state.by_address.contains_key(address),
         }
     }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Answer;
+use crate::config::UNWRITTEN_MAX;
 use crate::net::replies::Asked;
 use crate::proto::packet::Encoded;
+use crate::proto::session::cost;
 
 /// What waits among requests and replies.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Urgent {
     pub(super) stamp: u64,
     /// Bytes of the link's room it holds until it is taken.
     room: u32,
+    /// What it cost of the session's credit.
+    price: u64,
     item: Item,
 }
 
@@ -48,9 +52,35 @@ pub(super) struct Queues {
     pub(super) asked: HashMap<u64, Arc<Asked>>,
     pub(super) answering: HashMap<u64, Arc<Answer>>,
     pub(super) ended: bool,
+    /// Credit that the peer gave and this side does not use yet, see [`UNWRITTEN_MAX`].
+    reserve: u64,
+    /// Credit in use: what senders may still take, and what they took for packets that are here.
+    in_use: u64,
+}
+
+/// What came free by taking things out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Freed {
+    /// Bytes of the link's room.
+    pub(super) room: usize,
+    /// Bytes of credit that senders may now use.
+    pub(super) credit: usize,
 }
 
 impl Queues {
+    /// The peer gives credit. Returns how much of it senders may use now; `None` if there cannot be that much.
+    pub(super) fn granted(&mut self, bytes: u64) -> Option<usize> {
+        self.reserve = self.reserve.checked_add(bytes)?;
+        Some(self.use_reserve())
+    }
+
+    fn use_reserve(&mut self) -> usize {
+        let more = self.reserve.min(UNWRITTEN_MAX.saturating_sub(self.in_use));
+        self.reserve -= more;
+        self.in_use += more;
+        usize::try_from(more).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.notes.is_empty()
             && self.ordered.is_empty()
@@ -58,7 +88,16 @@ impl Queues {
             && self.bulk.is_empty()
     }
 
+    /// A packet that cost this much of the session's credit.
+    pub(super) fn push_request(&mut self, packet: Encoded, price: u64, bulk: bool) {
+        self.push_urgent(Item::Packet(packet), 0, price, bulk);
+    }
+
     pub(super) fn push(&mut self, item: Item, room: u32, bulk: bool) {
+        self.push_urgent(item, room, 0, bulk);
+    }
+
+    fn push_urgent(&mut self, item: Item, room: u32, price: u64, bulk: bool) {
         self.stamp += 1;
         let queue = if bulk {
             &mut self.bulk
@@ -68,6 +107,7 @@ impl Queues {
         queue.push_back(Urgent {
             stamp: self.stamp,
             room,
+            price,
             item,
         });
     }
@@ -80,17 +120,18 @@ impl Queues {
         }
     }
 
-    /// Moves notes whole and packets up to about `bytes` to `outgoing`. Returns how much of the link's room came free.
-    pub(super) fn take(&mut self, outgoing: &mut Outgoing, bytes: usize) -> usize {
+    /// Moves notes whole and packets up to about `bytes` to `outgoing`.
+    pub(super) fn take(&mut self, outgoing: &mut Outgoing, bytes: usize) -> Freed {
         outgoing.notes.append(&mut self.notes);
         let mut left = bytes;
-        let mut freed = 0;
+        let (mut room, mut price) = (0, 0);
         let mut behind = false;
         while left > 0 && !behind {
             let Some(urgent) = self.small.pop_front() else {
                 break;
             };
-            freed += urgent.room as usize;
+            room += urgent.room as usize;
+            price += urgent.price;
             behind = outgoing.put(urgent.item, &mut left);
         }
         while left > 0 {
@@ -98,6 +139,7 @@ impl Queues {
                 break;
             };
             left = left.saturating_sub(packet.len());
+            price += cost(packet.len());
             outgoing.ordered_taken += 1;
             outgoing.packets.push(packet);
         }
@@ -110,7 +152,8 @@ impl Queues {
                 .is_some_and(|part| part.stamp < oldest_small)
             && let Some(part) = self.bulk.pop_front()
         {
-            freed += part.room as usize;
+            room += part.room as usize;
+            price += part.price;
             outgoing.put(part.item, &mut left);
         }
         while self
@@ -122,7 +165,9 @@ impl Queues {
                 outgoing.confirms.push(waiter);
             }
         }
-        freed
+        self.in_use = self.in_use.saturating_sub(price);
+        let credit = self.use_reserve();
+        Freed { room, credit }
     }
 }
 
@@ -228,6 +273,30 @@ mod tests {
         assert!(
             first.contains(&11),
             "small ones go with every turn: {first:?}"
+        );
+    }
+
+    /// A peer may claim any window: what waits for it is bounded all the same, and all of its credit can be used in the end.
+    #[test]
+    fn an_endless_window_is_used_a_little_at_a_time() {
+        let mut queues = Queues::default();
+        assert_eq!(queues.granted(3), Some(3));
+        assert_eq!(
+            queues.granted(UNWRITTEN_MAX),
+            Some(UNWRITTEN_MAX as usize - 3)
+        );
+        assert_eq!(queues.granted(u64::MAX - 3), Some(0));
+        assert_eq!(queues.granted(1), None, "more than there can be");
+        queues.push_ordered(packet(1), None);
+        queues.push_request(packet(2), 500, false);
+        let freed = queues.take(&mut Outgoing::default(), 1 << 16);
+        let price = 500 + cost(packet(1).len()) as usize;
+        assert_eq!(
+            freed,
+            Freed {
+                room: 0,
+                credit: price
+            }
         );
     }
 

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::super::packet::{self, Encoded, PacketType};
+use super::super::parts::PartError;
 use super::super::{frame, keys, merkle, wire};
-use super::{Incoming, Output, Session, Violation};
+use super::{Incoming, Output, Session, TAG_MAX, Violation};
 use crate::config::{EVENT_COST, Signing};
 
 /// What a packet costs of a window, on both sides alike: its encoded bytes and a fixed amount for its handling.
@@ -15,6 +16,10 @@ pub(crate) fn cost(encoded_len: usize) -> u64 {
 /// Request ids with this bit belong to broadcasts that ask for answers: their replies come from peers that were not asked one by
 /// one, so they are charged to the session instead of a request's window.
 pub(crate) const CAST_BIT: u64 = 1 << 63;
+
+fn is_reply(packet_type: PacketType) -> bool {
+    matches!(packet_type, PacketType::Response | PacketType::EndResponse)
+}
 
 /// Whether a packet is charged to the session's window (else to its request's).
 pub(crate) fn charged_to_session(packet_type: PacketType, request_id: u64) -> bool {
@@ -55,6 +60,10 @@ impl Session {
         let Some(greeting) = &self.greeting else {
             return Err(Violation::protocol("Batch before Hello"));
         };
+        // It would have no number of its own, so it could be sent again and again.
+        if batch.packets.is_empty() {
+            return Err(Violation::protocol("a batch without packets"));
+        }
         if batch.first_sequence != self.next_in {
             return Err(Violation::protocol(format!(
                 "packet {} came where {} was due: replayed or left out",
@@ -84,11 +93,7 @@ impl Session {
         for encoded in batch.packets {
             self.on_packet(encoded)?;
         }
-        if batch.confirm {
-            self.tell(wire::frame::Kind::Ack(wire::Ack {
-                received_up_to: self.next_in - 1,
-            }));
-        }
+        self.ack_due |= batch.confirm;
         Ok(())
     }
 
@@ -97,6 +102,13 @@ impl Session {
         let packet = packet::decode(encoded)?;
         let packet_type =
             PacketType::try_from(packet.r#type).map_err(|e| Violation::protocol(e.to_string()))?;
+        if let Some(greeting) = &self.greeting
+            && !greeting.vouches_for(&packet)
+        {
+            return Err(Violation::protocol(
+                "the delegated key was not valid when the packet was made",
+            ));
+        }
         let request_id = packet.request_id;
         if charged_to_session(packet_type, request_id) {
             self.window = self.window.saturating_sub_unsigned(cost);
@@ -122,29 +134,38 @@ impl Session {
             }
             _ => {}
         }
-        if packet.parts == 0 {
+        if packet.response_tag.len() > TAG_MAX {
+            return Err(Violation::protocol("a response tag over the limit"));
+        }
+        let whole = if packet.parts == 0 {
             if packet.content.len() as u64 > self.config.limits.content {
                 return Err(Violation::protocol("a content over the limit"));
             }
-            self.outputs.push_back(Output::Packet(Incoming {
-                packet_type,
-                packet,
-                cost,
-            }));
-            return Ok(());
+            Some(packet)
+        } else {
+            match self.assembler.push(packet) {
+                // Who is asked goes on with a large reply until our Cancel is there, and only the link knows which requests
+                // are open: so what goes on where nothing was begun is taken for the rest of such a reply.
+                Err(PartError::Order { due: 0, .. }) if is_reply(packet_type) => None,
+                joined => joined?,
+            }
+        };
+        if packet_type == PacketType::EndResponse && whole.is_some() {
+            // A handler that failed in the middle of a large reply sends no more of it.
+            self.forget(request_id);
         }
-        match self.assembler.push(packet)? {
-            Some(packet) => self.outputs.push_back(Output::Packet(Incoming {
+        self.outputs.push_back(match whole {
+            Some(packet) => Output::Packet(Incoming {
                 packet_type,
                 packet,
                 cost,
-            })),
-            None => self.outputs.push_back(Output::Taken {
+            }),
+            None => Output::Taken {
                 packet_type,
                 request_id,
                 cost,
-            }),
-        }
+            },
+        });
         Ok(())
     }
 }

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::super::keys::{self, VerifiedDelegation};
+use super::super::parts::Assembler;
 use super::super::wire;
 use super::{
-    Limits, NONCE_BYTES, Output, Session, SessionConfig, VERSION, VERSIONS_MAX, Violation,
+    ASSEMBLIES, ASSEMBLIES_MAX, Limits, NONCE_BYTES, Output, Session, SessionConfig, VERSION,
+    VERSIONS_MAX, Violation,
 };
 use crate::config::Signing;
 use crate::identity::PublicKey;
@@ -19,6 +21,18 @@ pub(super) struct Greeting {
     pub(super) limits: Limits,
     pub(super) signing: Signing,
     pub(super) epoch: u64,
+}
+
+impl Greeting {
+    /// Whether the key that signs batches might sign this packet, judged at the packet's own time: a third party to whom it is
+    /// shown can judge it at no other.
+    pub(super) fn vouches_for(&self, packet: &wire::StreamPacket) -> bool {
+        let delegated = || {
+            let made = u64::try_from(packet.timestamp_ms()).ok()?;
+            Some(self.delegation.as_ref()?.covers(made))
+        };
+        self.signing != Signing::Every || delegated().unwrap_or(false)
+    }
 }
 
 /// What a session says first.
@@ -50,7 +64,7 @@ impl Session {
         let Some(greeting) = &self.greeting else {
             return;
         };
-        if self.auth_sent {
+        if self.auth_sent || self.ended {
             return;
         }
         let local = self.config.identity.peer_id();
@@ -112,6 +126,14 @@ impl Session {
             requests: limits.requests,
             reply_window: limits.reply_window,
         };
+        let requests = [self.config.limits.requests, limits.requests].map(|count| count as usize);
+        self.assembler = Assembler::new(
+            usize::try_from(self.config.limits.content).unwrap_or(usize::MAX),
+            (requests[0]
+                .saturating_add(requests[1])
+                .saturating_add(ASSEMBLIES))
+            .min(ASSEMBLIES_MAX),
+        );
         let signing = stricter(self.config.signing, theirs);
         let delegation = match &hello.delegation {
             Some(delegation) => Some(
@@ -162,6 +184,9 @@ impl Session {
             return Err(Violation::refused("no proof of knowing the secret"));
         }
         self.auth_received = true;
+        if !self.auth_sent {
+            self.outputs.push_back(Output::Proved);
+        }
         self.opened_if_both();
         Ok(())
     }

@@ -98,6 +98,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Output {
     /// The other side greeted: decide whether this connection goes on, then call [`Session::authorise`].
     Greeted { epoch: u64 },
+    /// The other side is proved and has chosen this connection, and this side has not gone on yet.
+    Proved,
     /// Both sides are proved; packets flow.
     Opened,
     /// A packet, in order.

@@ -8,7 +8,10 @@
 
 mod churn;
 mod dialling;
+mod log;
 mod satellite;
+mod talker;
+mod talks;
 pub(crate) mod world;
 mod world_tests;
 

@@ -41,7 +41,7 @@ pub(super) fn address(place: usize) -> Address {
     format!("node/{place}").into()
 }
 
-fn place(address: &Address) -> usize {
+pub(super) fn place(address: &Address) -> usize {
     address.strip_prefix("node/").unwrap().parse().unwrap()
 }
 

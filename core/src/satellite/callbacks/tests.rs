@@ -171,7 +171,12 @@ fn cancel_of_an_idle_job_drops_its_handler_at_once() {
         let guard = Dropped(drops.clone());
         let (sender, receiver) = mpsc::channel::<u32>(1);
         let subscription = callbacks
-            .attach(receiver, Box::new(move |_| drop(&guard)))
+            .attach(
+                receiver,
+                Box::new(move |_| {
+                    let _held = &guard;
+                }),
+            )
             .unwrap();
         assert_eq!(subscription.cancel(), Cancelled::Done);
         assert_eq!(of(&drops), 1);
@@ -305,7 +310,12 @@ fn a_handler_is_dropped_once_also_when_registering_fails_or_its_source_ends() {
     let guard = Dropped(drops.clone());
     let (sender, receiver) = mpsc::channel::<u32>(1);
     let subscription = callbacks
-        .attach(receiver, Box::new(move |_| drop(&guard)))
+        .attach(
+            receiver,
+            Box::new(move |_| {
+                let _held = &guard;
+            }),
+        )
         .unwrap();
     drop(sender);
     assert_eq!(subscription.cancel(), Cancelled::Done);
@@ -314,7 +324,12 @@ fn a_handler_is_dropped_once_also_when_registering_fails_or_its_source_ends() {
     assert_eq!(callbacks.close(LONG), Closed::Done);
     let guard = Dropped(drops.clone());
     let (_sender, receiver) = mpsc::channel::<u32>(1);
-    let refused = callbacks.attach(receiver, Box::new(move |_| drop(&guard)));
+    let refused = callbacks.attach(
+        receiver,
+        Box::new(move |_| {
+            let _held = &guard;
+        }),
+    );
     assert!(matches!(refused, Err(SubscribeError::Closed)));
     assert_eq!(of(&drops), 2);
 }
@@ -328,7 +343,12 @@ fn close_ends_threads_and_drops_every_handler() {
         let guard = Dropped(drops.clone());
         let (sender, receiver) = mpsc::channel::<u32>(1);
         callbacks
-            .attach(receiver, Box::new(move |_| drop(&guard)))
+            .attach(
+                receiver,
+                Box::new(move |_| {
+                    let _held = &guard;
+                }),
+            )
             .unwrap();
         senders.push(sender);
     }
@@ -400,7 +420,12 @@ fn a_drop_may_cancel_its_own_subscription() {
     let guard = Cancels(take, answers);
     let (_sender, receiver) = mpsc::channel::<u32>(1);
     let subscription = callbacks
-        .attach(receiver, Box::new(move |_| drop(&guard)))
+        .attach(
+            receiver,
+            Box::new(move |_| {
+                let _held = &guard;
+            }),
+        )
         .unwrap();
     own.send(subscription.clone()).unwrap();
     assert_eq!(subscription.cancel(), Cancelled::Done);
@@ -504,7 +529,12 @@ fn own_loop_closed_inside_a_callback_drops_all_before_dispatch_returns() {
     callbacks.attach(receiver, Box::new(handler)).unwrap();
     let (_idle, receiver) = mpsc::channel::<u32>(1);
     callbacks
-        .attach(receiver, Box::new(move |_| drop(&other)))
+        .attach(
+            receiver,
+            Box::new(move |_| {
+                let _held = &other;
+            }),
+        )
         .unwrap();
     sender.try_send(1).unwrap();
     assert_eq!(callbacks.dispatch(LONG), Ok(1));

@@ -1,0 +1,197 @@
+//! A satellite in a process of its own, for the process tests: it can be killed, frozen, and counted.
+//!
+//! `node run NETWORK KEY_FILE LISTEN [BOOTSTRAP]` says what happens to peers, a line each, until its input ends.
+//! `node leaves-nothing shutdown|twice|drop|callback|start` starts satellites, ends them in that way, and fails if anything is left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use psfs_core::{Config, PacketType, PeerEvent, RequestOptions, Satellite, SendOptions, Shutdown};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How long what was told to end may take. Only a failing test takes so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["run", network, key, listen, bootstrap @ ..] => run(network, key, listen, bootstrap),
+        ["leaves-nothing", how] => leaves_nothing(how),
+        _ => Err("what to do?".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("FAILED {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Whoever started this may be gone; its input ends then as well.
+    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn run(network: &str, key: &str, listen: &str, bootstrap: &[&str]) -> Result<(), Failure> {
+    let mut config = Config::new(network)
+        .identity_file(key)
+        .mdns(false)
+        .listen(listen)
+        .ping(Duration::from_secs(1), Duration::from_secs(1));
+    for address in bootstrap {
+        config = config.bootstrap(*address);
+    }
+    let satellite = Satellite::new(config)?;
+    satellite.on_peer(|event| match event {
+        PeerEvent::Authenticated { peer } => say(&format!("MET {peer}")),
+        PeerEvent::Disconnected { peer, reason } => {
+            say(&format!("GONE {peer} {}: {}", reason.code, reason.text))
+        }
+        _ => {}
+    })?;
+    block_on(satellite.start())?;
+    say(&format!("LISTENS {}", satellite.addresses()[0]));
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    block_on(satellite.shutdown(PATIENCE))?;
+    Ok(())
+}
+
+/// What this process has: its threads by name, its open files by what they are.
+#[derive(Debug, PartialEq, Eq)]
+struct Holdings {
+    threads: BTreeMap<String, usize>,
+    files: BTreeMap<String, usize>,
+}
+
+impl Holdings {
+    fn now() -> Result<Self, Failure> {
+        let mut threads = BTreeMap::new();
+        for task in fs::read_dir("/proc/self/task")? {
+            // It may end while it is counted.
+            let Ok(name) = fs::read_to_string(task?.path().join("comm")) else {
+                continue;
+            };
+            // libp2p's timers share one thread in a process, and it stays.
+            if name.trim() != "futures-timer" {
+                *threads.entry(name.trim().into()).or_default() += 1;
+            }
+        }
+        let mut files = BTreeMap::new();
+        for file in fs::read_dir("/proc/self/fd")? {
+            let Ok(target) = fs::read_link(file?.path()) else {
+                continue;
+            };
+            let target = target.display().to_string();
+            // The folder that is being read.
+            if !(target.starts_with("/proc/") && target.ends_with("/fd")) {
+                *files.entry(target).or_default() += 1;
+            }
+        }
+        Ok(Self { threads, files })
+    }
+
+    /// Waits until this process has no more than that again; threads that were joined show for a moment.
+    fn wait_for(&self, within: Duration) -> Result<(), Failure> {
+        let step = Duration::from_millis(5);
+        let mut left = within;
+        loop {
+            let now = Self::now()?;
+            if now == *self {
+                return Ok(());
+            }
+            if left.is_zero() {
+                return Err(format!("left over: {now:?}\nof old: {self:?}").into());
+            }
+            std::thread::sleep(step);
+            left = left.saturating_sub(step);
+        }
+    }
+}
+
+fn leaves_nothing(how: &str) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let before = Holdings::now()?;
+    let network = format!("leaves nothing {}", std::process::id());
+    let config = || Config::new(&network).mdns(false);
+
+    // Everything that can be held: a data folder, TCP and QUIC, callback threads, a session with traffic on it.
+    let ada = Satellite::new(config().data_dir(folder.path()))?;
+    let bob = Satellite::new(config().listen("127.0.0.1:0"))?;
+    if how == "start" {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let refused = Satellite::new(config().listen(taken.local_addr()?.to_string()))?;
+        if block_on(refused.start()).is_ok() {
+            return Err("a port in use was bound".into());
+        }
+    }
+    let (heard, hears) = sync_channel(16);
+    let (begun, begins) = sync_channel(1);
+    let own = ada.clone();
+    let mut in_callback = (how == "callback").then_some(own);
+    ada.on(PacketType::Message, "talk", move |event| {
+        // Enough is enough: the test takes one.
+        let _full = heard.try_send(event.content().clone());
+        if let Some(own) = in_callback.take() {
+            let _full = begun.try_send(block_on(own.shutdown(PATIENCE)));
+        }
+    })?;
+    ada.on(PacketType::Request, "ask", |event| {
+        let _cancelled = block_on(event.reply("yes"));
+        let _cancelled = event.end();
+    })?;
+    block_on(ada.start())?;
+    block_on(bob.start())?;
+    let address = ada
+        .addresses()
+        .into_iter()
+        .find(|a| a.contains("127.0.0.1") && a.contains("/tcp/"));
+    let peer = block_on(bob.connect(&address.ok_or("ada does not listen on loopback")?, PATIENCE))?;
+    let mut replies = block_on(bob.request(&peer, "ask", "?", RequestOptions::default()))?;
+    block_on(replies.next()).ok_or("no reply")??;
+    let during = Holdings::now()?;
+    if during.threads.len() < 3 || during.files.len() < before.files.len() + 4 {
+        return Err(format!("too little to be true: {during:?}").into());
+    }
+    block_on(bob.send(&peer, "talk", "hello", SendOptions::default()))?;
+    hears.recv_timeout(PATIENCE)?;
+
+    drop(replies);
+    let mut within = Duration::from_millis(500);
+    match how {
+        "shutdown" | "twice" | "start" => {
+            for _ in 0..if how == "twice" { 2 } else { 1 } {
+                for satellite in [&ada, &bob] {
+                    if block_on(satellite.shutdown(PATIENCE))? != Shutdown::Done {
+                        return Err("shutdown was not done".into());
+                    }
+                }
+            }
+            // Handles that are kept hold nothing.
+            before.wait_for(within)?;
+        }
+        "callback" => {
+            if begins.recv_timeout(PATIENCE)?? != Shutdown::Pending {
+                return Err("a callback was waited for by itself".into());
+            }
+            block_on(bob.shutdown(PATIENCE))?;
+            block_on(ada.ended());
+            before.wait_for(within)?;
+        }
+        "drop" => within = PATIENCE,
+        _ => return Err("how?".into()),
+    }
+    drop((ada, bob));
+    before.wait_for(within)?;
+    // The folder is free.
+    drop(Satellite::new(config().data_dir(folder.path()))?);
+    before.wait_for(PATIENCE)
+}

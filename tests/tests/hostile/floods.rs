@@ -1,0 +1,228 @@
+//! Too much of what is allowed: what is held stays bounded, and whoever goes too far is disconnected.
+
+use std::time::Duration;
+
+use psfs_core::error::{RequestError, SendError};
+use psfs_core::{PacketType, RequestOptions, SendOptions, Signing};
+use psfs_tests::{connected_to, soon, until};
+
+use crate::raw::{Cancel, END_RESPONSE, Kind, LAZY, Packet, RESPONSE, RSA, Raw};
+use crate::siege::Siege;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_duplicate_request_ids() {
+    let mut siege = Siege::begin("duplicate", |config| config).await;
+    let _unread = siege.victim.subscribe(PacketType::Request, "held").unwrap();
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    raw.packets(&[Packet::request("held", 5), Packet::request("held", 5)])
+        .await;
+    siege.ends(&mut raw, "a request id was used twice").await;
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_more_requests_open_than_are_allowed() {
+    let mut siege = Siege::begin("too many", |config| config.open_requests(8)).await;
+    let _unread = siege.victim.subscribe(PacketType::Request, "held").unwrap();
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    raw.packets(
+        &(1..=100)
+            .map(|id| Packet::request("held", id))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    siege
+        .ends(&mut raw, "more than 8 requests open at once")
+        .await;
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_a_million_request_ids_and_cancels() {
+    const EACH: u64 = 250;
+    let siege = Siege::begin("million", |config| config.signing(Signing::Lazy)).await;
+    let mut raw = Raw::session(&siege.victim, 2, LAZY).await;
+    // Cancels cost no credit: of ids that were never used.
+    for start in (0..1_000_000).step_by(10_000) {
+        let frames = (start..start + 10_000u64).flat_map(|request_id| {
+            let frame = crate::raw::Frame {
+                kind: Some(Kind::Cancel(Cancel { request_id })),
+            };
+            prost::Message::encode_length_delimited_to_vec(&frame)
+        });
+        let frames: Vec<u8> = frames.collect();
+        raw.try_write(&frames).await.unwrap();
+    }
+    // Requests cost credit: as many as there is, each cancelled at once, to a namespace nobody serves.
+    let mut credit = 1_i64 << 20;
+    let mut asked = 0;
+    while asked < 100_000 {
+        let packets: Vec<_> = (1..=EACH)
+            .map(|id| Packet::request("void", asked + id))
+            .collect();
+        let cost: usize = packets
+            .iter()
+            .map(|packet| prost::Message::encoded_len(packet) + 64)
+            .sum();
+        while credit < cost as i64 {
+            match raw.next().await.expect("the session goes on") {
+                Kind::Credit(given) if given.request_id == 0 => credit += given.bytes as i64,
+                _ => {}
+            }
+        }
+        credit -= cost as i64;
+        raw.packets(&packets).await;
+        for id in 1..=EACH {
+            raw.send(Kind::Cancel(Cancel {
+                request_id: asked + id,
+            }))
+            .await;
+        }
+        asked += EACH;
+        assert!(siege.victim.stats().held_bytes < 8 << 20);
+    }
+    until("all were seen", || {
+        siege.victim.stats().requests_unhandled == asked
+    })
+    .await;
+    assert_eq!(siege.victim.stats().violations, 0);
+    assert!(connected_to(&siege.victim, &raw.id));
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_reply_flood() {
+    let mut siege = Siege::begin("flood", |config| config.reply_window(128 << 10)).await;
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    // Replies nobody asked for, or no longer waits for, are dropped and counted.
+    let late = Packet {
+        request_id: 77,
+        ..Packet::new(RESPONSE, "", "who asked?")
+    };
+    let end = Packet {
+        request_id: 77,
+        ..Packet::new(END_RESPONSE, "", "")
+    };
+    raw.packets(&[late.clone(), end, late]).await;
+    until("they are counted", || {
+        siege.victim.stats().late_replies == 3
+    })
+    .await;
+
+    let mut replies = siege
+        .victim
+        .request(&raw.id, "n", "?", RequestOptions::default())
+        .await
+        .unwrap();
+    let request_id = loop {
+        if let Some(Kind::Batch(batch)) = raw.next().await {
+            let packet: Packet = prost::Message::decode(batch.packets[0].clone()).unwrap();
+            if packet.namespace == "n" {
+                break packet.request_id;
+            }
+        }
+    };
+    for _ in 0..140 {
+        raw.packets(&[Packet {
+            request_id,
+            ..Packet::new(RESPONSE, "", vec![0; 1024])
+        }])
+        .await;
+    }
+    siege
+        .ends(&mut raw, "more replies were sent than credit allowed")
+        .await;
+    // What came within credit is still there, then the error.
+    let mut came = 0;
+    let error = loop {
+        match soon("a reply or the error", replies.next()).await.unwrap() {
+            Ok(_) => came += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        (64..=128).contains(&came),
+        "{came} KiB came through a window of 128 KiB"
+    );
+    assert_eq!(error, RequestError::Disconnected(raw.id));
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_a_peer_that_claims_an_endless_window_and_reads_nothing() {
+    const MOST: usize = 32 << 20;
+    let siege = Siege::begin("endless window", |config| config.signing(Signing::Lazy)).await;
+    let mut raw = Raw::connect(&siege.victim, 2).await;
+    raw.hello.policy = LAZY;
+    if let Some(limits) = &mut raw.hello.limits {
+        limits.window = u64::MAX;
+    }
+    raw.open().await;
+    until("the session is open", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
+    let mut sent = 0;
+    let short = SendOptions::default().timeout(Duration::from_millis(500));
+    let error = loop {
+        match siege
+            .victim
+            .send(&raw.id, "n", vec![0; 16 << 10], short)
+            .await
+        {
+            Ok(()) => sent += 16 << 10,
+            Err(error) => break error,
+        }
+        assert!(
+            sent < MOST,
+            "{sent} bytes wait for a peer that reads nothing"
+        );
+    };
+    assert!(matches!(error, SendError::Timeout(_)), "{error}");
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_contents_that_never_become_whole() {
+    const LIMIT: usize = 4 << 20;
+    let siege = Siege::begin("never whole", |config| {
+        config
+            .signing(Signing::Lazy)
+            .memory_limit(LIMIT)
+            .message_window(128 << 10)
+    })
+    .await;
+    let mut raw = Raw::session(&siege.victim, 2, LAZY).await;
+    // Many large requests side by side, each without its last part, as far as credit goes.
+    let mut credit = 128_i64 << 10;
+    'flood: for part in 0.. {
+        for request_id in 1..=32 {
+            let content = vec![0; 16 << 10];
+            let packet = Packet {
+                request_id,
+                part,
+                parts: 900,
+                content: content.into(),
+                ..Packet::request("void", 0)
+            };
+            let cost = (prost::Message::encoded_len(&packet) + 64) as i64;
+            while credit < cost {
+                let given = tokio::time::timeout(Duration::from_millis(500), raw.next());
+                match given.await {
+                    Ok(Some(Kind::Credit(given))) if given.request_id == 0 => {
+                        credit += given.bytes as i64
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break 'flood,
+                    Err(_) => break 'flood,
+                }
+            }
+            credit -= cost;
+            raw.packets(&[packet]).await;
+        }
+    }
+    let held = siege.victim.stats().held_bytes as usize;
+    assert!(held <= LIMIT + (256 << 10), "{held} bytes are held");
+    // The honest peer's own window must still come back to it: many times over.
+    siege.unnoticed_for(3000).await;
+}
