@@ -18,7 +18,7 @@
  *     psfs_satellite_free(satellite);
  *     psfs_config_free(config);
  *
- * Link with -lpsfs. Two programs of about a hundred lines are in examples/c.
+ * Link with -lpsfs. Two whole programs are in examples/c: greet.c, and whois.c with a loop of its own.
  *
  *
  * WHAT HOLDS FOR EVERY FUNCTION

@@ -44,24 +44,20 @@ static void must(psfs_status status, psfs_error *err, const char *what) {
     }
 }
 
-static void sent(psfs_status status, const psfs_error *error, void *ud) {
-    (void)ud;
-    if (status < 0) {
-        printf("a greeting did not arrive: %s\n", psfs_error_message(error));
-    }
-}
-
 static void on_peer(const psfs_peer_event *event, void *ud) {
+    psfs_error *err = NULL;
     (void)ud;
     /* Discovered, connected and so on come, too. Once authenticated, a peer can be talked to. */
     if (psfs_peer_event_kind(event) == PSFS_PEER_AUTHENTICATED) {
         char text[100];
         int length = snprintf(text, sizeof text, "hello from %.50s", name);
         printf("met %s\n", psfs_peer_event_peer(event));
-        /* The peer's text is borrowed, the call copies what it needs. The _async twin does not wait for a slow peer, though
-           psfs_send would be fine as well: a callback may block, it holds up only its own subscription. */
-        psfs_send_async(satellite, psfs_peer_event_peer(event), "greeting", (const uint8_t *)text, (size_t)length, NULL,
-                        5000, sent, NULL, NULL, NULL, NULL);
+        /* It may wait for a slow peer. A callback may block: that holds up only its own subscription. */
+        if (psfs_send(satellite, psfs_peer_event_peer(event), "greeting", (const uint8_t *)text, (size_t)length, NULL,
+                      5000, &err) != PSFS_OK) {
+            printf("not greeted: %s\n", psfs_error_message(err));
+            psfs_error_free(err);
+        }
         happened(&met);
     }
 }

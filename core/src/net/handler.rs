@@ -472,7 +472,8 @@ impl Handler {
 
     /// Moves what is queued into chunks, once the last ones are written: one write takes all that came meanwhile.
     fn refill(&mut self) {
-        if !self.chunks.is_empty() {
+        // Before it begins, the session is one that will be replaced: its Hello must not be said.
+        if !self.begun || !self.chunks.is_empty() {
             return;
         }
         if let (Stage::Open, Some(link)) = (&self.stage, &self.link) {

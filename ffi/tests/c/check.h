@@ -20,6 +20,39 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
+#if defined(__has_include)
+#if __has_include(<valgrind/helgrind.h>)
+#include <valgrind/helgrind.h>
+#endif
+#endif
+
+/*
+ * helgrind knows the locks of pthreads, not those by which the library hands things from thread to thread. So it is told: HANDED_OVER
+ * before `ud` is registered, TAKEN_OVER in the callback; LENT for memory that the library filled.
+ */
+#ifdef ANNOTATE_HAPPENS_BEFORE
+#define HANDED_OVER(ud) ANNOTATE_HAPPENS_BEFORE(ud)
+#define TAKEN_OVER(ud) ANNOTATE_HAPPENS_AFTER(ud)
+#define LENT(start, length) VALGRIND_HG_CLEAN_MEMORY(start, length)
+#else
+#define HANDED_OVER(ud) (void)(ud)
+#define TAKEN_OVER(ud) (void)(ud)
+#define LENT(start, length) (void)(start)
+#endif
+
+/* For processes that are meant to end in the middle of things: valgrind looks for no leaks. */
+static inline void leaks_are_meant(void) {
+#ifdef VALGRIND_CLO_CHANGE
+    VALGRIND_CLO_CHANGE("--leak-check=no");
+#endif
+}
+
 /* Long enough for valgrind on a busy machine; nothing waits for all of it unless it fails. */
 #define LONG_MS 60000u
 
@@ -62,6 +95,12 @@ static inline void latch_add(latch *l) {
     pthread_mutex_lock(&l->mutex);
     l->count++;
     pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static inline void latch_reset(latch *l) {
+    pthread_mutex_lock(&l->mutex);
+    l->count = 0;
     pthread_mutex_unlock(&l->mutex);
 }
 

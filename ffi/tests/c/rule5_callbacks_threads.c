@@ -21,7 +21,9 @@ static void on_numbered(const psfs_event *event, void *ud) {
     size_t length;
     unsigned number;
     const uint8_t *content = psfs_event_content(event, &length);
+    TAKEN_OVER(o);
     CHECK(length == sizeof number);
+    LENT(content, length);
     memcpy(&number, content, sizeof number);
     pthread_mutex_lock(&o->mutex);
     CHECK(!o->inside && !o->dropped);
@@ -42,6 +44,7 @@ static void on_numbered(const psfs_event *event, void *ud) {
 
 static void on_drop(void *ud) {
     order *o = (order *)ud;
+    TAKEN_OVER(o);
     pthread_mutex_lock(&o->mutex);
     CHECK(!o->inside && !o->dropped);
     o->dropped = 1;
@@ -118,6 +121,7 @@ int main(void) {
     pthread_t thread;
     unsigned i;
 
+    HANDED_OVER(&o);
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_MESSAGE, "numbered", on_numbered, &o, on_drop, &sub, &err));
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_MESSAGE, "slow", on_slow, &drops, count_drop, NULL, &err));
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_MESSAGE, "other", on_other, NULL, NULL, NULL, &err));
@@ -152,8 +156,11 @@ int main(void) {
     CHECK(pthread_create(&thread, NULL, answer, NULL) == 0);
     for (i = 1; i <= 2; i++) {
         size_t length;
+        const uint8_t *content;
         EXPECT(PSFS_OK, psfs_replies_next(replies, LONG_MS, &reply, &err));
-        CHECK(psfs_reply_content(reply, &length)[0] == '0' + i && length == 1);
+        content = psfs_reply_content(reply, &length);
+        LENT(content, length);
+        CHECK(length == 1 && content[0] == '0' + i);
         CHECK(strcmp(psfs_reply_peer(reply), id_of(bob)) == 0);
         psfs_reply_free(reply);
     }

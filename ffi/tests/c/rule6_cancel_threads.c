@@ -38,6 +38,7 @@ typedef struct {
 static void on_rain(const psfs_event *event, void *ud) {
     shelter *s = (shelter *)ud;
     (void)event;
+    TAKEN_OVER(s);
     pthread_mutex_lock(&mutex);
     CHECK(!s->cancelled);
     pthread_mutex_unlock(&mutex);
@@ -46,6 +47,7 @@ static void on_rain(const psfs_event *event, void *ud) {
 }
 
 static void on_shelter_drop(void *ud) {
+    TAKEN_OVER(ud);
     latch_add(&((shelter *)ud)->drops);
 }
 
@@ -54,6 +56,7 @@ static void on_rain_once(const psfs_event *event, void *ud) {
     shelter *s = (shelter *)ud;
     psfs_error *err = NULL;
     (void)event;
+    TAKEN_OVER(s);
     CHECK(latch_count(&s->calls) == 0);
     /* Not before psfs_on has returned the handle. */
     pthread_mutex_lock(&mutex);
@@ -149,6 +152,7 @@ int main(void) {
         shelter *s = &shelters[i];
         const shelter fresh = {LATCH, LATCH, 0, NULL};
         *s = fresh;
+        HANDED_OVER(s);
         if (i % 3 == 2) {
             pthread_mutex_lock(&mutex);
             EXPECT(PSFS_OK, psfs_on(bob, PSFS_MESSAGE, "rain", on_rain_once, s, on_shelter_drop, &s->sub, &err));

@@ -4,6 +4,16 @@
  */
 #include "check.h"
 
+#ifdef __cplusplus
+extern "C"
+#endif
+/* AddressSanitizer's leak check asks this. */
+int __lsan_is_turned_off(void);
+
+int __lsan_is_turned_off(void) {
+    return 1;
+}
+
 static latch got = LATCH;
 
 static void on_message(const psfs_event *event, void *ud) {
@@ -24,6 +34,7 @@ static const psfs_satellite *pair[2];
 int main(void) {
     psfs_error *err = NULL;
     pthread_t thread;
+    leaks_are_meant();
     pair[0] = satellite_of("ann");
     pair[1] = satellite_of("bob");
     EXPECT(PSFS_OK, psfs_on(pair[1], PSFS_MESSAGE, "x", on_message, &got, NULL, NULL, &err));

@@ -59,6 +59,7 @@ int main(void) {
     CHECK(child >= 0);
     if (child == 0) {
         alarm(LONG_MS / 1000);
+        leaks_are_meant();
         EXPECT(PSFS_E_FORKED, psfs_satellite_running(ann, &yes, &err));
         EXPECT(PSFS_E_FORKED, psfs_satellite_peer_id(ann, &text, &err));
         EXPECT(PSFS_E_FORKED, psfs_satellite_shutdown(ann, UINT32_MAX, &err));

@@ -74,11 +74,10 @@ static void keep(const psfs_event *event, void *ud) {
 static void with(psfs_event_fn function, void *ud) {
     psfs_error *err = NULL;
     int i;
-    const latch fresh = LATCH;
-    entered = fresh;
-    go = fresh;
-    drops = fresh;
-    answered = fresh;
+    latch_reset(&entered);
+    latch_reset(&go);
+    latch_reset(&drops);
+    latch_reset(&answered);
     ann = satellite_of("ann");
     bob = satellite_of("bob");
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_MESSAGE, "x", function, ud, NULL, NULL, &err));

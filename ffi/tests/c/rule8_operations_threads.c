@@ -16,6 +16,7 @@ typedef struct {
 
 static void on_reply(const psfs_reply *reply, void *ud) {
     twin *t = (twin *)ud;
+    TAKEN_OVER(t);
     CHECK(psfs_reply_peer(reply) != NULL);
     pthread_mutex_lock(&t->mutex);
     CHECK(latch_count(&t->done) == 0);
@@ -25,6 +26,7 @@ static void on_reply(const psfs_reply *reply, void *ud) {
 
 static void on_connected(const char *peer, void *ud) {
     twin *t = (twin *)ud;
+    TAKEN_OVER(t);
     pthread_mutex_lock(&t->mutex);
     snprintf(t->peer, sizeof t->peer, "%s", peer);
     pthread_mutex_unlock(&t->mutex);
@@ -32,6 +34,7 @@ static void on_connected(const char *peer, void *ud) {
 
 static void on_done(psfs_status status, const psfs_error *error, void *ud) {
     twin *t = (twin *)ud;
+    TAKEN_OVER(t);
     CHECK((status == PSFS_OK) == (error == NULL));
     CHECK(status == PSFS_OK || psfs_error_code(error) == status);
     CHECK(latch_count(&t->drops) == 0);
@@ -43,6 +46,7 @@ static void on_done(psfs_status status, const psfs_error *error, void *ud) {
 
 static void on_drop(void *ud) {
     twin *t = (twin *)ud;
+    TAKEN_OVER(t);
     CHECK(latch_count(&t->done) == 1);
     latch_add(&t->drops);
 }
@@ -96,9 +100,11 @@ static void on_keep(const psfs_event *event, void *ud) {
 static void on_answer(const psfs_event *event, void *ud) {
     psfs_error *err = NULL;
     (void)ud;
+    HANDED_OVER(&replying);
     EXPECT(PSFS_OK, psfs_event_reply_async(event, (const uint8_t *)"1", 1, on_done, &replying, on_drop, NULL, &err));
     latch_wait(&replying.drops, 1);
     EXPECT(PSFS_OK, psfs_event_take_responder(event, &responder, &err));
+    HANDED_OVER(&responding);
     EXPECT(PSFS_OK, psfs_responder_reply_async(responder, (const uint8_t *)"2", 1, on_done, &responding, on_drop, NULL,
                                                &err));
     latch_wait(&responding.drops, 1);
@@ -123,30 +129,37 @@ int main(void) {
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "keep", on_keep, NULL, NULL, NULL, &err));
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "answer", on_answer, NULL, NULL, NULL, &err));
 
+    HANDED_OVER(&starts);
     EXPECT(PSFS_OK, psfs_start_async(ann, on_done, &starts, on_drop, &op, &err));
     EXPECT(PSFS_OK, psfs_op_wait(op, LONG_MS, &err));
     ended(&starts, op, PSFS_OK, 0);
+    HANDED_OVER(&again);
     EXPECT(PSFS_OK, psfs_start_async(ann, on_done, &again, on_drop, &op, &err));
     ended(&again, op, PSFS_E_CLOSED, 0);
     start(bob);
 
     EXPECT(PSFS_OK, psfs_satellite_addresses(bob, &addresses, &err));
+    HANDED_OVER(&connects);
     EXPECT(PSFS_OK, psfs_connect_async(ann, psfs_strings_at(addresses, 0), LONG_MS, on_connected, on_done, &connects,
                                        on_drop, &op, &err));
     ended(&connects, op, PSFS_OK, 0);
     CHECK(strcmp(connects.peer, id_of(bob)) == 0);
     has_peers(bob, 1);
 
+    HANDED_OVER(&sends);
     EXPECT(PSFS_OK, psfs_send_async(ann, id_of(bob), "x", NULL, 0, NULL, LONG_MS, on_done, &sends, on_drop, &op, &err));
     ended(&sends, op, PSFS_OK, 0);
     identity = key_of("cid");
+    HANDED_OVER(&bad);
     EXPECT(PSFS_OK, psfs_send_async(ann, psfs_identity_peer_id(identity), "x", NULL, 0, NULL, LONG_MS, on_done, &bad,
                                     on_drop, &op, &err));
     ended(&bad, op, PSFS_E_UNKNOWN_PEER, 0);
     psfs_identity_free(identity);
+    HANDED_OVER(&two);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "two", NULL, 0, NULL, LONG_MS, on_reply, on_done, &two, on_drop,
                                        &op, &err));
     ended(&two, op, PSFS_OK, 2);
+    HANDED_OVER(&fails);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "fail", NULL, 0, NULL, LONG_MS, on_reply, on_done, &fails,
                                        on_drop, &op, &err));
     latch_wait(&fails.drops, 1);
@@ -154,12 +167,15 @@ int main(void) {
     CHECK(psfs_error_app_code(err) == 9 && strcmp(psfs_error_app_text(err), "nine") == 0);
     psfs_error_free(err);
     ended(&fails, op, PSFS_E_HANDLER_FAILED, 0);
+    HANDED_OVER(&nobody);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "nobody", NULL, 0, NULL, LONG_MS, on_reply, on_done, &nobody,
                                        on_drop, &op, &err));
     ended(&nobody, op, PSFS_E_UNKNOWN_NAMESPACE, 0);
+    HANDED_OVER(&seeks);
     EXPECT(PSFS_OK,
            psfs_seek_async(ann, "two", NULL, 0, NULL, LONG_MS, on_reply, on_done, &seeks, on_drop, &op, &err));
     ended(&seeks, op, PSFS_OK, 2);
+    HANDED_OVER(&casts);
     EXPECT(PSFS_OK, psfs_broadcast_async(ann, "x", NULL, 0, NULL, on_done, &casts, on_drop, &op, &err));
     ended(&casts, op, PSFS_OK, 0);
     {
@@ -167,10 +183,12 @@ int main(void) {
         memset(&options, 0, sizeof options);
         options.struct_size = sizeof options;
         options.max_replies = 2;
-        EXPECT(PSFS_OK, psfs_broadcast_request_async(ann, "two", NULL, 0, NULL, &options, LONG_MS, on_reply, on_done,
+        HANDED_OVER(&cast_asks);
+    EXPECT(PSFS_OK, psfs_broadcast_request_async(ann, "two", NULL, 0, NULL, &options, LONG_MS, on_reply, on_done,
                                                      &cast_asks, on_drop, &op, &err));
         ended(&cast_asks, op, PSFS_OK, 2);
     }
+    HANDED_OVER(&answers);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "answer", NULL, 0, NULL, LONG_MS, on_reply, on_done, &answers,
                                        on_drop, &op, &err));
     ended(&answers, op, PSFS_OK, 2);
@@ -178,6 +196,7 @@ int main(void) {
     ended(&responding, NULL, PSFS_OK, 0);
 
     /* Cancelled; its own time over; its handle thrown away; cut by the end of the satellite. */
+    HANDED_OVER(&cancelled);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "keep", NULL, 0, NULL, UINT32_MAX, on_reply, on_done, &cancelled,
                                        on_drop, &op, &err));
     latch_wait(&asked, 1);
@@ -185,16 +204,20 @@ int main(void) {
     EXPECT(PSFS_OK, psfs_op_cancel(op, &err));
     EXPECT(PSFS_OK, psfs_op_cancel(op, &err));
     ended(&cancelled, op, PSFS_E_CANCELLED, 0);
+    HANDED_OVER(&late);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "keep", NULL, 0, NULL, 30, on_reply, on_done, &late, on_drop, &op,
                                        &err));
     latch_wait(&asked, 2);
     ended(&late, op, PSFS_E_TIMEOUT, 0);
+    HANDED_OVER(&forgotten);
     EXPECT(PSFS_OK, psfs_send_async(ann, id_of(bob), "x", NULL, 0, NULL, LONG_MS, on_done, &forgotten, on_drop, NULL,
                                     &err));
     ended(&forgotten, NULL, PSFS_OK, 0);
+    HANDED_OVER(&closed);
     EXPECT(PSFS_OK, psfs_request_async(ann, id_of(bob), "keep", NULL, 0, NULL, UINT32_MAX, on_reply, on_done, &closed,
                                        on_drop, &op, &err));
     latch_wait(&asked, 3);
+    HANDED_OVER(&cut);
     EXPECT(PSFS_OK, psfs_disconnect_async(bob, id_of(ann), on_done, &cut, on_drop, NULL, &err));
     ended(&cut, NULL, PSFS_OK, 0);
     ended(&closed, op, PSFS_E_DISCONNECTED, 0);
@@ -205,7 +228,8 @@ int main(void) {
     /* Cut by the end: an address where nobody answers. */
     {
         twin open = TWIN;
-        EXPECT(PSFS_OK, psfs_connect_async(ann, "192.0.2.1:1", UINT32_MAX, on_connected, on_done, &open, on_drop, &op,
+        HANDED_OVER(&open);
+    EXPECT(PSFS_OK, psfs_connect_async(ann, "192.0.2.1:1", UINT32_MAX, on_connected, on_done, &open, on_drop, &op,
                                            &err));
         EXPECT(PSFS_OK, psfs_satellite_shutdown(ann, LONG_MS, &err));
         CHECK(latch_count(&open.drops) == 1);
