@@ -1,7 +1,7 @@
 //! `libpsfs`: psfs-core for C, and for every language that can call C. `include/psfs.h` is made from these files.
 //!
 //! Thin: it turns pointers into values, calls the core, and turns the outcome into a status. What may happen when (callbacks,
-//! cancelling, shutdown) is decided in the core. Here are the ownership of handles ([`boundary`]), the only panic wall
+//! cancelling, shutdown) is decided in the core. Here are the ownership of handles (`boundary`), the only panic wall
 //! (`boundary::wall`) and blocking on futures (`wait`).
 //!
 //! The text of each function is part of the header: what it does, who owns what, which errors, which thread, since when.

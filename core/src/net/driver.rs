@@ -40,6 +40,8 @@ const LOOKUPS_MAX: usize = 8;
 /// The first look for others, and the longest pause between two.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);
+/// What synchronous callers see of the peers is made anew no more often than this: it names all of them.
+const VIEW_PAUSE: Duration = Duration::from_millis(50);
 /// How often addresses are written to disk, and the delegated key looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How often broadcasts that nobody could take are tried again, beside the moments when somebody new can.
@@ -123,6 +125,8 @@ pub(crate) struct State {
     cast_at: Option<Instant>,
     explicit: HashMap<PeerId, ()>,
     view_stale: bool,
+    /// When the view may be made anew.
+    view_at: Instant,
 }
 
 impl State {
@@ -145,6 +149,7 @@ impl State {
             cast_at: None,
             explicit: HashMap::new(),
             view_stale: true,
+            view_at: now,
         }
     }
 }
@@ -204,6 +209,7 @@ impl Driver {
             Some(state.look_at),
             Some(state.keep_at),
             state.retry_at,
+            state.view_stale.then_some(state.view_at),
             roster,
         ]
         .into_iter()
@@ -483,9 +489,12 @@ impl Driver {
     // ---- what is seen and kept ----
 
     pub(crate) fn refresh_view(&mut self) {
-        if !std::mem::take(&mut self.state.view_stale) {
+        let now = clock::now();
+        if !self.state.view_stale || now < self.state.view_at {
             return;
         }
+        self.state.view_stale = false;
+        self.state.view_at = now + VIEW_PAUSE;
         let local = *self.swarm.local_peer_id();
         let addresses = self
             .swarm

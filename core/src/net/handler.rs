@@ -484,7 +484,9 @@ impl Handler {
             if self.window.has_lump() {
                 let account = &self.shared.account;
                 let over = account.is_over() && !self.leaving;
-                if over && !(self.assembling > 0 && account.may_finish(self.account_id)) {
+                let half = self.assembling as u64;
+                let one_half = (1..=self.shared.limits.content).contains(&half);
+                if over && !(one_half && account.may_finish(self.account_id)) {
                     self.retry = Timer::after(RETRY);
                 } else {
                     let bytes = self.window.take();

@@ -47,6 +47,10 @@ pub(crate) enum Source {
     /// Another peer.
     Exchange,
     /// It announced itself on the local network.
+    #[cfg_attr(
+        not(feature = "mdns"),
+        expect(dead_code, reason = "mDNS is not built in")
+    )]
     Mdns,
     /// It told of itself, on a connection that proves its id.
     Identify,
