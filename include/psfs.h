@@ -70,8 +70,10 @@
  * shutting down and freeing, on the thread that does it). No other thread ever enters the program.
  *
  * After fork, the child must not use what was made before: such calls answer PSFS_E_FORKED, and _free leaves things as they
- * are. It may make satellites of its own. The library installs no exit handlers and no signal handlers, keeps no threads of its
- * own beside those of satellites, and stays loaded after dlclose.
+ * are. A child can make satellites of its own when its parent had made none before the fork.
+ *
+ * The library installs no exit handlers and no signal handlers, and its network threads take no signals. After shutdown none of
+ * its threads is left but one that all satellites of a process share, a timer that sleeps. It stays loaded after dlclose.
  *
  * Two Rust static libraries in one program clash: prefer the shared library.
  */
@@ -845,7 +847,8 @@ void psfs_peers_free(psfs_peers *peers);
 // Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT
 // (an option out of its range), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
 // PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
-// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION.
+// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from
+// had made a satellite).
 // Thread: any; takes some tens of milliseconds when a key is made.
 // Since: 0.1.0
 psfs_status psfs_satellite_new(const psfs_config *config,

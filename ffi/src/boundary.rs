@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use psfs_core::{Code, Error, PeerId};
@@ -69,14 +69,29 @@ extern "C" fn in_the_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Makes sure that forks are counted; called where the first handle of a satellite is made.
-pub(crate) fn count_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+/// The forks counted when the first satellite of this process, or of one it was forked from, was made.
+static FIRST_MADE: OnceLock<u32> = OnceLock::new();
+
+/// Called where a satellite is made: from the first one on, forks are counted.
+///
+/// # Errors
+/// [`Code::Forked`] in a child of a process that had made one: the timer thread that all satellites of a process share (libp2p's)
+/// is not there, and a satellite without it would look alive and neither ping nor gossip.
+pub(crate) fn may_make() -> Result<(), Failure> {
+    let first = FIRST_MADE.get_or_init(|| {
         // SAFETY: the function only adds to an atomic, and the library is never unloaded (-z nodelete). It can fail for want of
         // memory alone; then a forked child is not told.
         unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
+        FORKS.load(Ordering::Relaxed)
     });
+    if *first == FORKS.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Forked,
+        "this process was forked from one that had made a satellite: it cannot have its own",
+    )
+    .into())
 }
 
 /// When a handle was made, in forks.

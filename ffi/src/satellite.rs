@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use psfs_core::{Code, Error, PeerId, Satellite, Shutdown, inside_callback};
 
 use crate::boundary::{
-    Born, Handle, bad_input, count_forks, handle, maybe_target, peer, shield, take, target, text,
-    wall,
+    Born, Handle, bad_input, handle, may_make, maybe_target, peer, shield, take, target, text, wall,
 };
 use crate::config::psfs_config;
 use crate::error::{Failure, c_string, psfs_error};
@@ -80,7 +79,7 @@ impl Handle for psfs_satellite {
 /// Ownership: borrows the config; free `*out` with psfs_satellite_free, after psfs_satellite_shutdown.
 /// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT (an option out of its range),
 /// PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY, PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
-/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION.
+/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite).
 /// Thread: any; takes some tens of milliseconds when a key is made.
 /// Since: 0.1.0
 ///
@@ -95,7 +94,7 @@ pub unsafe extern "C" fn psfs_satellite_new(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let (out, config) = unsafe { (target(out, ptr::null_mut())?, handle(config)?) };
-        count_forks();
+        may_make()?;
         let born = Born::now();
         let settings = config.settings();
         let log = settings.log.map(|log| (log.open(), log));

@@ -1,6 +1,6 @@
 /*
- * Rule 7: after fork, calls in the child answer PSFS_E_FORKED and _free leaves things as they are; the child may make satellites of
- * its own; the parent does not notice.
+ * Rule 7: after fork, calls in the child answer PSFS_E_FORKED and _free leaves things as they are; the parent does not notice. A
+ * child of a parent without satellites makes its own.
  */
 #include "check.h"
 
@@ -31,9 +31,37 @@ static void on_done(psfs_status status, const psfs_error *error, void *ud) {
     (void)ud;
 }
 
+/* Waits for a child that must have found all well. */
+static void ended_well(pid_t child) {
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "the child ended with wait status %d\n", status);
+        exit(1);
+    }
+}
+
+/* Before any satellite was made: parent and child have their own. */
+static void fork_first(void) {
+    psfs_satellite *own;
+    pid_t child;
+    fflush(NULL);
+    child = fork();
+    CHECK(child >= 0);
+    own = satellite_of("cid");
+    start(own);
+    end(own);
+    if (child == 0) {
+        leaks_are_meant();
+        _exit(0);
+    }
+    ended_well(child);
+}
+
 int main(void) {
     psfs_error *err = NULL;
-    psfs_satellite *ann = satellite_of("ann"), *bob = satellite_of("bob"), *own;
+    psfs_satellite *ann, *bob, *own;
+    psfs_config *config;
     psfs_sub *sub, *another = NULL;
     psfs_replies *replies;
     psfs_reply *reply, *second = NULL;
@@ -42,8 +70,14 @@ int main(void) {
     uint32_t yes;
     size_t length;
     pid_t child;
-    int status;
 
+    fork_first();
+#ifdef __SANITIZE_ADDRESS__
+    /* GCC's allocator for AddressSanitizer may be left locked in the child of a process with threads. */
+    return 0;
+#endif
+    ann = satellite_of("ann");
+    bob = satellite_of("bob");
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "x", on_request, &drops, count_drop, &sub, &err));
     start(ann);
     start(bob);
@@ -86,16 +120,14 @@ int main(void) {
         psfs_satellite_free(ann);
         psfs_satellite_free(bob);
         CHECK(latch_count(&drops) == 1);
-        /* Its own works. */
-        own = satellite_of("cid");
-        start(own);
-        EXPECT(PSFS_OK, psfs_satellite_running(own, &yes, &err));
-        CHECK(yes == 1);
-        end(own);
+        own = ann;
+        config = config_of("cid");
+        EXPECT(PSFS_E_FORKED, psfs_satellite_new(config, &own, &err));
+        CHECK(own == NULL);
+        psfs_config_free(config);
         _exit(0);
     }
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ended_well(child);
 
     /* The parent goes on. */
     EXPECT(PSFS_OK, psfs_responder_end(responder, 0, NULL, &err));
