@@ -96,26 +96,31 @@ pub(crate) fn end(command: &mut Command, input: &[u8]) -> Ended {
         // It may end without having read everything.
         let _ = stdin.write_all(input);
     }
-    let until = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > until {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!(
-                "still running after {PATIENCE:?}: {command:?}: {}{}",
-                stdout.join().unwrap(),
-                stderr.join().unwrap()
-            );
-        }
-        thread::sleep(Duration::from_millis(2));
+    let Some(status) = exit(&mut child) else {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!(
+            "still running after {PATIENCE:?}: {command:?}: {}{}",
+            stdout.join().unwrap(),
+            stderr.join().unwrap()
+        );
     };
     Ended {
         status: status.code(),
         stdout: stdout.join().unwrap(),
         stderr: stderr.join().unwrap(),
+    }
+}
+
+/// How it ended, now or soon; nothing when it runs on.
+pub(crate) fn exit(child: &mut Child) -> Option<ExitStatus> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = child.try_wait().unwrap();
+        if status.is_some() || Instant::now() > until {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -262,27 +267,11 @@ impl Up {
         assert!(status.success());
     }
 
-    /// Nobody reads its stdout from now on.
-    pub(crate) fn close_stdout(&mut self) {
-        let (_, none) = sync_channel(1);
-        self.lines = none;
-    }
-
     /// Its exit status, soon.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(
-                Instant::now() < until,
-                "still running after {PATIENCE:?}: {:#?}",
-                self.seen
-            );
-            thread::sleep(Duration::from_millis(2));
-        }
+        exit(&mut self.child)
+            .unwrap_or_else(|| panic!("still running after {PATIENCE:?}: {:#?}", self.seen))
     }
 }
 
