@@ -26,6 +26,10 @@ step() {
 # Always with the same packages: another choice would unite other features and build the dependencies once more.
 build_release() {
     cargo build --release --locked -p psfs-ffi -p psfs-cli
-    # Programs look for the library under its soname, which cargo does not know of.
+    name_library
+}
+
+# Programs look for the library under its soname, which cargo does not know of.
+name_library() {
     ln -sf libpsfs.so "$target/release/libpsfs.so.0"
 }

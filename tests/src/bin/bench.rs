@@ -8,16 +8,19 @@ use std::process::ExitCode;
 use psfs_tests::bench::child::{self, Child};
 use psfs_tests::bench::report::{beside, figure};
 use psfs_tests::bench::talk::{self, Pair};
-use psfs_tests::bench::{Failure, cost, large, plain, run, runtime, serve, tls, wake};
+use psfs_tests::bench::{Failure, c, cost, large, plain, run, runtime, serve, tls, wake};
 use tokio::runtime::Runtime;
 
 /// Messages of one round, by policy: about half a second each.
 const MESSAGES: [(&str, u64); 3] = [("every", 300_000), ("lazy", 500_000), ("rsa", 200_000)];
+/// The same for a callback in C, and for the closure it stands beside.
+const MESSAGES_TO_C: u64 = 500_000;
 
 type Part = fn(&Runtime) -> Result<(), Failure>;
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("requests", requests),
     ("messages", messages),
+    ("c", calls_of_c),
     ("stream", stream),
     ("wake", wakes),
     ("cost", costs),
@@ -147,6 +150,26 @@ fn messages(runtime: &Runtime) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn calls_of_c(runtime: &Runtime) -> Result<(), Failure> {
+    let (child, rust) = pair(runtime, "lazy")?;
+    let baseline = run(runtime, talk::messages(rust, "call", MESSAGES_TO_C))?;
+    drop(child);
+    let mut child = c::start()?;
+    let address = child.hear("at")?;
+    let pair = run(runtime, async move { Pair::meet("lazy", &address).await })?;
+    beside(
+        "messages_per_s_c_callback",
+        run(runtime, talk::messages(pair.clone(), "c", MESSAGES_TO_C))?,
+        baseline,
+        "1/s",
+    )?;
+    let rust_ns = c::rust_call_ns(&pair.satellite);
+    child.tell("calls")?;
+    figure("ffi_call_ns", child.hear_number("running")? - rust_ns, "ns")?;
+    figure("ffi_call_ns_baseline", rust_ns, "ns")?;
+    figure("ffi_event_content_ns", child.hear_number("content")?, "ns")
 }
 
 fn stream(runtime: &Runtime) -> Result<(), Failure> {
