@@ -595,6 +595,34 @@ psfs_status psfs_config_set_data_dir(psfs_config *config,
                                      const char *path,
                                      psfs_error **err);
 
+// How packets are signed: PSFS_SIGNING_EVERY, _RSA or _LAZY.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_error **err);
+
+// Where log lines of satellites made with this config go: `level` and all that is graver
+// (PSFS_LOG_*). Lines come as callbacks do, one after another, never from a network thread; when
+// the program is too slow for them, lines are dropped and counted in a line of their own. Default:
+// nowhere.
+//
+// Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function)
+// and its satellites have ended, also when this fails.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_log_fn(psfs_config *config,
+                                   uint32_t level,
+                                   psfs_log_fn log,
+                                   void *ud,
+                                   psfs_drop_fn drop,
+                                   psfs_error **err);
+
+
+/* SETTINGS: THE NETWORK */
+
 // One more address to listen on: IP:PORT, :PORT or a multiaddress; port 0 is any free one. Default:
 // every interface, TCP and QUIC, any free port.
 //
@@ -633,14 +661,6 @@ psfs_status psfs_config_add_allow(psfs_config *config, const char *peer_id, psfs
 // Since: 0.1.0
 psfs_status psfs_config_add_deny(psfs_config *config, const char *peer_id, psfs_error **err);
 
-// How packets are signed: PSFS_SIGNING_EVERY, _RSA or _LAZY.
-//
-// Ownership: everything is borrowed for the call.
-// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
-// Thread: any.
-// Since: 0.1.0
-psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_error **err);
-
 // Whether satellites on the same local network are found by multicast: 0 or 1. Default 1.
 //
 // Ownership: everything is borrowed for the call.
@@ -648,6 +668,40 @@ psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_
 // Thread: any.
 // Since: 0.1.0
 psfs_status psfs_config_set_mdns(psfs_config *config, uint32_t on, psfs_error **err);
+
+// Between how many sessions the satellite keeps by itself. Default 8 and 32.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_peers(psfs_config *config, size_t low, size_t high, psfs_error **err);
+
+// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_connections(psfs_config *config,
+                                        size_t total,
+                                        size_t per_ip,
+                                        psfs_error **err);
+
+// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
+// Default 15 s and 10 s.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_ping(psfs_config *config,
+                                 uint32_t interval_ms,
+                                 uint32_t timeout_ms,
+                                 psfs_error **err);
+
+
+/* SETTINGS: LIMITS AND THREADS */
 
 // Largest content in bytes, sent or taken. Default 16 MiB; 1 KiB to 1 GiB.
 //
@@ -709,25 +763,6 @@ psfs_status psfs_config_set_memory_limit(psfs_config *config,
                                          size_t bytes,
                                          psfs_error **err);
 
-// Between how many sessions the satellite keeps by itself. Default 8 and 32.
-//
-// Ownership: everything is borrowed for the call.
-// Errors: PSFS_E_NULL.
-// Thread: any.
-// Since: 0.1.0
-psfs_status psfs_config_set_peers(psfs_config *config, size_t low, size_t high, psfs_error **err);
-
-// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
-//
-// Ownership: everything is borrowed for the call.
-// Errors: PSFS_E_NULL.
-// Thread: any.
-// Since: 0.1.0
-psfs_status psfs_config_set_connections(psfs_config *config,
-                                        size_t total,
-                                        size_t per_ip,
-                                        psfs_error **err);
-
 // Threads that call back, started with the first subscription. Default 2. With 0 nothing is called
 // by itself: see psfs_satellite_dispatch.
 //
@@ -746,35 +781,6 @@ psfs_status psfs_config_set_callback_threads(psfs_config *config,
 // Thread: any.
 // Since: 0.1.0
 psfs_status psfs_config_set_worker_threads(psfs_config *config, size_t threads, psfs_error **err);
-
-// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
-// Default 15 s and 10 s.
-//
-// Ownership: everything is borrowed for the call.
-// Errors: PSFS_E_NULL.
-// Thread: any.
-// Since: 0.1.0
-psfs_status psfs_config_set_ping(psfs_config *config,
-                                 uint32_t interval_ms,
-                                 uint32_t timeout_ms,
-                                 psfs_error **err);
-
-// Where log lines of satellites made with this config go: `level` and all that is graver
-// (PSFS_LOG_*). Lines come as callbacks do, one after another, never from a network thread; when
-// the program is too slow for them, lines are dropped and counted in a line of their own. Default:
-// nowhere.
-//
-// Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function)
-// and its satellites have ended, also when this fails.
-// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
-// Thread: any.
-// Since: 0.1.0
-psfs_status psfs_config_set_log_fn(psfs_config *config,
-                                   uint32_t level,
-                                   psfs_log_fn log,
-                                   void *ud,
-                                   psfs_drop_fn drop,
-                                   psfs_error **err);
 
 
 /* PEERS */
@@ -1577,6 +1583,9 @@ psfs_status psfs_op_wait(const psfs_op *op,
 // Since: 0.1.0
 void psfs_op_free(psfs_op *op);
 
+
+/* OPERATIONS OF THE SATELLITE */
+
 // As psfs_satellite_start, without waiting: `done` is called when it listens.
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
@@ -1627,6 +1636,9 @@ psfs_status psfs_disconnect_async(const psfs_satellite *satellite,
                                   psfs_drop_fn drop,
                                   psfs_op **out,
                                   psfs_error **err);
+
+
+/* OPERATIONS: SENDING AND ASKING */
 
 // As psfs_send, without waiting: `done` is called when it is accepted or confirmed.
 //
@@ -1740,6 +1752,9 @@ psfs_status psfs_broadcast_request_async(const psfs_satellite *satellite,
                                          psfs_drop_fn drop,
                                          psfs_op **out,
                                          psfs_error **err);
+
+
+/* OPERATIONS: ANSWERING */
 
 // As psfs_event_reply, without waiting: `done` is called when the reply is accepted.
 //

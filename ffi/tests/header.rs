@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The parts of the header: a heading, and the file whose public items it shows. Types come before their first use.
+///
+/// cbindgen looks for the submodules of a file beside it, not in its folder: one that is named as a file of `src` would be shown twice.
 const PARTS: &[(&str, &str)] = &[
     ("Statuses", "status"),
     ("Errors", "error"),
@@ -14,6 +16,8 @@ const PARTS: &[(&str, &str)] = &[
     ("Keys", "identity"),
     ("Log lines", "log"),
     ("Settings", "config"),
+    ("Settings: the network", "config/network"),
+    ("Settings: limits and threads", "config/limits"),
     ("Peers", "peers"),
     ("The satellite", "satellite"),
     ("Packets that come in", "event"),
@@ -23,6 +27,9 @@ const PARTS: &[(&str, &str)] = &[
     ("Replies", "replies"),
     ("Sending and asking", "talk"),
     ("Operations: the same without waiting", "operation"),
+    ("Operations of the satellite", "operation/connecting"),
+    ("Operations: sending and asking", "operation/asking"),
+    ("Operations: answering", "operation/answering"),
 ];
 
 /// Longest line.
