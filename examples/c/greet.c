@@ -1,42 +1,31 @@
 /*
- * greet: meets others under a name, greets each, answers who it is, and sends or receives the lines of a text by broadcast.
+ * greet: meets others under a name, greets each, tells who it is, and broadcasts a text or receives one.
  *
- *   greet RENDEZVOUS ADDRESS NAME --expect-peers N [--broadcast FILE | --receive OUTFILE --lines N]
+ *   greet RENDEZVOUS ADDRESS NAME PEERS [FILE [BYTES]]
  *
- *   cc -Iinclude examples/c/greet.c -o greet -lpsfs -pthread
+ * Broadcasts the lines of FILE; with BYTES it waits for so many instead, and writes them to FILE. It ends once it has met PEERS
+ * others, all of them have greeted it, the text is through, and nobody has wanted anything for a second.
+ *
+ *   cc -Iinclude examples/c/greet.c -o greet -lpsfs
  */
 #define _POSIX_C_SOURCE 200809L
 #include "psfs.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define PATIENCE_S 12 /* after this something is missing */
-#define QUIET_S 1     /* ends when its work is done and nobody wanted anything for so long */
 
-static const char *name;
 static psfs_satellite *satellite;
+static const char *name;
+/* Callbacks of different subscriptions run side by side, on threads of the satellite: what they share must bear that. */
+static atomic_size_t met, greeted, received;
+static _Atomic time_t last;
 
-/* Callbacks of different subscriptions run side by side, on threads of the satellite: what they share has a lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static size_t met, greeted, got, wanted; /* wanted: lines to receive */
-static char **lines;
-static size_t *lengths;
-static time_t last;
-
-static void happened(size_t *count) {
-    pthread_mutex_lock(&lock);
-    ++*count;
-    last = time(NULL);
-    pthread_cond_signal(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
-/* Every call may give an error; it is ours to free. */
+/* Every call can give an error, with a hint what to do next. It is ours to free; here the program ends. */
 static void must(psfs_status status, psfs_error *err, const char *what) {
     if (status < 0) {
         fprintf(stderr, "greet: %s: %s %s\n", what, psfs_error_message(err), psfs_error_hint(err));
@@ -45,21 +34,17 @@ static void must(psfs_status status, psfs_error *err, const char *what) {
 }
 
 static void on_peer(const psfs_peer_event *event, void *ud) {
-    psfs_error *err = NULL;
+    char text[100];
+    psfs_status status;
     (void)ud;
     /* Discovered, connected and so on come, too. Once authenticated, a peer can be talked to. */
-    if (psfs_peer_event_kind(event) == PSFS_PEER_AUTHENTICATED) {
-        char text[100];
-        int length = snprintf(text, sizeof text, "hello from %.50s", name);
-        printf("met %s\n", psfs_peer_event_peer(event));
-        /* It may wait for a slow peer. A callback may block: that holds up only its own subscription. */
-        if (psfs_send(satellite, psfs_peer_event_peer(event), "greeting", (const uint8_t *)text, (size_t)length, NULL,
-                      5000, &err) != PSFS_OK) {
-            printf("not greeted: %s\n", psfs_error_message(err));
-            psfs_error_free(err);
-        }
-        happened(&met);
-    }
+    if (psfs_peer_event_kind(event) != PSFS_PEER_AUTHENTICATED) return;
+    printf("met %s\n", psfs_peer_event_peer(event));
+    snprintf(text, sizeof text, "hello from %s", name);
+    /* Waits while the peer is slow. A callback may: that holds up only its own subscription. */
+    status = psfs_send(satellite, psfs_peer_event_peer(event), "greeting", (const uint8_t *)text, strlen(text), NULL, 5000, NULL);
+    if (status != PSFS_OK) printf("not greeted: %s\n", psfs_status_name(status));
+    met++;
 }
 
 static void on_greeting(const psfs_event *event, void *ud) {
@@ -67,110 +52,68 @@ static void on_greeting(const psfs_event *event, void *ud) {
     const uint8_t *text = psfs_event_content(event, &length); /* bytes: no NUL at the end */
     (void)ud;
     printf("greeting from %s: %.*s\n", psfs_event_peer(event), (int)length, (const char *)text);
-    happened(&greeted);
+    greeted++;
 }
 
 /* A request is answered with as many replies as one likes. Without the end the asker would get PSFS_E_HANDLER_FAILED. */
 static void on_whois(const psfs_event *event, void *ud) {
-    const char *id = NULL, *fingerprint = NULL;
-    size_t ignored = 0;
+    const char *replies[3] = {NULL, NULL, name};
+    int i;
     (void)ud;
-    psfs_satellite_peer_id(satellite, &id, NULL);
-    psfs_satellite_fingerprint(satellite, &fingerprint, NULL);
-    psfs_event_reply(event, (const uint8_t *)id, strlen(id), 5000, NULL);
-    psfs_event_reply(event, (const uint8_t *)name, strlen(name), 5000, NULL);
-    psfs_event_reply(event, (const uint8_t *)fingerprint, strlen(fingerprint), 5000, NULL);
+    psfs_satellite_peer_id(satellite, &replies[0], NULL);
+    psfs_satellite_fingerprint(satellite, &replies[1], NULL);
+    for (i = 0; i < 3; i++) psfs_event_reply(event, (const uint8_t *)replies[i], strlen(replies[i]), 5000, NULL);
     psfs_event_end(event, 0, NULL, NULL);
     printf("told %s who I am\n", psfs_event_peer(event));
-    happened(&ignored);
+    last = time(NULL);
 }
 
-/* Broadcasts travel from peer to peer, so they may overtake each other: each begins with the number of its line. */
+/* Broadcasts travel from peer to peer and may overtake each other: so each begins with its place in the text. */
 static void on_line(const psfs_event *event, void *ud) {
-    size_t length, number, *count = (size_t *)ud;
-    const uint8_t *content = psfs_event_content(event, &length);
-    if (length < 4) {
-        return;
-    }
-    number = (size_t)content[0] << 24 | (size_t)content[1] << 16 | (size_t)content[2] << 8 | content[3];
-    /* Calls of one subscription never overlap: until `count` is complete nobody else looks at `lines`. */
-    if (number >= wanted || lines[number]) {
-        return;
-    }
-    lines[number] = malloc(length - 4 + 1);
-    lengths[number] = length - 4;
-    memcpy(lines[number], content + 4, length - 4);
-    if ((*count + 1) % 50 == 0 || *count + 1 == wanted) {
-        printf("received %zu of %zu lines\n", *count + 1, wanted);
-    }
-    happened(count);
+    FILE *file = ud; /* needs no lock: calls of one subscription never overlap */
+    size_t length;
+    const uint8_t *line = psfs_event_content(event, &length);
+    if (length < 4) return;
+    fseek(file, (long)line[0] << 24 | line[1] << 16 | line[2] << 8 | line[3], SEEK_SET);
+    fwrite(line + 4, 1, length - 4, file);
+    received += length - 4;
 }
 
-static size_t broadcast(const char *file_name) {
-    FILE *file = fopen(file_name, "r");
-    char *line = NULL;
-    size_t room = 0, number = 0;
-    ssize_t length;
-    if (!file) {
-        fprintf(stderr, "greet: cannot read %s\n", file_name);
+static void broadcast(FILE *file) {
+    uint8_t content[4 + 4096]; /* a longer line goes in pieces */
+    long place = 0, next;
+    psfs_error *err;
+    for (; fgets((char *)content + 4, sizeof content - 4, file); place = next) {
+        int i;
+        for (i = 0; i < 4; i++) content[i] = (uint8_t)(place >> (24 - 8 * i));
+        next = ftell(file);
+        must(psfs_broadcast(satellite, "lines", content, 4 + (size_t)(next - place), NULL, &err), err, "broadcast");
+    }
+    printf("broadcast %ld bytes\n", place);
+}
+
+static void wait_a_moment(time_t began) {
+    struct timespec moment = {0, 20 * 1000 * 1000};
+    if (time(NULL) > began + PATIENCE_S) {
+        fprintf(stderr, "greet: met %zu, greeted by %zu, received %zu bytes: not all there\n", met, greeted, received);
         exit(1);
     }
-    while ((length = getline(&line, &room, file)) >= 0) {
-        size_t bytes = (size_t)length - (length > 0 && line[length - 1] == '\n');
-        uint8_t *content = malloc(4 + bytes);
-        psfs_error *err = NULL;
-        content[0] = (uint8_t)(number >> 24);
-        content[1] = (uint8_t)(number >> 16);
-        content[2] = (uint8_t)(number >> 8);
-        content[3] = (uint8_t)number++;
-        memcpy(content + 4, line, bytes);
-        must(psfs_broadcast(satellite, "lines", content, 4 + bytes, NULL, &err), err, "broadcast");
-        free(content);
-    }
-    free(line);
-    fclose(file);
-    return number;
-}
-
-/* Waits until every count is there (or, with `quiet`, until nothing happens any more); tells what is missing. */
-static void wait_for(size_t peers, int quiet) {
-    struct timespec tick;
-    time_t began = time(NULL);
-    pthread_mutex_lock(&lock);
-    while (met < peers || greeted < peers || (quiet && (got < wanted || time(NULL) <= last + QUIET_S))) {
-        if (time(NULL) > began + PATIENCE_S) {
-            fprintf(stderr, "greet: met %zu of %zu, greeted by %zu, %zu of %zu lines\n", met, peers, greeted, got, wanted);
-            exit(1);
-        }
-        clock_gettime(CLOCK_REALTIME, &tick);
-        tick.tv_sec += 1;
-        pthread_cond_timedwait(&changed, &lock, &tick);
-    }
-    pthread_mutex_unlock(&lock);
+    nanosleep(&moment, NULL);
 }
 
 int main(int argc, char **argv) {
-    const char *text = NULL, *out = NULL;
-    size_t peers = 0, i;
-    psfs_error *err = NULL;
+    time_t began = time(NULL);
+    psfs_error *err;
     psfs_config *config = psfs_config_new();
-    int arg;
+    size_t peers = argc > 4 ? strtoul(argv[4], NULL, 10) : 0, wanted = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
+    FILE *file = argc > 5 ? fopen(argv[5], wanted ? "w" : "r") : NULL;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (arg = 4; arg + 1 < argc; arg += 2) {
-        if (!strcmp(argv[arg], "--expect-peers")) peers = strtoul(argv[arg + 1], NULL, 10);
-        if (!strcmp(argv[arg], "--broadcast")) text = argv[arg + 1];
-        if (!strcmp(argv[arg], "--receive")) out = argv[arg + 1];
-        if (!strcmp(argv[arg], "--lines")) wanted = strtoul(argv[arg + 1], NULL, 10);
-    }
-    if (argc < 4) {
-        fprintf(stderr, "usage: greet RENDEZVOUS ADDRESS NAME --expect-peers N [--broadcast FILE | --receive FILE --lines N]\n");
+    if (argc < 5 || (argc > 5 && !file)) {
+        fprintf(stderr, "greet: give RENDEZVOUS ADDRESS NAME PEERS [FILE [BYTES]], a FILE that can be opened\n");
         return 2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     name = argv[3];
-    lines = calloc(wanted + 1, sizeof *lines);
-    lengths = calloc(wanted + 1, sizeof *lengths);
-
     must(psfs_config_set_rendezvous(config, argv[1], &err), err, "rendezvous");
     must(psfs_config_add_bootstrap(config, argv[2], &err), err, "address");
     must(psfs_config_add_listen(config, "127.0.0.1:0", &err), err, "listen"); /* default: every interface */
@@ -181,32 +124,21 @@ int main(int argc, char **argv) {
     must(psfs_on_peer(satellite, on_peer, NULL, NULL, NULL, &err), err, "on_peer");
     must(psfs_on(satellite, PSFS_MESSAGE, "greeting", on_greeting, NULL, NULL, NULL, &err), err, "greeting");
     must(psfs_on(satellite, PSFS_REQUEST, "whois", on_whois, NULL, NULL, NULL, &err), err, "whois");
-    must(psfs_on(satellite, PSFS_BROADCAST, "lines", on_line, &got, NULL, NULL, &err), err, "lines");
+    if (wanted) must(psfs_on(satellite, PSFS_BROADCAST, "lines", on_line, file, NULL, NULL, &err), err, "lines");
     must(psfs_satellite_start(satellite, &err), err, "start");
 
-    wait_for(peers, 0);
-    if (text) {
-        printf("broadcast %zu lines of %s\n", broadcast(text), text);
-    }
-    wait_for(peers, 1);
+    while (met < peers || greeted < peers) wait_a_moment(began);
+    if (file && !wanted) broadcast(file);
+    last = time(NULL);
+    while (received < wanted || time(NULL) <= last + 1) wait_a_moment(began);
 
-    /* After PSFS_OK no callback runs any more, so what they used can be read and freed without the lock. */
+    /* After PSFS_OK no callback runs any more, so what they used can be closed and freed. */
     must(psfs_satellite_shutdown(satellite, 5000, &err), err, "shutdown");
     psfs_satellite_free(satellite);
-    if (out) {
-        FILE *file = fopen(out, "w");
-        for (i = 0; file && i < wanted; i++) {
-            fwrite(lines[i], 1, lengths[i], file);
-            fputc('\n', file);
-        }
-        if (!file || fclose(file) != 0) {
-            fprintf(stderr, "greet: cannot write %s\n", out);
-            return 1;
-        }
+    if (file && fclose(file) != 0) {
+        fprintf(stderr, "greet: cannot write %s\n", argv[5]);
+        return 1;
     }
-    for (i = 0; i < wanted; i++) free(lines[i]);
-    free(lines);
-    free(lengths);
-    printf("done: met %zu, greeted by %zu\n", met, greeted);
+    printf("done: met %zu, greeted by %zu, received %zu bytes\n", met, greeted, received);
     return 0;
 }
