@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # One task after another: they share the build folder, and a measurement shares the machine with nothing.
 .NOTPARALLEL:
-.PHONY: help demo test lint header bench setup clean
+.PHONY: help demo test lint header bench fuzz setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ header: ## write include/psfs.h and ffi/abi/symbols.txt anew from the code
 
 bench: ## measure; results in target/bench/results.jsonl
 	@scripts/bench
+
+fuzz: ## bytes at random into all that reads what strangers send; FUZZ_SECONDS for each target
+	@scripts/fuzz
 
 setup: ## check for the tools that the tasks need; install what is missing
 	@scripts/setup build test lint

@@ -24,6 +24,8 @@
 
 pub mod config;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod identity;
 mod net;
 mod proto;

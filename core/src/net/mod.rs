@@ -6,10 +6,10 @@
 mod account;
 pub(crate) mod address;
 pub(crate) mod behaviour;
-mod certificate;
+pub(crate) mod certificate;
 pub(crate) mod clock;
 pub(crate) mod driver;
-mod exchange;
+pub(crate) mod exchange;
 pub(crate) mod gate;
 mod gather;
 pub(crate) mod gossip;

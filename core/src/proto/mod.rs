@@ -28,8 +28,8 @@ pub(crate) mod session;
 pub(crate) mod signed;
 #[cfg(test)]
 mod sim;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod testing;
 mod varint;
 #[cfg(test)]
 mod vectors;

@@ -340,7 +340,7 @@ impl wire::StreamPacket {
     }
 
     /// The header of a packet that passed [`decode`]; `None` if its type is unknown.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn header(&self) -> Option<Header<'_>> {
         Some(Header {
             packet_type: self.r#type.try_into().ok()?,

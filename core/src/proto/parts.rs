@@ -186,7 +186,7 @@ impl Assembler {
     }
 
     /// Unfinished contents.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn open(&self) -> usize {
         self.started.len()
     }

@@ -27,6 +27,8 @@ use crate::config::Signing;
 use handshake::Greeting;
 
 mod batches;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod handshake;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,184 @@
+//! The doors for fuzzing (`make fuzz`): each takes bytes as a stranger could send them. Built with `--cfg fuzzing` alone, so no
+//! program ever sees them.
+//!
+//! That nothing panics is not all they look for. What is said of a decoder in words (what was decoded is encoded to the same, a
+//! bound, the same outcome however the bytes are cut) is asserted here, too.
+
+use bytes::Bytes;
+
+use crate::identity::{Identity, PublicKey};
+use crate::net::{address, certificate, exchange};
+use crate::proto::cast::{CastError, Checker};
+use crate::proto::frame::{FrameError, FrameReader, Inbound};
+use crate::proto::packet;
+use crate::proto::parts::Assembler;
+use crate::proto::testing::NOW;
+use crate::proto::wire;
+
+pub use crate::proto::session::fuzz::session;
+
+/// A stream of frames, as it comes out of a connection: all at once, or cut into pieces.
+pub fn frames(data: &[u8]) {
+    let step = data.last().map_or(1, |last| usize::from(*last).max(1));
+    assert_eq!(read(data, data.len().max(1)), read(data, step));
+}
+
+fn read(mut data: &[u8], step: usize) -> (Vec<Inbound>, Option<FrameError>) {
+    let mut reader = FrameReader::new();
+    let mut frames = Vec::new();
+    loop {
+        loop {
+            match reader.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error)),
+            }
+        }
+        reader.release();
+        if data.is_empty() {
+            return (frames, None);
+        }
+        let spare = reader.spare();
+        let count = step.min(spare.len()).min(data.len());
+        spare[..count].copy_from_slice(&data[..count]);
+        reader.advance(count);
+        data = &data[count..];
+    }
+}
+
+/// One packet, as it lies in a batch or a broadcast.
+pub fn packets(data: &[u8]) {
+    let Ok(packet) = packet::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    let header = packet.header().expect("its type was checked");
+    let again = packet::encode(&header, packet.content.clone());
+    assert_eq!(again.to_bytes().len(), again.len());
+    assert_eq!(packet::decode(again.to_bytes()), Ok(packet.clone()));
+    packet.timestamp_ms();
+}
+
+/// One broadcast, as gossip carries it, of the topic that the golden vectors have.
+pub fn casts(data: &[u8]) {
+    let mut checker = Checker::new(b"/psfs/cast/2/vectors");
+    let data = Bytes::copy_from_slice(data);
+    if checker.check(data.clone(), NOW).is_ok() {
+        assert!(matches!(
+            checker.check(data, NOW),
+            Err(CastError::Duplicate)
+        ));
+    }
+}
+
+/// A public key as in Hello, and a key file.
+pub fn keys(data: &[u8]) {
+    if let Ok(key) = PublicKey::from_der(data) {
+        assert_eq!(key.as_der(), data);
+        assert!(!key.verify(data, data));
+    }
+    for passphrase in [None, Some("a passphrase")] {
+        if let Ok(identity) = Identity::from_pem(data, passphrase) {
+            let pem = identity.to_pem(None).expect("it was read");
+            let again = Identity::from_pem(pem.as_bytes(), None).expect("it was written");
+            assert_eq!(identity.peer_id(), again.peer_id());
+        }
+    }
+}
+
+/// Parts of contents, in any order.
+pub fn parts(data: &[u8]) {
+    const CONTENT: usize = 2000;
+    const OPEN: usize = 3;
+    let mut input = Input(data);
+    let mut assembler = Assembler::new(CONTENT, OPEN);
+    while let Some(what) = input.byte() {
+        let packet_type = packet::PacketType::try_from(i32::from(what & 7));
+        let request_id = u64::from(what >> 4 & 3);
+        if what & 8 != 0 {
+            if let Ok(packet_type) = packet_type {
+                assembler.forget(packet_type, request_id);
+            }
+            continue;
+        }
+        let number = |input: &mut Input<'_>| input.byte().map_or(0, u32::from);
+        let pushed = assembler.push(wire::StreamPacket {
+            r#type: i32::from(what & 7),
+            request_id,
+            part: number(&mut input),
+            parts: number(&mut input),
+            namespace: if what & 0x40 == 0 { "n" } else { "m" }.into(),
+            content: input.chunk(),
+            ..Default::default()
+        });
+        match pushed {
+            Ok(Some(whole)) => assert!(whole.content.len() <= CONTENT && whole.parts == 0),
+            Ok(None) => {}
+            Err(_) => return,
+        }
+        assert!(assembler.open() <= OPEN && assembler.held() <= CONTENT * OPEN);
+    }
+}
+
+/// What a satellite tells of others.
+pub fn peers(data: &[u8]) {
+    let Some(told) = exchange::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    for address in told.sightings.iter().flat_map(|told| &told.addresses) {
+        addresses(address.as_bytes());
+    }
+    assert_eq!(exchange::decode(exchange::encode(&told)), Some(told));
+}
+
+/// An address, as a peer tells it or a person writes it.
+pub fn addresses(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for purpose in [address::Purpose::Listen, address::Purpose::Dial] {
+        let Ok(parsed) = address::parse(text, purpose) else {
+            continue;
+        };
+        assert_eq!(
+            address::parse(&parsed.to_string(), purpose),
+            Ok(parsed.clone())
+        );
+        assert_eq!(address::peer_of(&address::without_peer(&parsed)), None);
+        address::is_dialable(&parsed);
+        address::is_loopback(&parsed);
+        if let Some(ip) = address::ip_of(&parsed) {
+            address::is_private(ip);
+            address::network_of(ip, 24, 64);
+        }
+    }
+}
+
+/// A peer's certificate, before its signatures are checked.
+pub fn certificates(data: &[u8]) {
+    if let Ok(fields) = certificate::fields(data) {
+        assert!(fields.certificate_key.len() <= data.len());
+    }
+}
+
+/// Bytes to choose by.
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
+
+impl Input<'_> {
+    /// One of them.
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        self.0.split_off_first().copied()
+    }
+
+    /// As many as one of them says, while there are so many.
+    pub(crate) fn chunk(&mut self) -> Bytes {
+        let len = self.byte().map_or(0, usize::from).min(self.0.len());
+        let (chunk, rest) = self.0.split_at(len);
+        self.0 = rest;
+        Bytes::copy_from_slice(chunk)
+    }
+
+    /// All that are left.
+    pub(crate) fn rest(&mut self) -> Bytes {
+        Bytes::copy_from_slice(std::mem::take(&mut self.0))
+    }
+}
