@@ -67,6 +67,8 @@ counters! {
     sessions_opened,
     /// Sessions that ended.
     sessions_ended,
+    /// Sessions ended here because nothing came from the peer any more.
+    sessions_silent,
     /// Sessions ended here because the peer broke a rule.
     violations,
     /// Connections refused here: not on the allow list, or on the deny list.

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad, ping};
+use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
 use tokio::sync::{mpsc, oneshot};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
@@ -326,14 +326,6 @@ impl Driver {
                 info,
             }) => {
                 self.on_identify(connection_id, peer_id, info);
-            }
-            BehaviourEvent::Ping(ping::Event {
-                peer,
-                connection,
-                result: Err(failure),
-            }) if !matches!(failure, ping::Failure::Unsupported) => {
-                tracing::info!(%peer, %failure, "no answer to pings");
-                self.swarm.behaviour_mut().packets.give_up(connection);
             }
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),

@@ -23,10 +23,12 @@ use tokio::time::Sleep;
 
 use super::account::{Charge, Window};
 use super::link::{Ended, Link, Note, Outgoing};
+use super::pulse::Pulse;
 use super::{Delivery, NetShared, clock};
 use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::proto::alive::{Timing, Verdict};
 use crate::proto::frame::{self, FrameReader};
 use crate::proto::packet::PacketType;
 use crate::proto::session::{
@@ -115,6 +117,8 @@ pub(crate) struct Handler {
     /// The application wants the session closed; `retry` says how long it may take.
     leaving: bool,
     session: Session,
+    /// Of the open session.
+    pulse: Option<Pulse>,
     assembling: usize,
     account_id: u64,
     inbound: Option<Stream>,
@@ -155,6 +159,7 @@ impl Handler {
             retry: Timer::Off,
             leaving: false,
             session: Self::greeting(shared, remote),
+            pulse: None,
             assembling: 0,
             account_id: shared.account.join(),
             inbound: None,
@@ -216,6 +221,9 @@ impl Handler {
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
+                if let Some(pulse) = &mut self.pulse {
+                    pulse.heard();
+                }
                 if let Err(violation) = self.take_in() {
                     self.break_off(violation);
                 }
@@ -294,6 +302,7 @@ impl Handler {
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;
+        self.pulse = Some(Pulse::new(self.shared.alive));
         self.shared.inbox.opened(&link, &self.address);
         self.notices.push_back(Notice::Opened { link });
     }
@@ -545,6 +554,26 @@ impl Handler {
         }
     }
 
+    /// Asks a silent peer for a sign of life, or gives it up. Ready: something is to be written.
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pulse) = &mut self.pulse else {
+            return Poll::Pending;
+        };
+        match ready!(pulse.poll(cx)) {
+            Verdict::Ask => self.session.ask(),
+            Verdict::Silent => {
+                let Timing { interval, timeout } = self.shared.alive;
+                let silence = interval + timeout;
+                self.shared.counters.sessions_silent.add(1);
+                self.say_bye(Ended::new(
+                    Code::Timeout,
+                    format!("no sign of life for {silence:?}"),
+                ));
+            }
+        }
+        Poll::Ready(())
+    }
+
     // ---- ending ----
 
     /// The peer broke a rule.
@@ -581,6 +610,7 @@ impl Handler {
 
     /// For the application the session is over, although the connection may still be needed for the Bye.
     fn let_go(&mut self, ended: &Ended) {
+        self.pulse = None;
         if let Some(link) = self.link.take() {
             link.end(ended.clone());
             self.shared.inbox.ended(&link, ended);
@@ -683,7 +713,9 @@ impl ConnectionHandler for Handler {
             reads += usize::from(read);
             self.refill();
             let wrote = self.poll_write(cx).is_ready();
-            if !(read || wrote) {
+            // What is there is read before its absence is judged.
+            let felt = !read && reads < READS_PER_POLL && self.poll_pulse(cx).is_ready();
+            if !(read || wrote || felt) {
                 if reads == READS_PER_POLL {
                     cx.waker().wake_by_ref();
                 }

@@ -121,14 +121,6 @@ impl Packets {
         self.tell(peer, pair::Event::DialFailed);
     }
 
-    /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
-    pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let ended = Ended::new(Code::Timeout, "no answer to pings");
-        if let Some(name) = self.names.get(&id).copied() {
-            self.order(name, Order::Close(ended));
-        }
-    }
-
     /// Lets this connection carry no session: the application ended the last one, and this was dialled for another purpose.
     pub(crate) fn leave_alone(&mut self, id: ConnectionId) {
         if let Some(name) = self.names.get(&id).copied() {

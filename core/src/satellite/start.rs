@@ -21,6 +21,7 @@ use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
 use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
+use crate::proto::alive;
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -219,6 +220,10 @@ impl Inner {
                 secret: config.secret.as_deref().map(Arc::from),
                 network: signed::network_tag(&network),
                 epoch: self.epoch,
+                alive: alive::Timing {
+                    interval: config.ping_interval,
+                    timeout: config.ping_timeout,
+                },
                 account: Arc::clone(&self.account),
                 counters: Arc::clone(&self.counters),
                 inbox: Arc::clone(&self.router) as Arc<dyn crate::net::Inbox>,
@@ -316,8 +321,6 @@ impl Inner {
             Protocols {
                 key,
                 gate,
-                ping_interval: config.ping_interval,
-                ping_timeout: config.ping_timeout,
                 mdns: config.mdns,
                 seed: u64::from_be_bytes(clock::random()),
             },
