@@ -127,6 +127,8 @@ pub(crate) struct State {
     view_stale: bool,
     /// When the view may be made anew.
     view_at: Instant,
+    /// What of the roster's counts is in the satellite's counters.
+    counted: roster::Stats,
 }
 
 impl State {
@@ -150,6 +152,7 @@ impl State {
             explicit: HashMap::new(),
             view_stale: true,
             view_at: now,
+            counted: roster::Stats::default(),
         }
     }
 }
@@ -159,6 +162,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         loop {
             self.refresh_view();
+            self.count();
             let due = self.next_due();
             tokio::select! {
                 biased;
@@ -349,6 +353,10 @@ impl Driver {
     fn on_session(&mut self, event: SessionEvent) {
         self.state.view_stale = true;
         match event {
+            SessionEvent::Begun { peer, address } => {
+                self.tell_roster(roster::Event::Begun { peer });
+                self.shared.inbox.connected(peer, &address);
+            }
             SessionEvent::Opened { link, address } => {
                 let peer = link.peer;
                 self.shared.counters.sessions_opened.add(1);
@@ -379,10 +387,11 @@ impl Driver {
                 self.shared.counters.sessions_ended.add(1);
                 self.state.links.remove(&peer);
                 self.swarm.behaviour_mut().gossip.expel(to_libp2p(&peer));
-                self.tell_roster(roster::Event::Disconnected {
-                    peer,
-                    end: end_of(&ended),
-                });
+                let end = end_of(&ended);
+                if end == roster::End::Left {
+                    self.forget_provider(&to_libp2p(&peer));
+                }
+                self.tell_roster(roster::Event::Disconnected { peer, end });
                 self.ask_again(peer);
             }
             SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),
@@ -503,6 +512,42 @@ impl Driver {
             .unwrap_or_else(std::sync::PoisonError::into_inner) = view;
     }
 
+    /// Adds what the roster counted since the last time to the satellite's counters.
+    fn count(&mut self) {
+        let now = *self.roster.stats();
+        let before = std::mem::replace(&mut self.state.counted, now);
+        if now == before {
+            return;
+        }
+        let counters = &self.shared.counters;
+        for (counter, now, before) in [
+            (&counters.sightings_outdated, now.outdated, before.outdated),
+            (&counters.sightings_dropped, now.unheard, before.unheard),
+            (&counters.peers_displaced, now.displaced, before.displaced),
+            (&counters.peers_expired, now.expired, before.expired),
+            (&counters.peers_left, now.left, before.left),
+            (&counters.asks_unanswered, now.unanswered, before.unanswered),
+            (
+                &counters.addresses_dropped,
+                now.addresses_dropped,
+                before.addresses_dropped,
+            ),
+            (
+                &counters.bootstraps_dropped,
+                now.bootstraps_dropped,
+                before.bootstraps_dropped,
+            ),
+            (&counters.sessions_trimmed, now.trimmed, before.trimmed),
+            (
+                &counters.dials_overdue,
+                now.dials_overdue,
+                before.dials_overdue,
+            ),
+        ] {
+            counter.add(now - before);
+        }
+    }
+
     fn keep_addresses(&self) {
         let store = self.store.clone();
         let shared = Arc::clone(&self.shared);
@@ -528,6 +573,7 @@ impl Driver {
 
     /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
     async fn leave(mut self) {
+        tracing::info!(sessions = self.state.links.len(), "shutting down");
         self.let_casts_go().await;
         let goodbye = |link: &Link| link.close(Ended::new(Code::Disconnected, LEFT));
         self.state.links.values().for_each(|link| goodbye(link));
@@ -554,6 +600,7 @@ impl Driver {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.remember(&known)).await {
             tracing::warn!(%error, "addresses of peers are not kept");
         }
+        tracing::info!("satellite shut down");
     }
 }
 

@@ -31,6 +31,8 @@ use crate::proto::pair::{self, CloseReason, Dialer, Pair};
 /// What the driver hears of sessions.
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
+    /// A connection with a peer is to carry a session. Comes before anything else of it: the handler is told to go on after this.
+    Begun { peer: PeerId, address: String },
     /// There is a session with a peer, and was none.
     Opened {
         link: Arc<Link>,
@@ -295,7 +297,12 @@ impl Packets {
             return;
         }
         let (peer, dialer) = (connection.peer, connection.dialer);
-        self.shared.inbox.connected(peer, &connection.remote);
+        let address = connection.remote.clone();
+        self.queue
+            .push_back(ToSwarm::GenerateEvent(SessionEvent::Begun {
+                peer,
+                address,
+            }));
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 
