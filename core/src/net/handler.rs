@@ -109,6 +109,8 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Handler {
     shared: Arc<NetShared>,
+    /// Of this connection, in the log.
+    span: tracing::Span,
     remote: PeerId,
     address: String,
     stage: Stage,
@@ -148,6 +150,7 @@ impl Handler {
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
+            span: tracing::info_span!("peer", id = %remote),
             remote,
             address,
             stage: Stage::Handshake,
@@ -279,7 +282,13 @@ impl Handler {
                     }
                 }
             }
-            Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Greeted { epoch, skew } => {
+                if let Some(skew) = skew {
+                    self.shared.counters.clocks_apart.add(1);
+                    self.span.in_scope(|| tracing::warn!("{skew}"));
+                }
+                self.notices.push_back(Notice::Greeted { epoch });
+            }
             Output::Proved => self.notices.push_back(Notice::Proved),
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
@@ -303,6 +312,9 @@ impl Handler {
         self.stage = Stage::Open;
         self.timer = Timer::Off;
         self.pulse = Some(Pulse::new(self.shared.alive));
+        self.span.in_scope(
+            || tracing::info!(address = self.address, policy = ?signing, "session opened"),
+        );
         self.shared.inbox.opened(&link, &self.address);
         self.notices.push_back(Notice::Opened { link });
     }
@@ -578,7 +590,9 @@ impl Handler {
 
     /// The peer broke a rule.
     fn break_off(&mut self, violation: Violation) {
-        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.span.in_scope(
+            || tracing::warn!(reason = %violation.text, "ending the session: the peer broke a rule"),
+        );
         self.shared.counters.violations.add(1);
         self.say_bye(violation.into());
     }
@@ -612,6 +626,9 @@ impl Handler {
     fn let_go(&mut self, ended: &Ended) {
         self.pulse = None;
         if let Some(link) = self.link.take() {
+            let (code, by_peer) = (ended.code, ended.by_peer);
+            self.span
+                .in_scope(|| tracing::info!(%code, by_peer, reason = %ended.text, "session ended"));
             link.end(ended.clone());
             self.shared.inbox.ended(&link, ended);
         }

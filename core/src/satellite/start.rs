@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
@@ -117,7 +119,11 @@ impl Satellite {
             let task = Arc::clone(&inner);
             let own = handle.clone();
             handle
-                .spawn(async move { task.bring_up(own).await })
+                .spawn(async move {
+                    // Made here: this thread's log is the satellite's.
+                    let span = tracing::info_span!("satellite", id = %task.identity.peer_id());
+                    task.bring_up(own).instrument(span).await
+                })
                 .await
                 .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
         }
@@ -246,7 +252,8 @@ impl Inner {
         let (checks, checks_out) = mpsc::channel(CHECK_QUEUE);
         let (verdicts_in, verdicts) = mpsc::channel(CHECK_QUEUE);
         tasks.spawn_on(
-            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in),
+            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in)
+                .in_current_span(),
             &handle,
         );
         let mut driver = Driver {
@@ -268,7 +275,16 @@ impl Inner {
         };
         driver.refresh_view();
         self.introduce(&mut driver).await?;
-        tasks.spawn_on(driver.run(), &handle);
+        for address in &self.view().addresses {
+            tracing::info!(%address, "listening");
+        }
+        tracing::info!(
+            peer = %self.identity.peer_id(),
+            rendezvous = self.config.rendezvous,
+            addresses = self.view().addresses.len(),
+            "satellite started"
+        );
+        tasks.spawn_on(driver.run().in_current_span(), &handle);
         tasks.close();
         Ok(Running {
             handle,
@@ -325,9 +341,9 @@ impl Inner {
                 seed: u64::from_be_bytes(clock::random()),
             },
         )?;
-        let (handle, tasks) = (handle.clone(), tasks.clone());
-        let swarm_config = swarm::Config::with_executor(move |task| {
-            tasks.spawn_on(task, &handle);
+        let (handle, tasks, span) = (handle.clone(), tasks.clone(), tracing::Span::current());
+        let swarm_config = swarm::Config::with_executor(move |task: BoxFuture<'static, ()>| {
+            tasks.spawn_on(task.instrument(span.clone()), &handle);
         })
         // A connection without a session is of use only while Kademlia asks something over it.
         .with_idle_connection_timeout(Duration::from_secs(15));
