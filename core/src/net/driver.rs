@@ -6,6 +6,9 @@
 mod cast;
 mod dial;
 mod find;
+mod kept;
+mod leave;
+mod session;
 mod wait;
 
 use std::collections::HashMap;
@@ -15,18 +18,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
 use tokio::sync::{mpsc, oneshot};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
-use super::link::{Ended, Link};
-use super::packets::SessionEvent;
-use super::{NetShared, address, clock, from_libp2p, to_libp2p};
-use crate::config::KNOWN_PEERS;
-use crate::error::Code;
+use super::link::Link;
+use super::{NetShared, address, clock, from_libp2p};
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::roster::{self, Roster, Source, Target};
@@ -350,97 +349,6 @@ impl Driver {
         }
     }
 
-    fn on_session(&mut self, event: SessionEvent) {
-        self.state.view_stale = true;
-        match event {
-            SessionEvent::Begun { peer, address } => {
-                self.tell_roster(roster::Event::Begun { peer });
-                self.shared.inbox.connected(peer, &address);
-            }
-            SessionEvent::Opened { link, address } => {
-                let peer = link.peer;
-                self.shared.counters.sessions_opened.add(1);
-                self.state.links.insert(peer, Arc::clone(&link));
-                self.swarm.behaviour_mut().gossip.admit(to_libp2p(&peer));
-                // A full queue only costs the peer its preferred place.
-                let _full = self.checks.try_send(Check::Met(peer));
-                let explicit = self.state.explicit.contains_key(&peer);
-                let inbound = address.is_none();
-                let address =
-                    address.map(|address| address::without_peer(&address).to_string().into());
-                if self.state.links.len() > self.high {
-                    self.tell_who_is_busy();
-                }
-                self.tell_roster(roster::Event::Connected {
-                    peer,
-                    address,
-                    inbound,
-                    explicit,
-                });
-                self.answer_peer(&peer, &Ok(link));
-            }
-            SessionEvent::Moved { link } => {
-                self.answer_peer(&link.peer.clone(), &Ok(Arc::clone(&link)));
-                self.state.links.insert(link.peer, link);
-            }
-            SessionEvent::Lost { peer, ended } => {
-                self.shared.counters.sessions_ended.add(1);
-                self.state.links.remove(&peer);
-                self.swarm.behaviour_mut().gossip.expel(to_libp2p(&peer));
-                let end = end_of(&ended);
-                if end == roster::End::Left {
-                    self.forget_provider(&to_libp2p(&peer));
-                }
-                self.tell_roster(roster::Event::Disconnected { peer, end });
-                self.ask_again(peer);
-            }
-            SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),
-            SessionEvent::Foreign { peer } => {
-                let failure = ReachFailure::Refused(
-                    peer,
-                    "it does not speak the protocol of satellites".into(),
-                );
-                self.answer_peer(&peer, &Err(failure));
-                self.tell_roster(roster::Event::Refused {
-                    peer,
-                    permanent: true,
-                });
-            }
-        }
-    }
-
-    fn on_refused(&mut self, peer: PeerId, ended: Ended) {
-        // A duplicate that gave way is no refusal: the session is, or will be, on another connection.
-        if ended.code == Code::Busy || self.state.links.contains_key(&peer) {
-            return;
-        }
-        tracing::info!(%peer, reason = %ended.text, "no session");
-        if !ended.by_peer && matches!(ended.code, Code::Disconnected | Code::Timeout) {
-            // It broke; nobody refused. Worth another try, if it was our dial.
-            self.answer_peer(&peer, &Err(ReachFailure::Unreachable(ended.text.clone())));
-            let target = Target::Peer(peer);
-            return self.tell_roster(roster::Event::DialFailed {
-                target,
-                reason: ended.text,
-            });
-        }
-        self.shared.counters.refused_handshakes.add(1);
-        let permanent = ended.code == Code::Refused;
-        self.answer_peer(&peer, &Err(ReachFailure::Refused(peer, ended.text)));
-        self.tell_roster(roster::Event::Refused { peer, permanent });
-    }
-
-    /// Before somebody has to go, the roster learns whom it should spare.
-    fn tell_who_is_busy(&mut self) {
-        for link in self.state.links.values().cloned().collect::<Vec<_>>() {
-            let busy = link.is_busy();
-            self.tell_roster(roster::Event::Busy {
-                peer: link.peer,
-                busy,
-            });
-        }
-    }
-
     fn on_identify(&mut self, connection: ConnectionId, id: libp2p::PeerId, info: identify::Info) {
         let speaks_kad = info.protocols.contains(&super::behaviour::KAD_PROTOCOL);
         // Loopback addresses mean something only to who came that way itself.
@@ -486,155 +394,9 @@ impl Driver {
             age,
         });
     }
-
-    // ---- what is seen and kept ----
-
-    pub(crate) fn refresh_view(&mut self) {
-        let now = clock::now();
-        if !self.state.view_stale || now < self.state.view_at {
-            return;
-        }
-        self.state.view_stale = false;
-        self.state.view_at = now + VIEW_PAUSE;
-        let local = *self.swarm.local_peer_id();
-        let addresses = self
-            .swarm
-            .listeners()
-            .map(|address| address.clone().with(Protocol::P2p(local)))
-            .collect();
-        let view = View {
-            met: self.roster.met(),
-            addresses,
-        };
-        *self
-            .view
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = view;
-    }
-
-    /// Adds what the roster counted since the last time to the satellite's counters.
-    fn count(&mut self) {
-        let now = *self.roster.stats();
-        let before = std::mem::replace(&mut self.state.counted, now);
-        if now == before {
-            return;
-        }
-        let counters = &self.shared.counters;
-        for (counter, now, before) in [
-            (&counters.sightings_outdated, now.outdated, before.outdated),
-            (&counters.sightings_dropped, now.unheard, before.unheard),
-            (&counters.peers_displaced, now.displaced, before.displaced),
-            (&counters.peers_expired, now.expired, before.expired),
-            (&counters.peers_left, now.left, before.left),
-            (&counters.asks_unanswered, now.unanswered, before.unanswered),
-            (
-                &counters.addresses_dropped,
-                now.addresses_dropped,
-                before.addresses_dropped,
-            ),
-            (
-                &counters.bootstraps_dropped,
-                now.bootstraps_dropped,
-                before.bootstraps_dropped,
-            ),
-            (&counters.sessions_trimmed, now.trimmed, before.trimmed),
-            (
-                &counters.dials_overdue,
-                now.dials_overdue,
-                before.dials_overdue,
-            ),
-        ] {
-            counter.add(now - before);
-        }
-    }
-
-    fn keep_addresses(&self) {
-        let store = self.store.clone();
-        let shared = Arc::clone(&self.shared);
-        let known = remembered(&self.roster, self.now());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.remember(&known) {
-                shared.counters.store_failures.add(1);
-                tracing::warn!(%error, "addresses of peers are not kept");
-            }
-        });
-    }
-
-    /// Gossip does not tell when a broadcast has left: one it has just taken is given a moment before the connections are cut.
-    async fn let_casts_go(&mut self) {
-        let Some(cast_at) = self.state.cast_at else {
-            return;
-        };
-        let until = tokio::time::Instant::from(cast_at + crate::config::BYE_TIMEOUT);
-        while let Ok(event) = tokio::time::timeout_at(until, self.swarm.select_next_some()).await {
-            self.on_swarm(event);
-        }
-    }
-
-    /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
-    async fn leave(mut self) {
-        tracing::info!(sessions = self.state.links.len(), "shutting down");
-        self.let_casts_go().await;
-        let goodbye = |link: &Link| link.close(Ended::new(Code::Disconnected, LEFT));
-        self.state.links.values().for_each(|link| goodbye(link));
-        let deadline = tokio::time::Instant::now() + crate::config::BYE_TIMEOUT * 2;
-        while self.swarm.connected_peers().next().is_some() {
-            tokio::select! {
-                () = tokio::time::sleep_until(deadline) => break,
-                event = self.swarm.select_next_some() => {
-                    let SwarmEvent::Behaviour(BehaviourEvent::Packets(event)) = event else { continue };
-                    match event {
-                        // It was under way when the others were told.
-                        SessionEvent::Opened { link, .. } | SessionEvent::Moved { link } => goodbye(&link),
-                        // Nothing else keeps a connection of a satellite that leaves.
-                        SessionEvent::Lost { peer, .. } => {
-                            let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        let known = remembered(&self.roster, self.now());
-        let store = self.store.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.remember(&known)).await {
-            tracing::warn!(%error, "addresses of peers are not kept");
-        }
-        tracing::info!("satellite shut down");
-    }
 }
 
 const TRIMMED: &str = "more sessions than this satellite keeps";
-const LEFT: &str = "the satellite was shut down";
-
-fn remembered(roster: &Roster, now: Duration) -> Vec<(PeerId, Vec<String>, u64)> {
-    let now_ms = clock::now_ms();
-    roster
-        .worth_remembering(KNOWN_PEERS, now)
-        .into_iter()
-        .map(|sighting| {
-            let seen =
-                now_ms.saturating_sub(u64::try_from(sighting.age.as_millis()).unwrap_or(u64::MAX));
-            (
-                sighting.peer,
-                sighting.addresses.iter().map(ToString::to_string).collect(),
-                seen,
-            )
-        })
-        .collect()
-}
-
-/// What the roster makes of a session's end.
-fn end_of(ended: &Ended) -> roster::End {
-    match (ended.code, ended.by_peer) {
-        (Code::Busy, _) => roster::End::Trimmed,
-        // Whichever side's application: neither dials until one of them asks.
-        (Code::Cancelled, _) => roster::End::User,
-        (Code::Disconnected, true) => roster::End::Left,
-        _ => roster::End::Lost,
-    }
-}
-
 /// The bytes of a rendezvous' key on the DHT.
 pub(crate) fn record_key(key: &[u8]) -> kad::RecordKey {
     kad::RecordKey::new(&Bytes::copy_from_slice(key))
