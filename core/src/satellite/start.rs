@@ -267,7 +267,6 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
-            low: self.config.peers_low,
             high: self.config.peers_high,
             state: State::new(),
         };
@@ -337,7 +336,7 @@ impl Inner {
             tasks.spawn_on(task, &handle);
         })
         // A connection without a session is of use only while Kademlia asks something over it.
-        .with_idle_connection_timeout(Duration::from_secs(15));
+        .with_idle_connection_timeout(Duration::from_secs(5));
         Ok(Swarm::new(transport, behaviour, local, swarm_config))
     }
 
