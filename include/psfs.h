@@ -750,8 +750,9 @@ psfs_status psfs_config_set_callback_threads(psfs_config *config,
 // Since: 0.1.0
 psfs_status psfs_config_set_worker_threads(psfs_config *config, size_t threads, psfs_error **err);
 
-// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
-// Default 15 s and 10 s.
+// After how much silence a peer is asked for a sign of life, and how long that may take to come
+// before the session ends with the reason PSFS_E_TIMEOUT: one that froze is noticed after both
+// together. 100 ms or more each. Default 15 s and 10 s.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.

@@ -28,6 +28,7 @@ use tokio::time::Sleep;
 
 use super::account::{Room, Window};
 use super::link::{Ended, Link, Outgoing};
+use super::pulse::Pulse;
 use super::{Delivery, NetShared, clock};
 use crate::config::HANDSHAKE_TIMEOUT;
 use crate::error::Code;
@@ -115,6 +116,8 @@ struct Half {
 #[derive(Debug)]
 pub(crate) struct Handler {
     shared: Arc<NetShared>,
+    /// Of this connection, in the log.
+    span: tracing::Span,
     remote: PeerId,
     address: String,
     stage: Stage,
@@ -123,6 +126,8 @@ pub(crate) struct Handler {
     /// The application wants the session closed; `retry` says how long it may take.
     leaving: bool,
     session: Session,
+    /// Of the open session.
+    pulse: Option<Pulse>,
     /// Contents that are not whole, by type and request: as many as the session has.
     halves: BTreeMap<(PacketType, u64), Half>,
     /// Credit for replies that waits until the account is under its limit, by request.
@@ -159,6 +164,7 @@ impl Handler {
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
+            span: tracing::info_span!("peer", id = %remote),
             remote,
             address,
             stage: Stage::Handshake,
@@ -170,6 +176,7 @@ impl Handler {
             retry: Timer::Off,
             leaving: false,
             session: Self::greeting(shared, remote),
+            pulse: None,
             halves: BTreeMap::new(),
             held_back: BTreeMap::new(),
             paced: 0,
@@ -269,7 +276,9 @@ impl ConnectionHandler for Handler {
                 continue;
             }
             let wrote = self.poll_write(cx).is_ready();
-            if !(read || wrote) {
+            // What is there is read before its absence is judged.
+            let felt = !read && reads < READS_PER_POLL && self.poll_pulse(cx).is_ready();
+            if !(read || wrote || felt) {
                 if reads == READS_PER_POLL {
                     cx.waker().wake_by_ref();
                 }

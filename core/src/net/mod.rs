@@ -18,6 +18,7 @@ pub(crate) mod link;
 mod members;
 mod packets;
 mod providers;
+mod pulse;
 pub(crate) mod replies;
 mod tls;
 pub(crate) mod transport;
@@ -32,6 +33,7 @@ pub(crate) use link::{Answer, Ended, Link};
 
 use crate::config::Signing;
 use crate::identity::{Identity, PeerId};
+use crate::proto::alive;
 use crate::proto::cast::Cast;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::packet::PacketType;
@@ -78,6 +80,7 @@ pub(crate) struct NetShared {
     pub(crate) secret: Option<Arc<[u8]>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
+    pub(crate) alive: alive::Timing,
     pub(crate) account: Arc<Account>,
     /// For what no session's window bounds: replies (each request has its own) and broadcasts.
     pub(crate) uncredited: Arc<Window>,
@@ -95,6 +98,7 @@ pub(crate) struct NetSetup {
     pub(crate) secret: Option<Arc<[u8]>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
+    pub(crate) alive: alive::Timing,
     pub(crate) account: Arc<Account>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) inbox: Arc<dyn Inbox>,
@@ -113,6 +117,7 @@ impl NetShared {
             secret,
             network,
             epoch,
+            alive,
             account,
             counters,
             inbox,
@@ -131,6 +136,7 @@ impl NetShared {
             secret,
             network,
             epoch,
+            alive,
             account,
             uncredited,
             counters,

@@ -68,6 +68,10 @@ pub(crate) struct Session {
     frames: VecDeque<Bytes>,
     /// An Ack is to be written. One stands for all before it, so a peer that asks for many and reads none fills nothing.
     ack_due: bool,
+    /// The same of a sign of life.
+    alive_due: bool,
+    /// One was asked for, and nothing came since.
+    asked: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -90,6 +94,8 @@ impl Session {
             bye_said: false,
             frames: VecDeque::new(),
             ack_due: false,
+            alive_due: false,
+            asked: false,
             outputs: VecDeque::new(),
         };
         session.write(&hello);
@@ -117,6 +123,9 @@ impl Session {
             self.tell(wire::frame::Kind::Ack(wire::Ack {
                 received_up_to: self.next_in - 1,
             }));
+        }
+        if self.frames.is_empty() && std::mem::take(&mut self.alive_due) {
+            self.tell(wire::frame::Kind::Alive(wire::Alive { answer: false }));
         }
         self.frames.pop_front()
     }
@@ -158,6 +167,7 @@ impl Session {
         }
         let before = self.outputs.len();
         let taken = self.take_in(kind, raw, now_ms);
+        self.asked = false;
         if taken.is_err() {
             self.outputs.truncate(before);
             self.ended = true;
@@ -191,6 +201,12 @@ impl Session {
             ));
             self.config.delegated = Arc::clone(delegated);
         }
+    }
+
+    /// Asks the other side for a sign of life, see [`super::alive`].
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+        self.tell(wire::frame::Kind::Alive(wire::Alive { answer: true }));
     }
 
     /// Lets go of what came of replies nobody waits for any more.
@@ -258,6 +274,12 @@ impl Session {
                 self.outputs.push_back(Output::Acked {
                     up_to: ack.received_up_to,
                 });
+                Ok(())
+            }
+            Kind::Alive(alive) => {
+                // Had the other side read our question by then, its answer would have come first: ours is still to come, and is as
+                // good as an answer.
+                self.alive_due |= alive.answer && !self.asked;
                 Ok(())
             }
             // A Hello of ours never offers to resume, so nobody has a reason to ask.

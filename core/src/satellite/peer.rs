@@ -77,7 +77,7 @@ pub struct DisconnectReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerEvent {
-    /// A peer is known from now on; it may be dialled or not.
+    /// A peer is known from now on, or again after it left; it may be dialled or not. Told before anything else of it.
     Discovered {
         /// Who.
         peer: PeerId,

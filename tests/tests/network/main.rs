@@ -12,6 +12,7 @@ mod dialling;
 mod ending;
 mod flow;
 mod members;
+mod noticing;
 mod refusing;
 mod returning;
 mod talking;

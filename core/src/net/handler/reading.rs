@@ -11,6 +11,7 @@ use crate::config::PART_TIMEOUT;
 use crate::error::Code;
 use crate::net::account::Charge;
 use crate::net::link::{Ended, Link};
+use crate::net::pulse::Pulse;
 use crate::net::{Delivery, clock};
 use crate::proto::packet::PacketType;
 use crate::proto::session::{CAST_BIT, Incoming, Lane, Output, Violation};
@@ -40,6 +41,9 @@ impl Handler {
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
+                if let Some(pulse) = &mut self.pulse {
+                    pulse.heard();
+                }
                 if let Err(violation) = self.take_in() {
                     self.break_off(violation);
                 }
@@ -98,7 +102,13 @@ impl Handler {
                     }
                 }
             }
-            Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Greeted { epoch, skew } => {
+                if let Some(skew) = skew {
+                    self.shared.counters.clocks_apart.add(1);
+                    self.span.in_scope(|| tracing::warn!("{skew}"));
+                }
+                self.notices.push_back(Notice::Greeted { epoch });
+            }
             Output::Proved => self.notices.push_back(Notice::Proved),
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
@@ -121,6 +131,10 @@ impl Handler {
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;
+        self.pulse = Some(Pulse::new(self.shared.alive));
+        self.span.in_scope(
+            || tracing::info!(address = self.address, policy = ?signing, "session opened"),
+        );
         self.shared.inbox.opened(&link, &self.address);
         self.notices.push_back(Notice::Opened { link });
     }

@@ -8,6 +8,7 @@ use super::super::packet::{DecodeError, PacketType};
 use super::super::parts::PartError;
 use super::super::wire;
 use super::NONCE_BYTES;
+use super::handshake::Skew;
 use crate::config::Signing;
 use crate::error::{Code, NamespaceError};
 use crate::identity::{Identity, PeerId};
@@ -97,7 +98,12 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// The other side greeted: decide whether this connection goes on, then call [`Session::authorise`].
-    Greeted { epoch: u64 },
+    Greeted {
+        /// See [`crate::proto::wire::Hello`].
+        epoch: u64,
+        /// Where both clocks are too far apart.
+        skew: Option<Skew>,
+    },
     /// The other side is proved and has chosen this connection, and this side has not gone on yet.
     Proved,
     /// Both sides are proved; packets flow.

@@ -368,7 +368,7 @@ impl Talker {
             id: ConnectionId(conn),
         };
         match output {
-            Output::Greeted { epoch } => {
+            Output::Greeted { epoch, .. } => {
                 let hello = pair::Event::Hello {
                     id: ConnectionId(conn),
                     epoch,
