@@ -18,8 +18,10 @@ pub const BROADCAST_QUEUE: usize = 1024;
 pub const ANSWERS_MAX: usize = 1024;
 /// Bytes of replies that may wait to be written to one peer; its asker's window bounds each request beside it.
 pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
-/// Bytes of messages and requests that may wait to be written to one peer, whatever window it claims to have.
+/// Bytes of messages, and of requests, that may wait to be written to one peer, whatever window it claims to have.
 pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
+/// Bytes of broadcasts that may wait to be checked.
+pub(crate) const UNCHECKED_MAX: usize = 4 << 20;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.
@@ -229,7 +231,8 @@ impl Config {
         self
     }
 
-    /// Bytes of messages and requests a peer may have on the way to handlers here before it must wait. Default 1 MiB; 128 KiB to 1 GiB.
+    /// Bytes of messages a peer may have on the way to handlers here before it must wait, and as many of requests beside them: a
+    /// handler of messages may ask their sender. Default 1 MiB; 128 KiB to 1 GiB.
     #[must_use]
     pub fn message_window(mut self, bytes: usize) -> Self {
         self.message_window = bytes;
@@ -257,7 +260,9 @@ impl Config {
         self
     }
 
-    /// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default 256 MiB; at least 1 MiB.
+    /// Bytes of contents held in all, for all peers together: what waits for handlers, what they and whoever asked keep, and large
+    /// contents on their way. Over it senders are made to wait, and a quarter of it may be broadcasts. What peers may send before
+    /// they wait (the windows) can come on top once. Default 256 MiB; at least 1 MiB, and twice `content_limit`.
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;

@@ -137,8 +137,8 @@ public:
     // Largest content in bytes, sent or taken. Default 16 MiB; 1 KiB to 1 GiB.
     config &content_limit(std::size_t bytes) { return set(psfs_config_set_content_limit, bytes); }
 
-    // Bytes of messages and requests a peer may have on the way to callbacks here before it must wait. Default 1 MiB; 128
-    // KiB to 1 GiB.
+    // Bytes of messages a peer may have on the way to callbacks here before it must wait, and as many of requests beside
+    // them. Default 1 MiB; 128 KiB to 1 GiB.
     config &message_window(std::size_t bytes) { return set(psfs_config_set_message_window, bytes); }
 
     // Bytes of replies on the way to one request here before the answering side must wait. Default 1 MiB; 128 KiB to 1 GiB.
@@ -151,7 +151,8 @@ public:
     // Default 4096.
     config &queue_limit(std::size_t events) { return set(psfs_config_set_queue_limit, events); }
 
-    // Bytes of contents held in all, for all peers together; over it senders are made to wait. Default 256 MiB; at least 1 MiB.
+    // Bytes of contents held in all, for all peers together; over it senders are made to wait, and a quarter of it may be
+    // broadcasts. Default 256 MiB; at least 1 MiB, and twice the content limit.
     config &memory_limit(std::size_t bytes) { return set(psfs_config_set_memory_limit, bytes); }
 
     // Between how many sessions the satellite keeps by itself. Default 8 and 32.

@@ -18,14 +18,14 @@ use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad, ping};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
 use super::link::{Ended, Link};
 use super::packets::SessionEvent;
 use super::{NetShared, address, clock, from_libp2p, to_libp2p};
-use crate::config::KNOWN_PEERS;
+use crate::config::{KNOWN_PEERS, UNCHECKED_MAX};
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
@@ -115,6 +115,8 @@ pub(crate) struct State {
     by_address: HashMap<Arc<str>, Vec<Reply>>,
     waiters: usize,
     outbox: Outbox,
+    /// Bytes of broadcasts that may still come to be checked.
+    unchecked: Arc<Semaphore>,
     lookups: HashMap<kad::QueryId, PeerId>,
     look_at: Instant,
     look_pause: Duration,
@@ -140,6 +142,7 @@ impl State {
             by_address: HashMap::new(),
             waiters: 0,
             outbox: Outbox::default(),
+            unchecked: Arc::new(Semaphore::new(UNCHECKED_MAX)),
             lookups: HashMap::new(),
             look_at: now + LOOK_FIRST,
             look_pause: LOOK_FIRST,

@@ -72,6 +72,16 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
             return Err(option(name, format!("{value} is outside {low} to {high}")));
         }
     }
+    // Less might never have room for the largest content beside broadcasts and what is whole.
+    if config.memory_limit / 2 < config.content_limit {
+        return Err(option(
+            "memory_limit",
+            format!(
+                "{} is less than twice content_limit ({}): raise it, or lower content_limit",
+                config.memory_limit, config.content_limit
+            ),
+        ));
+    }
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
