@@ -137,6 +137,10 @@ typedef struct psfs_op psfs_op;
 
 /* STATUSES */
 
+// The version of this header. A program that was compiled with it can ask psfs_abi_version of the
+// library it runs with: the same number or a greater one is good.
+#define PSFS_ABI_VERSION 1
+
 // What a function answers: 0 or positive is good, negative is an error. Numbers are never changed
 // or used again.
 typedef int32_t psfs_status;
@@ -249,7 +253,8 @@ typedef int32_t psfs_status;
 // Not built into this version.
 #define PSFS_E_UNSUPPORTED (-33)
 
-// Which header this library was built with: grows by one with each addition to it.
+// The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition
+// to it.
 //
 // Ownership: nothing is passed.
 // Errors: none.

@@ -31,7 +31,8 @@ pub(crate) struct Answered {
     pub(crate) timestamp_ms: u64,
     /// Held for its drop.
     _charge: Charge,
-    asked: Option<(Arc<Asked>, u64)>,
+    /// Weak: what was asked holds the queue, and an asker that wants no more leaves replies in it.
+    asked: Option<(Weak<Asked>, u64)>,
 }
 
 /// How one peer's answering ended.
@@ -90,6 +91,7 @@ impl ReplyQueue {
                 asked: Some((asked, cost)),
                 ..
             }) = &item
+                && let Some(asked) = asked.upgrade()
             {
                 asked.taken(*cost);
             }
@@ -244,7 +246,7 @@ impl Asked {
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
             _charge: charge,
-            asked: Some((Arc::clone(self), cost)),
+            asked: Some((Arc::downgrade(self), cost)),
         });
     }
 
