@@ -1,0 +1,95 @@
+//! How a session ends: by a broken rule, by the application, by the clock or by the connection.
+
+use std::task::Context;
+
+use super::{Handler, Notice, Stage, Timer};
+use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
+use crate::error::Code;
+use crate::net::link::Ended;
+use crate::proto::session::Violation;
+
+impl Handler {
+    /// The peer broke a rule.
+    pub(super) fn break_off(&mut self, violation: Violation) {
+        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.shared.counters.violations.add(1);
+        self.say_bye(violation.into());
+    }
+
+    /// Ends the session from this side: the Bye goes out first.
+    pub(super) fn say_bye(&mut self, ended: Ended) {
+        if !matches!(self.stage, Stage::Handshake | Stage::Open) {
+            return;
+        }
+        // Chunks already begun stay, or the Bye would land in the middle of a frame.
+        self.let_go(&ended);
+        self.session.bye(ended.code as i32, &ended.text);
+        // Now: the connection may break before it is over, and its handler with all it knows is gone then.
+        self.notices.push_back(Notice::Ending {
+            ended: ended.clone(),
+        });
+        self.stage = Stage::Closing(ended);
+        self.timer = Timer::after(BYE_TIMEOUT);
+    }
+
+    /// Ends the session at once. A reason that was given before holds.
+    pub(super) fn end(&mut self, ended: Ended) {
+        if matches!(self.stage, Stage::Handshake | Stage::Open) {
+            self.let_go(&ended);
+            self.stage = Stage::Closing(ended);
+        }
+        self.over();
+    }
+
+    /// For the application the session is over, although the connection may still be needed for the Bye.
+    fn let_go(&mut self, ended: &Ended) {
+        if let Some(link) = self.link.take() {
+            link.end(ended.clone());
+            self.shared.inbox.ended(&link, ended);
+        }
+    }
+
+    /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
+    pub(super) fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
+        let Some(link) = &self.link else { return };
+        let Some(ended) = link.close_wanted() else {
+            return;
+        };
+        if !self.leaving {
+            self.leaving = true;
+            self.retry = Timer::after(BYE_TIMEOUT);
+        }
+        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
+        if drained || self.retry.is_due(cx) {
+            self.say_bye(ended);
+        }
+    }
+
+    fn over(&mut self) {
+        let (Stage::Closing(ended) | Stage::Parting(ended)) =
+            std::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            return;
+        };
+        self.timer = Timer::Off;
+        self.chunks.clear();
+        self.inbound = None;
+        self.outbound = None;
+        self.notices.push_back(Notice::Ended { ended });
+    }
+
+    pub(super) fn on_timer(&mut self) {
+        self.timer = Timer::Off;
+        match &self.stage {
+            Stage::Handshake => self.say_bye(Ended::new(
+                Code::Timeout,
+                format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
+            )),
+            Stage::Open => self.break_off(Violation::protocol(format!(
+                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+            ))),
+            Stage::Closing(_) | Stage::Parting(_) => self.over(),
+            Stage::Over => {}
+        }
+    }
+}
