@@ -7,6 +7,7 @@
 //! The classes that people meet are in the Python files beside: `_aio.py` (asyncio), `sync.py` (without a loop).
 
 mod errors;
+mod faults;
 mod hub;
 mod input;
 mod message;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _psfs {
+    #[pymodule_export]
+    use super::faults::Faults;
     #[pymodule_export]
     use super::hub::Hub;
     #[pymodule_export]

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::Failure;
+use crate::faults::Faults;
 use crate::hub::{Hub, Shared};
 use crate::input::{content, peer, seconds};
 use crate::message::{Peer, packet_type};
@@ -77,6 +78,7 @@ fn set(config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config>
         "queue_limit" => config.queue_limit(value.extract()?),
         "memory_limit" => config.memory_limit(value.extract()?),
         "worker_threads" => config.worker_threads(value.extract()?),
+        "faults" => config.faults(value.cast::<Faults>()?.get().0.clone()),
         "peers" => {
             let (low, high) = value.extract()?;
             config.peers(low, high)

@@ -47,7 +47,7 @@ class _Loop:
         self.loop = asyncio.get_running_loop()
         self.hub = hub
         self.waiting: dict[int, Callable[[], None]] = {}
-        self._open = True
+        self.open = True
         self._fd: int | None = hub.fileno()
         try:
             self.loop.add_reader(self._fd, self._ready)
@@ -57,7 +57,7 @@ class _Loop:
             threading.Thread(target=self._stand_in, name="psfs-wake", daemon=True).start()
 
     def _stand_in(self) -> None:
-        while self._open:
+        while self.open:
             ids = self.hub.wait(3600.0)
             # A loop that was closed meanwhile has nobody left to be told.
             with contextlib.suppress(RuntimeError):
@@ -72,7 +72,9 @@ class _Loop:
                 step()
 
     def close(self) -> None:
-        self._open = False
+        if not self.open:
+            return
+        self.open = False
         if self._fd is None:
             self.hub.nudge()
         elif not self.loop.is_closed():
@@ -343,6 +345,7 @@ class Satellite:
 
     def __init__(self, rendezvous: str, *, key: Key | None = None, **options: Unpack[Options]) -> None:
         self._loop: _Loop | None = None
+        self._ending = asyncio.Lock()
         self._subscriptions: list[Subscription] = []
         self._hub = Hub()
         self._native = Native(self._hub, rendezvous, key, lists(options))
@@ -413,11 +416,15 @@ class Satellite:
             self._native.begin_shutdown()
             return
         loop.check()
-        await loop.run(self._native.shutdown(timeout))
-        subscriptions, self._subscriptions = self._subscriptions, []
-        for subscription in subscriptions:
-            await subscription._stop()
-        loop.close()
+        # Who comes second finds nothing left to do, once the first is through.
+        async with self._ending:
+            if not loop.open:
+                return
+            await loop.run(self._native.shutdown(timeout))
+            subscriptions, self._subscriptions = self._subscriptions, []
+            for subscription in subscriptions:
+                await subscription._stop()
+            loop.close()
 
     def begin_shutdown(self) -> None:
         """The same without waiting; for handlers that are plain functions."""
@@ -448,6 +455,8 @@ class Satellite:
         if self._loop is None:
             raise closed("the satellite is not started: use `async with`, or await start()")
         self._loop.check()
+        if not self._loop.open:
+            raise closed("the satellite was shut down")
         return self._loop
 
     # Peers.

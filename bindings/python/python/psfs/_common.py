@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, TypedDict
 
 from ._errors import Fail, bad_input
+from ._psfs import Faults
 
 log = logging.getLogger("psfs")
 
@@ -47,6 +48,7 @@ class Options(TypedDict, total=False):
     peers: tuple[int, int]
     connections: tuple[int, int]
     ping: tuple[float, float]
+    faults: Faults | None
 
 
 def lists(options: Options) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing_extensions import Buffer
 __all__ = [
     "CODES",
     "PENDING",
+    "Faults",
     "Hub",
     "Message",
     "Operation",
@@ -29,6 +30,14 @@ PENDING: Pending
 
 @final
 class Pending: ...
+
+@final
+class Faults:
+    def __new__(cls, seed: int) -> Faults: ...
+    def partition(self, a: str, b: str) -> None: ...
+    def slow(self, a: str, b: str, latency: float, loss: float, rate: int) -> None: ...
+    def heal(self, a: str, b: str) -> None: ...
+    def heal_all(self) -> None: ...
 
 @final
 class Hub:
