@@ -23,8 +23,9 @@ async def main(rendezvous: str, *bootstrap: str) -> None:
         def greeted(message: psfs.Message) -> None:
             print(message.peer, "says", message.content.decode(errors="replace"), flush=True)
 
-        # What a handler of a REQUEST returns is its answer: bytes, str, or anything JSON can hold.
+        # What a handler returns is its answer: bytes, str, or anything JSON can hold. A REQUEST is for us alone, a SEEK for everybody.
         @sat.on(psfs.REQUEST, "whois")
+        @sat.on(psfs.SEEK, "whois")
         def whois(message: psfs.Message) -> dict[str, str]:
             return {"id": sat.peer_id, "language": "Python"}
 
