@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::{Identity, PeerId};
+use crate::net::faults::Faults;
 
 /// Longest namespace or rendezvous, in bytes.
 pub const NAMESPACE_MAX: usize = 255;
@@ -103,6 +104,7 @@ pub struct Config {
     pub(crate) log: Option<tracing::Dispatch>,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) faults: Option<Faults>,
 }
 
 impl Config {
@@ -136,6 +138,7 @@ impl Config {
             log: None,
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(10),
+            faults: None,
         }
     }
 
@@ -321,6 +324,13 @@ impl Config {
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         self.ping_interval = interval;
         self.ping_timeout = timeout;
+        self
+    }
+
+    /// For tests: what is wrong with the TCP connections between this satellite and others that are given the same [`Faults`]. There is no QUIC then.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
         self
     }
 }

@@ -10,6 +10,7 @@ mod certificate;
 pub(crate) mod clock;
 pub(crate) mod driver;
 mod exchange;
+pub(crate) mod faults;
 pub(crate) mod gate;
 mod gather;
 pub(crate) mod gossip;

@@ -434,7 +434,11 @@ impl Inner {
     }
 
     /// Waits for `work`, at most for `timeout`.
-    async fn until<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn until<T>(
+        &self,
+        timeout: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let sleep = self.running().ok().map(|running| running.sleep(timeout));
         tokio::select! {
             biased;

@@ -322,6 +322,7 @@ impl Inner {
             &TransportOptions {
                 network: self.uses_network(),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
+                faults: config.faults.clone(),
             },
         )
         .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
