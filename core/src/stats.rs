@@ -32,7 +32,7 @@ macro_rules! counters {
             pub peers_met: u64,
             /// Sessions open now.
             pub peers_connected: u64,
-            /// Bytes of contents held for peers now.
+            /// Bytes of contents held for peers now, and room kept for large ones that are on their way.
             pub held_bytes: u64,
         }
 
@@ -105,6 +105,8 @@ counters! {
     bootstraps_dropped,
     /// Frames of a kind this version does not know.
     unknown_frames,
+    /// Large contents that had to wait for memory.
+    contents_waited,
     /// Replies that came after their request was cancelled or over.
     late_replies,
     /// Messages nobody had a handler for.
@@ -119,7 +121,7 @@ counters! {
     broadcasts_out,
     /// Broadcasts taken in and passed on, each once.
     broadcasts_in,
-    /// Broadcasts dropped because a handler's queue was full.
+    /// Broadcasts dropped because a handler's queue, or the memory for them, was full.
     broadcasts_dropped,
     /// Broadcasts nobody had a handler for.
     broadcasts_unhandled,

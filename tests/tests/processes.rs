@@ -200,7 +200,7 @@ fn a_frozen_peer_is_noticed_within_ping_interval_and_timeout_and_taken_back_when
 #[test]
 fn shutdown_leaves_no_thread_socket_or_file() {
     // Each in a process of its own, where nothing else holds any.
-    for how in ["shutdown", "twice", "drop", "callback", "start"] {
+    for how in ["shutdown", "twice", "replies", "drop", "callback", "start"] {
         let ended = Command::new(env!("CARGO_BIN_EXE_node"))
             .args(["leaves-nothing", how])
             .output()

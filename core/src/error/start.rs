@@ -159,6 +159,16 @@ pub enum ConnectError {
     /// The time was over.
     #[error("no session within {0:?}")]
     Timeout(Duration),
+    /// The time was over before enough peers were connected.
+    #[error("{connected} of {wanted} peers were connected within {after:?}")]
+    Few {
+        /// How many were.
+        connected: usize,
+        /// How many were waited for.
+        wanted: usize,
+        /// The time given.
+        after: Duration,
+    },
     /// The satellite is not running.
     #[error("the satellite is not running")]
     Closed,
@@ -170,7 +180,7 @@ family!(ConnectError {
     Self::OwnAddress(_) => OwnPeer,
     Self::Refused { .. } => Refused,
     Self::NotConnected(_) => UnknownPeer,
-    Self::Timeout(_) => Timeout,
+    Self::Timeout(_) | Self::Few { .. } => Timeout,
     Self::Closed => Closed,
 });
 

@@ -20,12 +20,13 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
 use super::link::Link;
 use super::{NetShared, address, clock, from_libp2p};
+use crate::config::UNCHECKED_MAX;
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::roster::{self, Roster, Source, Target};
@@ -39,6 +40,11 @@ const LOOKUPS_MAX: usize = 8;
 /// The first look for others, and the longest pause between two.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);
+/// The pause of who has enough sessions: only a part of the network that nobody here has heard of is found so.
+const LOOK_RARE: Duration = Duration::from_secs(300);
+/// Who has a session by its first look, or is about to, is told of others over it, and uses the DHT only after so long, and up to as
+/// long again: a hundred that start together would else open a thousand connections for it in the moment in which they meet.
+const LOOK_CALM: Duration = Duration::from_secs(5);
 /// What synchronous callers see of the peers is made anew no more often than this: it names all of them.
 const VIEW_PAUSE: Duration = Duration::from_millis(50);
 /// How often addresses are written to disk, and the delegated key looked at.
@@ -97,8 +103,6 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
-    /// With so many sessions the network need not be searched.
-    pub(crate) low: usize,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
     pub(crate) state: State,
@@ -114,8 +118,14 @@ pub(crate) struct State {
     by_address: HashMap<Arc<str>, Vec<Reply>>,
     waiters: usize,
     outbox: Outbox,
+    /// Bytes of broadcasts that may still come to be checked.
+    unchecked: Arc<Semaphore>,
     lookups: HashMap<kad::QueryId, PeerId>,
+    /// Where identify says that peers are whose session is not open yet. Kept for as long as they have a connection.
+    shown: HashMap<PeerId, Vec<Multiaddr>>,
     look_at: Instant,
+    /// From when on the DHT is used also by who has a session, or is about to.
+    calm_at: Instant,
     look_pause: Duration,
     announced: bool,
     keep_at: Instant,
@@ -141,8 +151,11 @@ impl State {
             by_address: HashMap::new(),
             waiters: 0,
             outbox: Outbox::default(),
+            unchecked: Arc::new(Semaphore::new(UNCHECKED_MAX)),
             lookups: HashMap::new(),
+            shown: HashMap::new(),
             look_at: now + LOOK_FIRST,
+            calm_at: now + LOOK_CALM + LOOK_CALM * u32::from(clock::random::<1>()[0]) / 256,
             look_pause: LOOK_FIRST,
             announced: false,
             keep_at: now + HOUSEKEEPING,
@@ -294,6 +307,9 @@ impl Driver {
                     .kad
                     .store_mut()
                     .disconnected(&peer_id);
+                if let Some(peer) = from_libp2p(&peer_id) {
+                    self.state.shown.remove(&peer);
+                }
             }
             SwarmEvent::OutgoingConnectionError {
                 connection_id,
@@ -368,14 +384,15 @@ impl Driver {
                     .add_address(&id, address.clone());
             }
         }
-        if let Some(peer) = from_libp2p(&id)
-            && self.state.links.contains_key(&peer)
-        {
-            let addresses = addresses
-                .into_iter()
-                .map(|address| address::without_peer(&address))
-                .collect();
+        let Some(peer) = from_libp2p(&id) else {
+            return;
+        };
+        let addresses = addresses.iter().map(address::without_peer).collect();
+        if self.state.links.contains_key(&peer) {
             self.learn(peer, addresses, Source::Identify, Duration::ZERO);
+        } else {
+            // Identify is done sooner than the handshake: without these, nobody could be told where a peer is that dialled.
+            self.state.shown.insert(peer, addresses);
         }
     }
 

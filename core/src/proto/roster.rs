@@ -7,7 +7,7 @@
 //! Its aims, where they pull in different directions in this order:
 //! - What the user asked for holds: a pinned peer is dialled for ever, one the user disconnected is left alone until it dials.
 //! - Who said goodbye is gone: not told of, not dialled and not shown, until it comes back or somebody saw it later than that.
-//! - Between `low` and `high` sessions. Over `high` an old one is given up and not the newcomer, which came to learn of others.
+//! - Between `low` and `high` sessions, and few more than `low`: the first half is dialled at once, the second one at a time. Over `high` an old one is given up and not the newcomer, which came to learn of others.
 //! - A lost session is dialled again within a fraction of a second; who does not answer, ever more rarely.
 //! - Everything known is forgotten unless it is seen alive again. What others tell carries the age of *their* sighting, which only
 //!   grows on its way, so that gossip alone keeps nobody alive.
@@ -72,6 +72,8 @@ pub(crate) struct Roster {
     bootstraps: Bootstraps,
     /// What is dialled, and when it counts as failed.
     in_flight: BTreeMap<Target, Now>,
+    /// When the next dial for the second half of `low` may begin.
+    fill_at: Now,
     /// When the next probe may begin, and how many there were.
     probe_at: Now,
     probes: u64,
@@ -91,6 +93,7 @@ impl Roster {
             table: Table::default(),
             bootstraps: Bootstraps::default(),
             in_flight: BTreeMap::new(),
+            fill_at: Now::ZERO,
             probe_at: Now::ZERO,
             probes: 0,
             stats: Stats::default(),
@@ -218,6 +221,16 @@ impl Roster {
         self.table.sessions()
     }
 
+    /// Whether there is a session, or may be one in a moment.
+    pub(crate) fn is_meeting(&self) -> bool {
+        self.sessions() > 0 || !self.in_flight.is_empty()
+    }
+
+    /// Whether there are so many sessions that the others are likely to come by themselves.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.sessions() >= self.limits.low.div_ceil(2)
+    }
+
     /// How many entries the table has.
     #[cfg(test)]
     pub(crate) fn known(&self) -> usize {
@@ -290,10 +303,11 @@ impl Roster {
             }
             self.table
                 .insert(peer, Entry::new(class, expires, now + wait));
-            self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
+        let mut news = false;
         let dropped = self.table.update(&peer, |e| {
+            let untold = e.addresses.is_empty();
             e.kept |= source == Source::Bootstrap;
             e.class = e.class.max(class);
             let first_hand = class == Class::Seen;
@@ -307,11 +321,17 @@ impl Roster {
             if first_hand && e.failures > 0 && !e.connected() {
                 (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
             }
-            addresses
+            let dropped = addresses
                 .iter()
                 .filter(|address| !add_address(e, address, first_hand))
-                .count()
+                .count();
+            news = untold && !e.addresses.is_empty();
+            dropped
         });
+        if news {
+            // From here on others can be told of it.
+            self.telling.discovered(peer, now);
+        }
         self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
     }
 
@@ -359,6 +379,7 @@ impl Roster {
             return;
         }
         self.in_flight.remove(&Target::Peer(peer));
+        self.fill_soon(now);
         // Users were told of it when its connection began.
         self.enter(peer, now, out);
         let expires = now + self.limits.expiry;
@@ -423,7 +444,9 @@ impl Roster {
     }
 
     fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
-        self.in_flight.remove(&Target::Peer(*peer));
+        if self.in_flight.remove(&Target::Peer(*peer)).is_some() {
+            self.fill_soon(now);
+        }
         if self.table.is_connected(peer) {
             return;
         }

@@ -75,6 +75,16 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
             return Err(option(name, format!("{value} is outside {low} to {high}")));
         }
     }
+    // Less might never have room for the largest content beside broadcasts and what is whole.
+    if config.memory_limit / 2 < config.content_limit {
+        return Err(option(
+            "memory_limit",
+            format!(
+                "{} is less than twice content_limit ({}): raise it, or lower content_limit",
+                config.memory_limit, config.content_limit
+            ),
+        ));
+    }
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
@@ -269,7 +279,6 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
-            low: self.config.peers_low,
             high: self.config.peers_high,
             state: State::new(),
         };
@@ -313,6 +322,7 @@ impl Inner {
             &TransportOptions {
                 network: self.uses_network(),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
+                faults: config.faults.clone(),
             },
         )
         .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
@@ -346,7 +356,7 @@ impl Inner {
             tasks.spawn_on(task.instrument(span.clone()), &handle);
         })
         // A connection without a session is of use only while Kademlia asks something over it.
-        .with_idle_connection_timeout(Duration::from_secs(15));
+        .with_idle_connection_timeout(Duration::from_secs(5));
         Ok(Swarm::new(transport, behaviour, local, swarm_config))
     }
 

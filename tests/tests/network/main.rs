@@ -10,6 +10,7 @@ mod asking;
 mod casting;
 mod dialling;
 mod ending;
+mod faults;
 mod flow;
 mod members;
 mod noticing;

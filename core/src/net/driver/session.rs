@@ -1,15 +1,16 @@
 //! Sessions that open and end: what the roster, the handlers and those who wait make of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Driver, ReachFailure};
+use super::{Driver, LOOK_FIRST, ReachFailure};
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::gossip::Check;
 use crate::net::link::Ended;
 use crate::net::packets::SessionEvent;
-use crate::net::{address, to_libp2p};
-use crate::proto::roster::{self, Target};
+use crate::net::{address, clock, to_libp2p};
+use crate::proto::roster::{self, Source, Target};
 
 impl Driver {
     pub(super) fn on_session(&mut self, event: SessionEvent) {
@@ -39,6 +40,9 @@ impl Driver {
                     inbound,
                     explicit,
                 });
+                if let Some(addresses) = self.state.shown.remove(&peer) {
+                    self.learn(peer, addresses, Source::Identify, Duration::ZERO);
+                }
                 self.answer_peer(&peer, &Ok(link));
             }
             SessionEvent::Moved { link } => {
@@ -48,6 +52,9 @@ impl Driver {
             SessionEvent::Lost { peer, ended } => {
                 self.shared.counters.sessions_ended.add(1);
                 self.state.links.remove(&peer);
+                if self.state.links.is_empty() {
+                    self.state.look_at = self.state.look_at.min(clock::now() + LOOK_FIRST);
+                }
                 self.swarm.behaviour_mut().gossip.expel(to_libp2p(&peer));
                 let end = end_of(&ended);
                 if end == roster::End::Left {

@@ -105,6 +105,14 @@ impl Handler {
         self.notices.push_back(Notice::Ended { ended });
     }
 
+    /// The peer does not go on with what it began.
+    pub(super) fn stuck(&mut self) {
+        self.pace = Timer::Off;
+        self.break_off(Violation::protocol(format!(
+            "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+        )));
+    }
+
     pub(super) fn on_timer(&mut self) {
         self.timer = Timer::Off;
         match &self.stage {
@@ -112,9 +120,7 @@ impl Handler {
                 Code::Timeout,
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
-            Stage::Open => self.break_off(Violation::protocol(format!(
-                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
-            ))),
+            Stage::Open => self.stuck(),
             Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }

@@ -128,13 +128,11 @@ impl Session {
             requests: limits.requests,
             reply_window: limits.reply_window,
         };
-        let requests = [self.config.limits.requests, limits.requests].map(|count| count as usize);
         self.assembler = Assembler::new(
             usize::try_from(self.config.limits.content).unwrap_or(usize::MAX),
-            (requests[0]
-                .saturating_add(requests[1])
-                .saturating_add(ASSEMBLIES))
-            .min(ASSEMBLIES_MAX),
+            (limits.requests as usize)
+                .saturating_add(ASSEMBLIES)
+                .min(ASSEMBLIES_MAX),
         );
         let signing = stricter(self.config.signing, theirs);
         let skew = Skew::of(hello.clock, now_ms);

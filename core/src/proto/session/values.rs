@@ -110,13 +110,15 @@ pub(crate) enum Output {
     Opened,
     /// A packet, in order.
     Packet(Incoming),
-    /// Parts were taken into an assembly: their window can be given back at once.
+    /// A part was taken into an assembly: its window can be given back as soon as there is room for the whole.
     Taken {
         packet_type: PacketType,
         request_id: u64,
         cost: u64,
+        /// What the whole content may come to, in bytes, by the number of its parts.
+        announced: u64,
     },
-    /// The other side gives credit: 0 is the session's.
+    /// The other side gives credit: to one of the session's windows, see [`Lane`](super::Lane), or a request's.
     Granted { request_id: u64, bytes: u64 },
     /// The asker no longer wants replies.
     Cancelled { request_id: u64 },

@@ -118,7 +118,7 @@ fn kinds() -> impl Strategy<Value = Any> {
 }
 
 fn assert_bounded(session: &Session) -> Result<(), TestCaseError> {
-    let assemblies = 2 * LIMITS.requests as usize + ASSEMBLIES;
+    let assemblies = LIMITS.requests as usize + ASSEMBLIES;
     prop_assert!(session.assembling() <= LIMITS.content as usize * assemblies);
     prop_assert!(session.frames.len() <= 3, "{} frames", session.frames.len());
     prop_assert!(session.outputs.is_empty());
