@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio_util::sync::DropGuard;
 
+use super::Inner;
 use super::router::Router;
 use crate::error::{Code, RequestError};
 use crate::identity::PeerId;
@@ -45,6 +45,8 @@ pub(super) struct Open {
     pub(super) request_id: u64,
     /// A place among the requests the peer takes at once; given back with this.
     pub(super) slot: Option<OwnedSemaphorePermit>,
+    /// Ends the sending of a large question that goes on by itself.
+    pub(super) _sending: Option<DropGuard>,
 }
 
 /// Who is asked, and so what the end means.
@@ -64,7 +66,9 @@ pub struct Replies {
     open: Vec<Open>,
     left: usize,
     after: Duration,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Where the timer for the deadline comes from.
+    satellite: Weak<Inner>,
     /// The deadline has passed: nothing more comes in, what is there still comes out.
     late: bool,
     over: bool,
@@ -86,7 +90,8 @@ impl Replies {
         open: Vec<Open>,
         max_replies: usize,
         after: Duration,
-        deadline: Pin<Box<Sleep>>,
+        deadline: Instant,
+        satellite: Weak<Inner>,
     ) -> Self {
         Self {
             queue,
@@ -95,6 +100,7 @@ impl Replies {
             left: max_replies,
             after,
             deadline,
+            satellite,
             late: false,
             over: false,
         }
@@ -112,7 +118,7 @@ impl Replies {
                 return Poll::Ready(None);
             }
             // Not only when nothing is there: an asker slower than the answers would never come to that.
-            if !self.late && clock::now() >= self.deadline.deadline().into_std() {
+            if !self.late && clock::now() >= self.deadline {
                 self.late = true;
                 self.cancel();
             }
@@ -132,7 +138,7 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
-                    if !self.late && self.deadline.poll_unpin(cx).is_pending() {
+                    if !self.late && self.poll_deadline(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.close();
@@ -145,6 +151,13 @@ impl Replies {
                 }
             }
         }
+    }
+
+    fn poll_deadline(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.queue.poll_deadline(cx, || {
+            let running = self.satellite.upgrade()?.brought_up()?;
+            Some(running.sleep_until(self.deadline))
+        })
     }
 
     /// What one peer's end means for the whole; nothing when many were asked.

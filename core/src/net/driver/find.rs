@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libp2p::kad::store::RecordStore;
 use libp2p::{Multiaddr, kad};
 
 use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
@@ -114,6 +115,13 @@ impl Driver {
             }
             _ => {}
         }
+    }
+
+    /// It said goodbye: Kademlia neither asks it nor tells others of it any more.
+    pub(super) fn forget_provider(&mut self, peer: &libp2p::PeerId) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        kad.remove_peer(peer);
+        kad.store_mut().remove_provider(&self.rendezvous_key, peer);
     }
 
     /// Kademlia names providers without their addresses: ask for them, unless they are known.

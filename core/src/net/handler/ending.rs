@@ -1,17 +1,20 @@
 //! How a session ends: by a broken rule, by the application, by the clock or by the connection.
 
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 
 use super::{Handler, Notice, Stage, Timer};
 use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
 use crate::error::Code;
 use crate::net::link::Ended;
+use crate::proto::alive::{Timing, Verdict};
 use crate::proto::session::Violation;
 
 impl Handler {
     /// The peer broke a rule.
     pub(super) fn break_off(&mut self, violation: Violation) {
-        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.span.in_scope(
+            || tracing::warn!(reason = %violation.text, "ending the session: the peer broke a rule"),
+        );
         self.shared.counters.violations.add(1);
         self.say_bye(violation.into());
     }
@@ -43,10 +46,34 @@ impl Handler {
 
     /// For the application the session is over, although the connection may still be needed for the Bye.
     fn let_go(&mut self, ended: &Ended) {
+        self.pulse = None;
         if let Some(link) = self.link.take() {
+            let (code, by_peer) = (ended.code, ended.by_peer);
+            self.span
+                .in_scope(|| tracing::info!(%code, by_peer, reason = %ended.text, "session ended"));
             link.end(ended.clone());
             self.shared.inbox.ended(&link, ended);
         }
+    }
+
+    /// Asks a silent peer for a sign of life, or gives it up. Ready: something is to be written.
+    pub(super) fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pulse) = &mut self.pulse else {
+            return Poll::Pending;
+        };
+        match ready!(pulse.poll(cx)) {
+            Verdict::Ask => self.session.ask(),
+            Verdict::Silent => {
+                let Timing { interval, timeout } = self.shared.alive;
+                let silence = interval + timeout;
+                self.shared.counters.sessions_silent.add(1);
+                self.say_bye(Ended::new(
+                    Code::Timeout,
+                    format!("no sign of life for {silence:?}"),
+                ));
+            }
+        }
+        Poll::Ready(())
     }
 
     /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
@@ -78,6 +105,14 @@ impl Handler {
         self.notices.push_back(Notice::Ended { ended });
     }
 
+    /// The peer does not go on with what it began.
+    pub(super) fn stuck(&mut self) {
+        self.pace = Timer::Off;
+        self.break_off(Violation::protocol(format!(
+            "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+        )));
+    }
+
     pub(super) fn on_timer(&mut self) {
         self.timer = Timer::Off;
         match &self.stage {
@@ -85,9 +120,7 @@ impl Handler {
                 Code::Timeout,
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
-            Stage::Open => self.break_off(Violation::protocol(format!(
-                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
-            ))),
+            Stage::Open => self.stuck(),
             Stage::Closing(_) | Stage::Parting(_) => self.over(),
             Stage::Over => {}
         }
