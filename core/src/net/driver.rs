@@ -18,14 +18,14 @@ use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad, ping};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
 use super::link::{Ended, Link};
 use super::packets::SessionEvent;
 use super::{NetShared, address, clock, from_libp2p, to_libp2p};
-use crate::config::KNOWN_PEERS;
+use crate::config::{BYE_TIMEOUT, KNOWN_PEERS};
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
@@ -98,6 +98,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
+    /// By when it must have left, once it was told to stop.
+    pub(crate) leave_by: watch::Receiver<Instant>,
     /// With so many sessions the network need not be searched.
     pub(crate) low: usize,
     /// Sessions kept; over it some have to go.
@@ -528,28 +530,44 @@ impl Driver {
         let Some(cast_at) = self.state.cast_at else {
             return;
         };
-        let until = tokio::time::Instant::from(cast_at + crate::config::BYE_TIMEOUT);
+        let until = tokio::time::Instant::from(cast_at + BYE_TIMEOUT);
         while let Ok(event) = tokio::time::timeout_at(until, self.swarm.select_next_some()).await {
             self.on_swarm(event);
         }
     }
 
-    /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
+    /// Says goodbye: every session ends with a reason once what was accepted for it has arrived, then the sockets close with the
+    /// swarm.
     async fn leave(mut self) {
+        self.turn_away();
         self.let_casts_go().await;
-        let goodbye = |link: &Link| link.close(Ended::new(Code::Disconnected, LEFT));
-        self.state.links.values().for_each(|link| goodbye(link));
-        let deadline = tokio::time::Instant::now() + crate::config::BYE_TIMEOUT * 2;
+        let begun = clock::now();
+        let mut by = *self.leave_by.borrow_and_update();
+        self.state.links.values().for_each(|link| goodbye(link, by));
         while self.swarm.connected_peers().next().is_some() {
+            // Where no session is left to finish, nothing is worth a wait.
+            let until = if self.state.links.is_empty() {
+                by.min(begun + BYE_TIMEOUT * 2)
+            } else {
+                by
+            };
             tokio::select! {
-                () = tokio::time::sleep_until(deadline) => break,
+                () = tokio::time::sleep_until(until.into()) => break,
+                Ok(()) = self.leave_by.changed() => {
+                    by = *self.leave_by.borrow_and_update();
+                    self.state.links.values().for_each(|link| goodbye(link, by));
+                }
                 event = self.swarm.select_next_some() => {
                     let SwarmEvent::Behaviour(BehaviourEvent::Packets(event)) = event else { continue };
                     match event {
                         // It was under way when the others were told.
-                        SessionEvent::Opened { link, .. } | SessionEvent::Moved { link } => goodbye(&link),
+                        SessionEvent::Opened { link, .. } | SessionEvent::Moved { link } => {
+                            goodbye(&link, by);
+                            self.state.links.insert(link.peer, link);
+                        }
                         // Nothing else keeps a connection of a satellite that leaves.
                         SessionEvent::Lost { peer, .. } => {
+                            self.state.links.remove(&peer);
                             let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
                         }
                         _ => {}
@@ -567,6 +585,12 @@ impl Driver {
 
 const TRIMMED: &str = "more sessions than this satellite keeps";
 const LEFT: &str = "the satellite was shut down";
+
+/// The session ends, so early that its last word is out by then.
+fn goodbye(link: &Link, by: Instant) {
+    let until = by.checked_sub(BYE_TIMEOUT).unwrap_or(by);
+    link.close(Ended::new(Code::Disconnected, LEFT), until);
+}
 
 fn remembered(roster: &Roster, now: Duration) -> Vec<(PeerId, Vec<String>, u64)> {
     let now_ms = clock::now_ms();

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::router::Router;
-use crate::error::{Code, RequestError};
+use crate::error::{Code, RequestError, SendError};
 use crate::identity::PeerId;
 use crate::net::replies::{Answered, End, Item, ReplyQueue};
 use crate::net::{Link, clock};
@@ -65,6 +66,9 @@ pub struct Replies {
     left: usize,
     after: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// The satellite's end.
+    stop: CancellationToken,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The deadline has passed: nothing more comes in, what is there still comes out.
     late: bool,
     over: bool,
@@ -87,8 +91,11 @@ impl Replies {
         max_replies: usize,
         after: Duration,
         deadline: Pin<Box<Sleep>>,
+        stop: CancellationToken,
     ) -> Self {
         Self {
+            stopped: Box::pin(stop.clone().cancelled_owned()),
+            stop,
             queue,
             asking,
             open,
@@ -132,6 +139,11 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
+                    // Before the deadline: its timer is gone with the satellite's runtime.
+                    if self.stopped.poll_unpin(cx).is_ready() {
+                        self.close();
+                        return Poll::Ready(Some(Err(SendError::Closed.into())));
+                    }
                     if !self.late && self.deadline.poll_unpin(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -149,6 +161,10 @@ impl Replies {
 
     /// What one peer's end means for the whole; nothing when many were asked.
     fn error_of(&self, end: End) -> Option<RequestError> {
+        // Whoever was asked: nobody answers a satellite that has ended.
+        if matches!(end, End::Gone { .. }) && self.stop.is_cancelled() {
+            return Some(SendError::Closed.into());
+        }
         let Asking::Peer { namespace, .. } = &self.asking else {
             return None;
         };

@@ -11,6 +11,7 @@ mod casting;
 mod dialling;
 mod ending;
 mod flow;
+mod leaving;
 mod members;
 mod refusing;
 mod returning;

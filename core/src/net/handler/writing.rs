@@ -9,6 +9,7 @@ use futures::AsyncWrite;
 
 use super::{Handler, Stage, Timer};
 use crate::error::Code;
+use crate::net::clock;
 use crate::net::link::{Ended, Note};
 use crate::proto::frame;
 
@@ -29,6 +30,7 @@ impl Handler {
         let Some(chunk) = self.chunks.front_mut() else {
             if self.unflushed && Pin::new(&mut *stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
+                self.unwritten = 0;
             }
             if self.unflushed {
                 return Poll::Pending;
@@ -62,6 +64,7 @@ impl Handler {
                 } else {
                     bytes::Buf::advance(chunk, written);
                 }
+                self.moved();
             }
         }
         Poll::Ready(())
@@ -80,7 +83,7 @@ impl Handler {
             self.note(notes);
             if self.window.has_lump() {
                 let account = &self.shared.account;
-                let over = account.is_over() && !self.leaving;
+                let over = account.is_over() && self.leaving.is_none();
                 let half = self.assembling as u64;
                 let one_half = (1..=self.shared.limits.content).contains(&half);
                 if over && !(one_half && account.may_finish(self.account_id)) {
@@ -120,6 +123,10 @@ impl Handler {
                 .packets_out
                 .add(self.outgoing.packets.len() as u64);
             self.outgoing.packets.clear();
+            self.unwritten += std::mem::take(&mut self.outgoing.messages);
+            if std::mem::take(&mut self.outgoing.missed) {
+                self.sent_at = Some(clock::now());
+            }
             for waiter in self.outgoing.confirms.drain(..) {
                 self.confirms.push_back((last, waiter));
             }
