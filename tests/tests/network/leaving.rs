@@ -140,7 +140,7 @@ async fn a_frozen_peer_holds_nobody_up_and_what_is_lost_is_told() {
     let mut accepted = 0u64;
     let short = SendOptions::default().timeout(Duration::from_millis(200));
     while ada
-        .send(&bob.peer_id(), "n", vec![0; 50_000], short.clone())
+        .send(&bob.peer_id(), "n", vec![0; 50_000], short)
         .await
         .is_ok()
     {
@@ -197,7 +197,7 @@ async fn calls_that_wait_end_with_closed_when_their_own_satellite_ends() {
         tokio::task::spawn(async move {
             let long = SendOptions::default().timeout(PATIENCE);
             loop {
-                let sent = ada.send(&peer, "full", vec![0; 50_000], long.clone()).await;
+                let sent = ada.send(&peer, "full", vec![0; 50_000], long).await;
                 if let Err(error) = sent {
                     return error;
                 }
