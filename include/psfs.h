@@ -137,6 +137,10 @@ typedef struct psfs_op psfs_op;
 
 /* STATUSES */
 
+// The version of this header. A program that was compiled with it can ask psfs_abi_version of the
+// library it runs with: the same number or a greater one is good.
+#define PSFS_ABI_VERSION 1
+
 // What a function answers: 0 or positive is good, negative is an error. Numbers are never changed
 // or used again.
 typedef int32_t psfs_status;
@@ -249,7 +253,8 @@ typedef int32_t psfs_status;
 // Not built into this version.
 #define PSFS_E_UNSUPPORTED (-33)
 
-// Which header this library was built with: grows by one with each addition to it.
+// The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition
+// to it.
 //
 // Ownership: nothing is passed.
 // Errors: none.
@@ -657,8 +662,9 @@ psfs_status psfs_config_set_mdns(psfs_config *config, uint32_t on, psfs_error **
 // Since: 0.1.0
 psfs_status psfs_config_set_content_limit(psfs_config *config, size_t bytes, psfs_error **err);
 
-// Bytes of messages and requests a peer may have on the way to callbacks here before it must wait.
-// Default 1 MiB; 128 KiB to 1 GiB.
+// Bytes of messages a peer may have on the way to callbacks here before it must wait, and as many
+// of requests beside them: a handler of messages may ask their sender. Default 1 MiB; 128 KiB to 1
+// GiB.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -698,8 +704,10 @@ psfs_status psfs_config_set_queue_limit(psfs_config *config,
                                         size_t events,
                                         psfs_error **err);
 
-// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default
-// 256 MiB; at least 1 MiB.
+// Bytes of contents held in all, for all peers together: what waits for callbacks, what they and
+// whoever asked keep, and large contents on their way. Over it senders are made to wait, and a
+// quarter of it may be broadcasts. What peers may send before they wait (the windows) can come on
+// top once. Default 256 MiB; at least 1 MiB, and twice the content limit.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -747,8 +755,9 @@ psfs_status psfs_config_set_callback_threads(psfs_config *config,
 // Since: 0.1.0
 psfs_status psfs_config_set_worker_threads(psfs_config *config, size_t threads, psfs_error **err);
 
-// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
-// Default 15 s and 10 s.
+// After how much silence a peer is asked for a sign of life, and how long that may take to come
+// before the session ends with the reason PSFS_E_TIMEOUT: one that froze is noticed after both
+// together. 100 ms or more each. Default 15 s and 10 s.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.

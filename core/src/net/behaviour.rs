@@ -25,6 +25,9 @@ const BROADCAST_OVERHEAD: usize = 4 * 1024;
 /// Nodes of a bucket, and nodes that keep a provider record: satellites need few, and each costs a connection and memory.
 const BUCKET: usize = 8;
 
+/// Pings are there to be answered, for nodes of the DHT that ask. Sessions find out by themselves who is gone ([`super::pulse`]).
+const PING_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 #[cfg(feature = "mdns")]
 type Mdns = libp2p::mdns::tokio::Behaviour;
 #[cfg(not(feature = "mdns"))]
@@ -46,8 +49,6 @@ pub(crate) struct Behaviour {
 pub(crate) struct Protocols {
     pub(crate) key: identity::Keypair,
     pub(crate) gate: Gate,
-    pub(crate) ping_interval: Duration,
-    pub(crate) ping_timeout: Duration,
     pub(crate) mdns: bool,
     pub(crate) seed: u64,
 }
@@ -57,8 +58,6 @@ impl Behaviour {
         let Protocols {
             key,
             gate,
-            ping_interval,
-            ping_timeout,
             mdns,
             seed,
         } = protocols;
@@ -68,11 +67,7 @@ impl Behaviour {
                 .with_agent_version(format!("libpsfs/{}", env!("CARGO_PKG_VERSION")))
                 .with_push_listen_addr_updates(true),
         );
-        let ping = ping::Behaviour::new(
-            ping::Config::new()
-                .with_interval(ping_interval)
-                .with_timeout(ping_timeout),
-        );
+        let ping = ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL));
         let mut kad = kad::Behaviour::with_config(
             local,
             ProviderStore::new(local, ProviderLimits::default(), seed),

@@ -4,11 +4,12 @@
 //! possible, and hands what came in to the satellite's inbox in batches. All packets go this way; the swarm's loop sees only that
 //! a session opened or ended. It runs no code of the application and waits for nobody but the peer and the clock.
 
+mod credit;
 mod ending;
 mod reading;
 mod writing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,14 +26,16 @@ use libp2p::swarm::{Stream, StreamProtocol, SubstreamProtocol};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::account::Window;
+use super::account::{Room, Window};
 use super::link::{Ended, Link, Outgoing};
+use super::pulse::Pulse;
 use super::{Delivery, NetShared, clock};
 use crate::config::HANDSHAKE_TIMEOUT;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::frame::FrameReader;
-use crate::proto::session::{Session, SessionConfig, Violation};
+use crate::proto::packet::PacketType;
+use crate::proto::session::{Lane, Session, SessionConfig, Violation};
 
 /// The protocol of the native wire.
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/psfs/packet/2.0.0");
@@ -104,10 +107,21 @@ enum Stage {
     Over,
 }
 
+/// A content that is not whole, as the account sees it.
+#[derive(Debug)]
+struct Half {
+    room: Room,
+    announced: usize,
+    /// Credit of its parts that waits until there is room for the whole.
+    owed: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Handler {
     shared: Arc<NetShared>,
+    /// Of this connection, in the log.
+    span: tracing::Span,
     remote: PeerId,
     address: String,
     stage: Stage,
@@ -118,8 +132,16 @@ pub(crate) struct Handler {
     /// When packets were last written: those of the last moments may not have been received yet.
     sent_at: Option<Instant>,
     session: Session,
-    assembling: usize,
-    account_id: u64,
+    /// Of the open session.
+    pulse: Option<Pulse>,
+    /// Contents that are not whole, by type and request: as many as the session has.
+    halves: BTreeMap<(PacketType, u64), Half>,
+    /// Credit for replies that waits until the account is under its limit, by request.
+    held_back: BTreeMap<u64, u64>,
+    /// Bytes of parts since `pace` was set.
+    paced: usize,
+    /// How long the contents that are not whole may still take to come on.
+    pace: Timer,
     inbound: Option<Stream>,
     outbound: Option<Stream>,
     /// Either side wants a session here; until then the connection serves others.
@@ -129,7 +151,8 @@ pub(crate) struct Handler {
     link: Option<Arc<Link>>,
     /// The link of a session that has ended, while what it sent may be on the way.
     parting: Option<Arc<Link>>,
-    window: Arc<Window>,
+    /// By [`Lane`](crate::proto::session::Lane).
+    windows: [Arc<Window>; 2],
     batch: Vec<Delivery>,
     packets_in: u64,
     outgoing: Outgoing,
@@ -151,6 +174,7 @@ impl Handler {
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
+            span: tracing::info_span!("peer", id = %remote),
             remote,
             address,
             stage: Stage::Handshake,
@@ -163,8 +187,11 @@ impl Handler {
             leaving: None,
             sent_at: None,
             session: Self::greeting(shared, remote),
-            assembling: 0,
-            account_id: shared.account.join(),
+            pulse: None,
+            halves: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+            paced: 0,
+            pace: Timer::Off,
             inbound: None,
             outbound: None,
             begun: wanted,
@@ -172,7 +199,8 @@ impl Handler {
             reader: FrameReader::new(),
             link: None,
             parting: None,
-            window: Window::new(shared.limits.window, Arc::clone(&shared.account)),
+            windows: Lane::ALL
+                .map(|_| Window::new(shared.limits.window, Arc::clone(&shared.account))),
             batch: Vec::new(),
             packets_in: 0,
             outgoing: Outgoing::default(),
@@ -204,8 +232,9 @@ impl Handler {
 impl Drop for Handler {
     fn drop(&mut self) {
         self.end(Ended::new(Code::Disconnected, "the connection ended"));
-        self.shared.account.sub(self.assembling);
-        self.shared.account.finished(self.account_id);
+        for window in &self.windows {
+            window.let_go();
+        }
     }
 }
 
@@ -231,7 +260,9 @@ impl ConnectionHandler for Handler {
                 protocol: self.listen_protocol(),
             });
         }
-        self.window.register(cx.waker());
+        for window in &self.windows {
+            window.register(cx.waker());
+        }
         if let Some(link) = &self.link {
             link.register(cx.waker());
         }
@@ -244,15 +275,23 @@ impl ConnectionHandler for Handler {
                 self.on_timer();
                 continue;
             }
-            self.close_if_wanted(cx);
-            if self.leaving.is_none() && self.retry.is_due(cx) {
-                self.retry = Timer::Off;
+            if matches!(self.stage, Stage::Open) && self.pace.is_due(cx) {
+                self.stuck();
+                continue;
             }
+            self.close_if_wanted(cx);
             let read = reads < READS_PER_POLL && self.poll_read(cx).is_ready();
             reads += usize::from(read);
             self.refill();
+            // After it was set: one that nobody polls wakes nobody.
+            if self.leaving.is_none() && self.retry.is_due(cx) {
+                self.retry = Timer::Off;
+                continue;
+            }
             let wrote = self.poll_write(cx).is_ready();
-            if !(read || wrote) {
+            // What is there is read before its absence is judged.
+            let felt = !read && reads < READS_PER_POLL && self.poll_pulse(cx).is_ready();
+            if !(read || wrote || felt) {
                 if reads == READS_PER_POLL {
                     cx.waker().wake_by_ref();
                 }

@@ -1,8 +1,8 @@
 //! A link: the sending side of one session, shared by the handles people hold and the connection's task.
 //!
 //! Handles put packets in, within the peer's credit; the task takes out what is queued, up to one write at a time, and hands back
-//! credit, replies and cancels that came in. It is a bounded channel with the session's rules: messages are bounded by the peer's
-//! window, replies by their request's, requests by their count. It never waits for the task and the task never waits for it.
+//! credit, replies and cancels that came in. It is a bounded channel with the session's rules: messages are bounded by one window of
+//! the peer, requests by another and by their count, replies by their request's. It never waits for the task and the task never waits for it.
 //!
 //! Order: messages leave in the order they were accepted in. Requests and replies have a queue of their own, so that a large
 //! message does not hold them up, and large contents go part by part, in turn.
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use answers::{Answer, ReplyEnd};
@@ -29,7 +29,7 @@ use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::packet::Encoded;
 use crate::proto::parts::PART_BYTES;
-use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
+use crate::proto::session::{CAST_BIT, Lane, Limits, Violation, cost};
 
 /// Why a session ended, for handles that waited on it and for the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,13 @@ pub(crate) struct Link {
     pub(crate) peer: PeerId,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
-    /// The window this side opens for each request's replies.
-    credit: Semaphore,
+    /// The peer's credit, by [`Lane`].
+    credit: [Semaphore; 2],
     slots: Arc<Semaphore>,
     /// Room for replies waiting to be written, in bytes: what bounds this side's memory beside the asker's window.
     room: Semaphore,
-    /// Large messages go one at a time, so that their parts do not mix.
-    large: tokio::sync::Mutex<()>,
+    /// Large contents go one at a time on each lane: the peer takes them so, and what waits here is one content.
+    large: [Arc<tokio::sync::Mutex<()>>; 2],
     next_request: AtomicU64,
     queues: Mutex<Queues>,
     task: AtomicWaker,
@@ -83,15 +83,16 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
         let mut queues = Queues::default();
-        let credit = queues.granted(limits.window).unwrap_or_default();
+        let credit = Lane::ALL
+            .map(|lane| Semaphore::new(queues.granted(lane, limits.window).unwrap_or_default()));
         Arc::new(Self {
             peer,
             signing,
             limits,
-            credit: Semaphore::new(credit),
+            credit,
             slots: Arc::new(Semaphore::new(limits.requests as usize)),
             room: Semaphore::new(ANSWER_QUEUE),
-            large: tokio::sync::Mutex::new(()),
+            large: Default::default(),
             next_request: AtomicU64::new(1),
             queues: Mutex::new(queues),
             task: AtomicWaker::new(),
@@ -128,7 +129,7 @@ impl Link {
     /// Accepts a small message or request at once if there is credit and nobody waits before it. Gives it back otherwise.
     pub(crate) fn try_push(&self, packet: Encoded, urgent: bool) -> Result<(), Encoded> {
         let price = cost(packet.len());
-        match self.credit.try_acquire_many(permits_u32(price)) {
+        match self.credit(urgent).try_acquire_many(permits_u32(price)) {
             Ok(permit) => {
                 permit.forget();
                 self.enqueue(packet, urgent, None)
@@ -142,7 +143,7 @@ impl Link {
         let price = permits_u32(cost(packet.len()));
         let mut queues = self.queues();
         if !(queues.closing || queues.ended)
-            && let Ok(permit) = self.credit.try_acquire_many(price)
+            && let Ok(permit) = self.credit(false).try_acquire_many(price)
         {
             permit.forget();
             queues.push_ordered(packet, Piece::Internal, None);
@@ -160,7 +161,7 @@ impl Link {
     ) -> Result<(), Ended> {
         let price = cost(packet.len());
         let permit = self
-            .credit
+            .credit(urgent)
             .acquire_many(permits_u32(price))
             .await
             .map_err(|_| self.why())?;
@@ -169,21 +170,26 @@ impl Link {
             .map_err(|_| self.why())
     }
 
-    /// Accepts all parts of a large content, in order; parts of two messages never mix.
-    /// Those of a request stop when it is cancelled.
+    /// Waits for this side's turn to send a large content. Whoever waits here keeps what it wants to send; dropping it is enough to
+    /// give up.
+    pub(crate) async fn large_turn(&self, urgent: bool) -> LargeTurn {
+        LargeTurn(
+            Arc::clone(&self.large[lane(urgent) as usize])
+                .lock_owned()
+                .await,
+        )
+    }
+
+    /// Accepts all parts of a large content, in order; parts of two never mix. Those of a request stop when it is cancelled.
     pub(crate) async fn push_parts(
         &self,
-        parts: Vec<Encoded>,
+        _turn: LargeTurn,
+        parts: impl Iterator<Item = Encoded> + Send,
         urgent: bool,
         request: Option<u64>,
         mut confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
-        let _one_at_a_time = if urgent {
-            None
-        } else {
-            Some(self.large.lock().await)
-        };
-        let mut parts = parts.into_iter().peekable();
+        let mut parts = parts.peekable();
         while let Some(part) = parts.next() {
             let (piece, confirm) = if parts.peek().is_none() {
                 (Piece::Last, confirm.take())
@@ -192,7 +198,7 @@ impl Link {
             };
             let price = cost(part.len());
             let permit = self
-                .credit
+                .credit(urgent)
                 .acquire_many(permits_u32(price))
                 .await
                 .map_err(|_| self.why())?;
@@ -203,7 +209,7 @@ impl Link {
             }
             if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
                 drop(queues);
-                self.credit.add_permits(permits(price));
+                self.credit(urgent).add_permits(permits(price));
                 return Ok(());
             }
             if urgent {
@@ -290,7 +296,7 @@ impl Link {
             *at = until.min(*at);
         }
         self.queues().closing = true;
-        self.credit.close();
+        self.credit.iter().for_each(Semaphore::close);
         self.slots.close();
         self.task.wake();
     }
@@ -325,8 +331,10 @@ impl Link {
         if freed.room > 0 {
             self.room.add_permits(freed.room);
         }
-        if freed.credit > 0 {
-            self.credit.add_permits(freed.credit);
+        for (credit, freed) in self.credit.iter().zip(freed.credit) {
+            if freed > 0 {
+                credit.add_permits(freed);
+            }
         }
     }
 
@@ -335,9 +343,9 @@ impl Link {
         let absurd = || Violation::protocol("absurd credit");
         let possible = bytes.leading_zeros() > 8;
         let mut queues = self.queues();
-        if request_id == 0 {
-            let more = queues.granted(bytes).filter(|_| possible);
-            self.credit.add_permits(more.ok_or_else(absurd)?);
+        if let Some(lane) = Lane::of_credit(request_id) {
+            let more = queues.granted(lane, bytes).filter(|_| possible);
+            self.credit[lane as usize].add_permits(more.ok_or_else(absurd)?);
             return Ok(());
         }
         // Credit for an answer that is over crosses its end: nothing to do.
@@ -377,7 +385,7 @@ impl Link {
         queues.notes.clear();
         queues.confirms.clear();
         drop(queues);
-        self.credit.close();
+        self.credit.iter().for_each(Semaphore::close);
         self.slots.close();
         self.room.close();
         for answer in answering.into_values() {
@@ -386,7 +394,13 @@ impl Link {
         for asked in asked.into_values() {
             asked.disconnected(self.peer, &ended);
         }
+        // Who keeps the link must not keep the task, and with it the runtime. Its last turn has registered.
+        drop(self.task.take());
         abandoned
+    }
+
+    fn credit(&self, urgent: bool) -> &Semaphore {
+        &self.credit[lane(urgent) as usize]
     }
 
     /// Gives it back when nothing is accepted any more.
@@ -421,6 +435,19 @@ impl Link {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         lock(&self.queues)
+    }
+}
+
+/// Leave to send a large content: others of its lane wait until it is dropped.
+#[derive(Debug)]
+pub(crate) struct LargeTurn(#[expect(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
+
+/// What is urgent is what asks and what answers a broadcast.
+fn lane(urgent: bool) -> Lane {
+    if urgent {
+        Lane::Requests
+    } else {
+        Lane::Messages
     }
 }
 

@@ -29,6 +29,8 @@ use crate::proto::pair::{self, CloseReason, Dialer, Pair};
 /// What the driver hears of sessions.
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
+    /// A connection with a peer is to carry a session. Comes before anything else of it: the handler is told to go on after this.
+    Begun { peer: PeerId, address: String },
     /// There is a session with a peer, and was none.
     Opened {
         link: Arc<Link>,
@@ -117,14 +119,6 @@ impl Packets {
     /// A dial to this peer failed.
     pub(crate) fn dial_failed(&mut self, peer: PeerId) {
         self.tell(peer, pair::Event::DialFailed);
-    }
-
-    /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
-    pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let ended = Ended::new(Code::Timeout, "no answer to pings");
-        if let Some(name) = self.names.get(&id).copied() {
-            self.order(name, Order::Close(ended));
-        }
     }
 
     /// Lets this connection carry no session: the application ended the last one, and this was dialled for another purpose.
@@ -301,7 +295,12 @@ impl Packets {
             return;
         }
         let (peer, dialer) = (connection.peer, connection.dialer);
-        self.shared.inbox.connected(peer, &connection.remote);
+        let address = connection.remote.clone();
+        self.queue
+            .push_back(ToSwarm::GenerateEvent(SessionEvent::Begun {
+                peer,
+                address,
+            }));
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 

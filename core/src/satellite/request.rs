@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
+use super::Inner;
 use super::router::Router;
 use crate::error::{Code, RequestError, SendError};
 use crate::identity::PeerId;
@@ -46,6 +45,8 @@ pub(super) struct Open {
     pub(super) request_id: u64,
     /// A place among the requests the peer takes at once; given back with this.
     pub(super) slot: Option<OwnedSemaphorePermit>,
+    /// Ends the sending of a large question that goes on by itself.
+    pub(super) _sending: Option<DropGuard>,
 }
 
 /// Who is asked, and so what the end means.
@@ -65,7 +66,9 @@ pub struct Replies {
     open: Vec<Open>,
     left: usize,
     after: Duration,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Where the timer for the deadline comes from.
+    satellite: Weak<Inner>,
     /// The satellite's end.
     stop: CancellationToken,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -90,9 +93,10 @@ impl Replies {
         open: Vec<Open>,
         max_replies: usize,
         after: Duration,
-        deadline: Pin<Box<Sleep>>,
-        stop: CancellationToken,
+        deadline: Instant,
+        satellite: &Arc<Inner>,
     ) -> Self {
+        let stop = satellite.stop.clone();
         Self {
             stopped: Box::pin(stop.clone().cancelled_owned()),
             stop,
@@ -102,6 +106,7 @@ impl Replies {
             left: max_replies,
             after,
             deadline,
+            satellite: Arc::downgrade(satellite),
             late: false,
             over: false,
         }
@@ -119,7 +124,7 @@ impl Replies {
                 return Poll::Ready(None);
             }
             // Not only when nothing is there: an asker slower than the answers would never come to that.
-            if !self.late && clock::now() >= self.deadline.deadline().into_std() {
+            if !self.late && clock::now() >= self.deadline {
                 self.late = true;
                 self.cancel();
             }
@@ -139,12 +144,11 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
-                    // Before the deadline: its timer is gone with the satellite's runtime.
-                    if self.stopped.poll_unpin(cx).is_ready() {
+                    if self.stopped.as_mut().poll(cx).is_ready() {
                         self.close();
                         return Poll::Ready(Some(Err(SendError::Closed.into())));
                     }
-                    if !self.late && self.deadline.poll_unpin(cx).is_pending() {
+                    if !self.late && self.poll_deadline(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.close();
@@ -157,6 +161,13 @@ impl Replies {
                 }
             }
         }
+    }
+
+    fn poll_deadline(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.queue.poll_deadline(cx, || {
+            let running = self.satellite.upgrade()?.brought_up()?;
+            Some(running.sleep_until(self.deadline))
+        })
     }
 
     /// What one peer's end means for the whole; nothing when many were asked.

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::request::{Asking, Open};
 use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
@@ -91,13 +92,13 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = running.sleep(options.deadline);
+        let deadline = clock::now() + options.deadline;
         let mut replies = None;
         let ask = async {
             let link = self.inner.reach(peer).await?;
             self.inner.check_peer_size(content.len(), &link)?;
             let slot = link.slot().await.map_err(|_| self.inner.gone(peer))?;
-            let queue = ReplyQueue::new(usize::MAX);
+            let queue = ReplyQueue::new();
             let window = self.inner.config.reply_window as u64;
             let request_id = link
                 .open_request(&queue, window, extra)
@@ -109,6 +110,7 @@ impl Satellite {
                     link: Arc::clone(&link),
                     request_id,
                     slot: Some(slot),
+                    _sending: None,
                 },
             ));
             let header = Header {
@@ -136,7 +138,7 @@ impl Satellite {
                 options.max_replies.max(1),
                 options.deadline,
                 deadline,
-                self.inner.stop.clone(),
+                &self.inner,
             )
         });
         sent.unwrap_or_else(|| Err(self.inner.late(peer, options.deadline)))?;
@@ -162,12 +164,12 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = running.sleep(options.deadline);
+        let deadline = clock::now() + options.deadline;
         let links = self.inner.router.links();
         if links.is_empty() {
             return Err(SendError::NoPeers.into());
         }
-        let queue = ReplyQueue::new(ANSWERS_MAX);
+        let queue = ReplyQueue::new();
         let mut open = Vec::with_capacity(links.len());
         for link in links {
             let Some(slot) = link.try_slot() else {
@@ -178,16 +180,17 @@ impl Satellite {
             let Ok(request_id) = link.open_request(&queue, window, extra) else {
                 continue;
             };
-            open.push(Open {
-                link: Arc::clone(&link),
-                request_id,
-                slot: Some(slot),
-            });
             let header = Header {
                 request_id,
                 ..Header::new(PacketType::Seek, namespace, clock::now_ms())
             };
-            running.push_detached(link, &header, content.clone(), extra);
+            let sending = running.push_detached(&link, &header, content.clone(), extra);
+            open.push(Open {
+                link,
+                request_id,
+                slot: Some(slot),
+                _sending: sending,
+            });
         }
         let most = options.max_replies.clamp(1, ANSWERS_MAX);
         Ok(Replies::new(
@@ -197,7 +200,7 @@ impl Satellite {
             most,
             options.deadline,
             deadline,
-            self.inner.stop.clone(),
+            &self.inner,
         ))
     }
 
@@ -229,9 +232,10 @@ impl Satellite {
         options: BroadcastOptions,
         replies: RequestOptions,
     ) -> Result<Replies, RequestError> {
-        let deadline = self.inner.running()?.sleep(replies.deadline);
+        self.inner.running()?;
+        let deadline = clock::now() + replies.deadline;
         let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
-        let queue = ReplyQueue::new(ANSWERS_MAX);
+        let queue = ReplyQueue::new();
         queue.expect_one();
         let asking = Asking::Cast {
             router: Arc::clone(&self.inner.router),
@@ -246,7 +250,7 @@ impl Satellite {
             most,
             replies.deadline,
             deadline,
-            self.inner.stop.clone(),
+            &self.inner,
         );
         self.inner
             .broadcast(namespace, content.into(), options, id)
@@ -315,12 +319,17 @@ impl Satellite {
 
 impl Running {
     pub(super) fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
-        // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
-        let _ours = self.handle.enter();
-        Box::pin(tokio::time::sleep(duration))
+        self.sleep_until(clock::now() + duration)
     }
 
-    /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody.
+    pub(super) fn sleep_until(&self, until: Instant) -> Pin<Box<Sleep>> {
+        // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
+        let _ours = self.handle.enter();
+        Box::pin(tokio::time::sleep_until(until.into()))
+    }
+
+    /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody. Until then
+    /// the caller waits, and holds what it wants to send.
     async fn push(
         &self,
         link: &Arc<Link>,
@@ -339,11 +348,15 @@ impl Running {
                 Err(packet) => link.push(packet, urgent, None).await,
             };
         }
+        let turn = link.large_turn(urgent).await;
         let parts = parts::encode(*header, content).collect::<Vec<_>>();
         let request = (header.request_id != 0).then_some(header.request_id);
         let link = Arc::clone(link);
         let pushing = self.tasks.spawn_on(
-            async move { link.push_parts(parts, urgent, request, confirm).await },
+            async move {
+                let parts = parts.into_iter();
+                link.push_parts(turn, parts, urgent, request, confirm).await
+            },
             &self.handle,
         );
         pushing
@@ -351,26 +364,44 @@ impl Running {
             .unwrap_or_else(|error| Err(Ended::new(crate::error::Code::Closed, error.to_string())))
     }
 
-    /// The same without waiting: nobody is there to be told.
-    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes, extra: u64) {
+    /// The same of a question without waiting: nobody is there to be told. What is not sent by then ends with the guard.
+    fn push_detached(
+        &self,
+        link: &Arc<Link>,
+        header: &Header<'_>,
+        content: Bytes,
+        extra: u64,
+    ) -> Option<DropGuard> {
         let request_id = header.request_id;
         let packets = if is_large(&content) {
             parts::encode(*header, content).collect()
         } else {
             match link.try_push(packet::encode(header, content), true) {
-                Ok(()) => return link.grant_extra(request_id, extra, false),
+                Ok(()) => {
+                    link.grant_extra(request_id, extra, false);
+                    return None;
+                }
                 Err(packet) => vec![packet],
             }
         };
+        let wanted = CancellationToken::new();
+        let guard = wanted.clone().drop_guard();
+        let link = Arc::clone(link);
         self.tasks.spawn_on(
             async move {
-                let pushed = link.push_parts(packets, true, Some(request_id), None);
-                if pushed.await.is_ok() {
+                let push = async {
+                    let turn = link.large_turn(true).await;
+                    let parts = packets.into_iter();
+                    link.push_parts(turn, parts, true, Some(request_id), None)
+                        .await
+                };
+                if let Some(Ok(())) = wanted.run_until_cancelled(push).await {
                     link.grant_extra(request_id, extra, true);
                 }
             },
             &self.handle,
         );
+        Some(guard)
     }
 }
 
@@ -405,7 +436,11 @@ impl Inner {
     }
 
     /// Waits for `work`, at most for `timeout`.
-    async fn until<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn until<T>(
+        &self,
+        timeout: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let sleep = self.running().ok().map(|running| running.sleep(timeout));
         tokio::select! {
             biased;

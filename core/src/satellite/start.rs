@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
@@ -13,6 +14,7 @@ use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
@@ -23,6 +25,7 @@ use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
 use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
+use crate::proto::alive;
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -76,6 +79,16 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
             return Err(option(name, format!("{value} is outside {low} to {high}")));
         }
     }
+    // Less might never have room for the largest content beside broadcasts and what is whole.
+    if config.memory_limit / 2 < config.content_limit {
+        return Err(option(
+            "memory_limit",
+            format!(
+                "{} is less than twice content_limit ({}): raise it, or lower content_limit",
+                config.memory_limit, config.content_limit
+            ),
+        ));
+    }
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
@@ -121,7 +134,11 @@ impl Satellite {
             let task = Arc::clone(&inner);
             let own = handle.clone();
             handle
-                .spawn(async move { task.bring_up(own).await })
+                .spawn(async move {
+                    // Made here: this thread's log is the satellite's.
+                    let span = tracing::info_span!("satellite", id = %task.identity.peer_id());
+                    task.bring_up(own).instrument(span).await
+                })
                 .await
                 .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
         }
@@ -224,6 +241,10 @@ impl Inner {
                 secret: config.secret.as_deref().map(Arc::from),
                 network: signed::network_tag(&network),
                 epoch: self.epoch,
+                alive: alive::Timing {
+                    interval: config.ping_interval,
+                    timeout: config.ping_timeout,
+                },
                 account: Arc::clone(&self.account),
                 counters: Arc::clone(&self.counters),
                 inbox: Arc::clone(&self.router) as Arc<dyn crate::net::Inbox>,
@@ -246,7 +267,8 @@ impl Inner {
         let (checks, checks_out) = mpsc::channel(CHECK_QUEUE);
         let (verdicts_in, verdicts) = mpsc::channel(CHECK_QUEUE);
         tasks.spawn_on(
-            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in),
+            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in)
+                .in_current_span(),
             &handle,
         );
         let mut driver = Driver {
@@ -263,13 +285,21 @@ impl Inner {
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
             leave_by: self.leave_by.subscribe(),
-            low: self.config.peers_low,
             high: self.config.peers_high,
             state: State::new(),
         };
         driver.refresh_view();
         self.introduce(&mut driver).await?;
-        tasks.spawn_on(driver.run(), &handle);
+        for address in &self.view().addresses {
+            tracing::info!(%address, "listening");
+        }
+        tracing::info!(
+            peer = %self.identity.peer_id(),
+            rendezvous = self.config.rendezvous,
+            addresses = self.view().addresses.len(),
+            "satellite started"
+        );
+        tasks.spawn_on(driver.run().in_current_span(), &handle);
         tasks.close();
         Ok(Running {
             handle,
@@ -298,6 +328,7 @@ impl Inner {
             &TransportOptions {
                 network: self.uses_network(),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
+                faults: config.faults.clone(),
             },
         )
         .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
@@ -322,18 +353,16 @@ impl Inner {
             Protocols {
                 key,
                 gate,
-                ping_interval: config.ping_interval,
-                ping_timeout: config.ping_timeout,
                 mdns: config.mdns,
                 seed: u64::from_be_bytes(clock::random()),
             },
         )?;
-        let (handle, tasks) = (handle.clone(), tasks.clone());
-        let swarm_config = swarm::Config::with_executor(move |task| {
-            tasks.spawn_on(task, &handle);
+        let (handle, tasks, span) = (handle.clone(), tasks.clone(), tracing::Span::current());
+        let swarm_config = swarm::Config::with_executor(move |task: BoxFuture<'static, ()>| {
+            tasks.spawn_on(task.instrument(span.clone()), &handle);
         })
         // A connection without a session is of use only while Kademlia asks something over it.
-        .with_idle_connection_timeout(Duration::from_secs(15));
+        .with_idle_connection_timeout(Duration::from_secs(5));
         Ok(Swarm::new(transport, behaviour, local, swarm_config))
     }
 

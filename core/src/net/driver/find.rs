@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use libp2p::kad;
+use libp2p::kad::store::RecordStore;
 
-use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOKUPS_MAX};
+use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
 use crate::identity::PeerId;
 use crate::net::exchange::{self, Told};
 use crate::net::{address, clock, from_libp2p, to_libp2p};
@@ -15,10 +16,16 @@ use crate::proto::wire::StreamPacket;
 impl Driver {
     /// Announces this satellite under its rendezvous and asks who else is there.
     pub(super) fn look(&mut self) {
+        let now = clock::now();
+        if self.roster.is_meeting() && now < self.state.calm_at {
+            self.state.look_at = self.state.calm_at;
+            return;
+        }
+        // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
+        let settled = self.roster.is_settled();
         let kad = &mut self.swarm.behaviour_mut().kad;
         let known = kad.kbuckets().any(|bucket| !bucket.is_empty());
-        // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
-        let enough = self.roster.sessions() >= self.low && self.state.look_pause < LOOK_LAST;
+        let last = self.state.look_pause >= LOOK_LAST;
         if known {
             if !self.state.announced {
                 match kad.start_providing(self.rendezvous_key.clone()) {
@@ -26,19 +33,24 @@ impl Driver {
                     Err(error) => tracing::warn!(%error, "cannot announce"),
                 }
             }
-            if !enough {
+            if !settled || last {
                 kad.get_providers(self.rendezvous_key.clone());
             }
             self.state.look_pause = (self.state.look_pause * 2).min(LOOK_LAST);
         }
-        self.state.look_at = clock::now() + self.state.look_pause;
+        let pause = if settled && last {
+            LOOK_RARE
+        } else {
+            self.state.look_pause
+        };
+        self.state.look_at = now + pause;
     }
 
     pub(super) fn on_kad(&mut self, event: kad::Event) {
         match event {
             kad::Event::RoutingUpdated {
                 is_new_peer: true, ..
-            } => {
+            } if !self.roster.is_settled() => {
                 // Somebody new may know others: look soon, but not once for each.
                 self.state.look_at = self.state.look_at.min(clock::now() + LOOK_FIRST);
             }
@@ -74,6 +86,13 @@ impl Driver {
             }
             _ => {}
         }
+    }
+
+    /// It said goodbye: Kademlia neither asks it nor tells others of it any more.
+    pub(super) fn forget_provider(&mut self, peer: &libp2p::PeerId) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        kad.remove_peer(peer);
+        kad.store_mut().remove_provider(&self.rendezvous_key, peer);
     }
 
     /// Kademlia names providers without their addresses: ask for them, unless they are known.

@@ -1,7 +1,7 @@
 //! How a session ends: by a broken rule, by the application, by the clock or by the connection.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::{Handler, Notice, Stage, Timer};
@@ -9,12 +9,15 @@ use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_STALL, PART_TIMEOUT};
 use crate::error::Code;
 use crate::net::clock;
 use crate::net::link::Ended;
+use crate::proto::alive::{Timing, Verdict};
 use crate::proto::session::Violation;
 
 impl Handler {
     /// The peer broke a rule.
     pub(super) fn break_off(&mut self, violation: Violation) {
-        tracing::warn!(peer = %self.remote, reason = %violation.text, "ending the session: the peer broke a rule");
+        self.span.in_scope(
+            || tracing::warn!(reason = %violation.text, "ending the session: the peer broke a rule"),
+        );
         self.shared.counters.violations.add(1);
         self.say_bye(violation.into());
     }
@@ -51,7 +54,11 @@ impl Handler {
     fn let_go(&mut self, ended: &Ended) {
         // What came before the end, also in the same read, came in time.
         self.hand_over();
+        self.pulse = None;
         if let Some(link) = self.link.take() {
+            let (code, by_peer) = (ended.code, ended.by_peer);
+            self.span
+                .in_scope(|| tracing::info!(%code, by_peer, reason = %ended.text, "session ended"));
             let abandoned = link.end(ended.clone());
             self.shared.inbox.ended(&link, ended);
             self.parting = Some(Arc::clone(&link));
@@ -63,7 +70,12 @@ impl Handler {
     fn abandon(&self, messages: u64) {
         if messages > 0 {
             self.shared.counters.messages_abandoned.add(messages);
-            tracing::warn!(peer = %self.remote, messages, "messages are lost: the session ended before they were written");
+            self.span.in_scope(|| {
+                tracing::warn!(
+                    messages,
+                    "messages are lost: the session ended before they were written"
+                )
+            });
         }
     }
 
@@ -83,6 +95,26 @@ impl Handler {
             }
             _ => {}
         }
+    }
+
+    /// Asks a silent peer for a sign of life, or gives it up. Ready: something is to be written.
+    pub(super) fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pulse) = &mut self.pulse else {
+            return Poll::Pending;
+        };
+        match ready!(pulse.poll(cx)) {
+            Verdict::Ask => self.session.ask(),
+            Verdict::Silent => {
+                let Timing { interval, timeout } = self.shared.alive;
+                let silence = interval + timeout;
+                self.shared.counters.sessions_silent.add(1);
+                self.say_bye(Ended::new(
+                    Code::Timeout,
+                    format!("no sign of life for {silence:?}"),
+                ));
+            }
+        }
+        Poll::Ready(())
     }
 
     /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
@@ -119,6 +151,14 @@ impl Handler {
         self.notices.push_back(Notice::Ended { ended });
     }
 
+    /// The peer does not go on with what it began.
+    pub(super) fn stuck(&mut self) {
+        self.pace = Timer::Off;
+        self.break_off(Violation::protocol(format!(
+            "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
+        )));
+    }
+
     pub(super) fn on_timer(&mut self) {
         self.timer = Timer::Off;
         match &self.stage {
@@ -126,12 +166,12 @@ impl Handler {
                 Code::Timeout,
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
-            Stage::Open => self.break_off(Violation::protocol(format!(
-                "half a frame or content, and then nothing for {PART_TIMEOUT:?}"
-            ))),
+            Stage::Open => self.stuck(),
             Stage::Closing(_) | Stage::Parting(_) => {
                 if self.leaving.is_some() && self.is_in_doubt() {
-                    tracing::warn!(peer = %self.remote, "the peer did not say that it has everything: what was sent last may be lost");
+                    self.span.in_scope(|| {
+                        tracing::warn!("the peer did not say that it has everything: what was sent last may be lost");
+                    });
                 }
                 self.over();
             }

@@ -11,9 +11,10 @@ use crate::config::PART_TIMEOUT;
 use crate::error::Code;
 use crate::net::account::Charge;
 use crate::net::link::{Ended, Link};
+use crate::net::pulse::Pulse;
 use crate::net::{Delivery, clock};
 use crate::proto::packet::PacketType;
-use crate::proto::session::{CAST_BIT, Incoming, Output, Violation, charged_to_session};
+use crate::proto::session::{CAST_BIT, Incoming, Lane, Output, Violation};
 
 impl Handler {
     /// Reads and takes in what is there. Ready: something happened and there may be more.
@@ -40,11 +41,15 @@ impl Handler {
             }
             Ok(bytes) => {
                 self.reader.advance(bytes);
+                if let Some(pulse) = &mut self.pulse {
+                    pulse.heard();
+                }
                 if let Err(violation) = self.take_in() {
                     self.break_off(violation);
                 }
                 self.hand_over();
-                self.watch_parts();
+                self.watch_frame();
+                self.watch_halves();
             }
         }
         Poll::Ready(())
@@ -71,7 +76,8 @@ impl Handler {
                 packet_type,
                 request_id,
                 cost,
-            } => self.on_part(packet_type, request_id, cost)?,
+                announced,
+            } => self.on_part(packet_type, request_id, cost, announced)?,
             Output::Granted { request_id, bytes } => {
                 if let Some(link) = &self.link {
                     link.granted(request_id, bytes)?;
@@ -79,6 +85,7 @@ impl Handler {
             }
             Output::Cancelled { request_id } => {
                 self.session.forget(request_id);
+                self.drop_halves();
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);
                 }
@@ -95,7 +102,13 @@ impl Handler {
                     }
                 }
             }
-            Output::Greeted { epoch } => self.notices.push_back(Notice::Greeted { epoch }),
+            Output::Greeted { epoch, skew } => {
+                if let Some(skew) = skew {
+                    self.shared.counters.clocks_apart.add(1);
+                    self.span.in_scope(|| tracing::warn!("{skew}"));
+                }
+                self.notices.push_back(Notice::Greeted { epoch });
+            }
             Output::Proved => self.notices.push_back(Notice::Proved),
             Output::Opened => self.on_opened(),
             Output::Bye { code, text } => {
@@ -118,6 +131,10 @@ impl Handler {
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;
+        self.pulse = Some(Pulse::new(self.shared.alive));
+        self.span.in_scope(
+            || tracing::info!(address = self.address, policy = ?signing, "session opened"),
+        );
         self.shared.inbox.opened(&link, &self.address);
         self.notices.push_back(Notice::Opened { link });
     }
@@ -130,9 +147,13 @@ impl Handler {
         let Incoming {
             packet_type,
             packet,
-            cost,
+            cost: last,
         } = incoming;
         let id = packet.request_id;
+        // Its room goes once the whole is counted, and what its parts still have to come of credit with the whole.
+        let half = self.halves.remove(&(packet_type, id));
+        let cost = last + half.as_ref().map_or(0, |half| half.owed);
+        let window = &self.windows[Lane::of(packet_type, id).unwrap_or(Lane::Messages) as usize];
         match packet_type {
             PacketType::Response if id & CAST_BIT == 0 => {
                 let Some(asked) = link.asked(id) else {
@@ -140,7 +161,7 @@ impl Handler {
                     self.shared.counters.late_replies.add(1);
                     return Ok(());
                 };
-                asked.spend(cost)?;
+                asked.spend(last)?;
                 let charge = Charge::new(&self.shared.uncredited, 0, packet.content.len());
                 asked.reply(self.remote, packet, cost, charge);
             }
@@ -155,7 +176,7 @@ impl Handler {
                 None => self.shared.counters.late_replies.add(1),
             },
             PacketType::Internal => {
-                let charge = Charge::new(&self.window, cost, packet.content.len());
+                let charge = Charge::new(window, cost, packet.content.len());
                 if self
                     .shared
                     .internal
@@ -168,7 +189,7 @@ impl Handler {
                 drop(charge);
             }
             _ => {
-                let charge = Charge::new(&self.window, cost, packet.content.len());
+                let charge = Charge::new(window, cost, packet.content.len());
                 let answer = match packet_type {
                     PacketType::Request | PacketType::Seek => {
                         Some(link.open_answer(id, self.shared.limits.requests as usize)?)
@@ -186,27 +207,6 @@ impl Handler {
         Ok(())
     }
 
-    /// A part went into an assembly: its credit comes back now, or no content could be larger than its window.
-    fn on_part(
-        &mut self,
-        packet_type: PacketType,
-        request_id: u64,
-        cost: u64,
-    ) -> Result<(), Violation> {
-        if charged_to_session(packet_type, request_id) {
-            self.window.add(cost);
-            return Ok(());
-        }
-        match self.link.as_ref().and_then(|link| link.asked(request_id)) {
-            Some(asked) => {
-                asked.spend(cost)?;
-                asked.taken(cost);
-            }
-            None => self.session.forget(request_id),
-        }
-        Ok(())
-    }
-
     pub(super) fn hand_over(&mut self) {
         self.shared
             .counters
@@ -220,22 +220,13 @@ impl Handler {
             self.shared.inbox.deliver(link, &mut self.batch);
             self.batch.clear();
         }
-        let assembling = self.session.assembling();
-        if assembling > self.assembling {
-            self.shared.account.add(assembling - self.assembling);
-        } else {
-            self.shared.account.sub(self.assembling - assembling);
-        }
-        if assembling == 0 && self.assembling > 0 {
-            self.shared.account.finished(self.account_id);
-        }
-        self.assembling = assembling;
+        self.drop_halves();
     }
 
-    /// Half a frame, or half a content, may not stay half for ever.
-    fn watch_parts(&mut self) {
+    /// Half a frame may not stay half for ever.
+    fn watch_frame(&mut self) {
         if matches!(self.stage, Stage::Open) {
-            self.timer = if self.reader.is_partial() || self.assembling > 0 {
+            self.timer = if self.reader.is_partial() {
                 Timer::after(PART_TIMEOUT)
             } else {
                 Timer::Off

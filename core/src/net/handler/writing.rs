@@ -2,12 +2,11 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::AsyncWrite;
 
-use super::{Handler, Stage, Timer};
+use super::{Handler, Stage};
 use crate::error::Code;
 use crate::net::clock;
 use crate::net::link::{Ended, Note};
@@ -15,8 +14,6 @@ use crate::proto::frame;
 
 /// Packets of about this many bytes go into one write.
 const WRITE_BYTES: usize = 56 * 1024;
-/// While the account of held bytes is over its limit, credit is looked at again this often.
-const RETRY: Duration = Duration::from_millis(20);
 
 impl Handler {
     /// Writes what there is. Ready: something was written and there may be more.
@@ -81,18 +78,7 @@ impl Handler {
             link.take(&mut self.outgoing, WRITE_BYTES);
             let notes = std::mem::take(&mut self.outgoing.notes);
             self.note(notes);
-            if self.window.has_lump() {
-                let account = &self.shared.account;
-                let over = account.is_over() && self.leaving.is_none();
-                let half = self.assembling as u64;
-                let one_half = (1..=self.shared.limits.content).contains(&half);
-                if over && !(one_half && account.may_finish(self.account_id)) {
-                    self.retry = Timer::after(RETRY);
-                } else {
-                    let bytes = self.window.take();
-                    self.session.grant(0, bytes);
-                }
-            }
+            self.give_credit();
             let delegated = self.shared.delegated();
             self.session.renew(&delegated);
         }
@@ -143,8 +129,11 @@ impl Handler {
     fn note(&mut self, notes: Vec<Note>) {
         for note in notes {
             match note {
-                Note::Cancel { request_id } => self.session.cancel(request_id),
-                Note::Credit { request_id, bytes } => self.session.grant(request_id, bytes),
+                Note::Cancel { request_id } => {
+                    self.session.cancel(request_id);
+                    self.drop_halves();
+                }
+                Note::Credit { request_id, bytes } => self.grant_reply(request_id, bytes),
             }
         }
     }

@@ -42,6 +42,17 @@ impl Link {
         bulk: bool,
     ) -> Result<(), ReplyEnd> {
         let price = permits_u32(cost(packet.len()));
+        // Before the room, which all answers share: one that waits for its asker must not keep it from others.
+        let credit = match answer.credit.try_acquire_many(price) {
+            Ok(credit) => credit,
+            Err(_) => answer.credit.acquire_many(price).await.map_err(|_| {
+                if self.ended().is_some() {
+                    ReplyEnd::Gone
+                } else {
+                    ReplyEnd::Cancelled
+                }
+            })?,
+        };
         let room = match self.room.try_acquire_many(price) {
             Ok(room) => room,
             Err(_) => self
@@ -49,14 +60,6 @@ impl Link {
                 .acquire_many(price)
                 .await
                 .map_err(|_| ReplyEnd::Gone)?,
-        };
-        let credit = match answer.credit.try_acquire_many(price) {
-            Ok(credit) => credit,
-            Err(_) => answer
-                .credit
-                .acquire_many(price)
-                .await
-                .map_err(|_| ReplyEnd::Cancelled)?,
         };
         credit.forget();
         room.forget();
