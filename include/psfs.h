@@ -864,7 +864,8 @@ psfs_status psfs_satellite_new(const psfs_config *config,
                                psfs_satellite **out,
                                psfs_error **err);
 
-// Starts it: it listens and begins to look for others. Once only.
+// Starts it: it listens and begins to look for others. Once only. When it returns,
+// psfs_satellite_addresses has all addresses.
 //
 // Ownership: borrows the satellite.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (started or shut down before),
@@ -874,9 +875,13 @@ psfs_status psfs_satellite_new(const psfs_config *config,
 psfs_status psfs_satellite_start(const psfs_satellite *satellite,
                                  psfs_error **err);
 
-// Ends it and waits: peers are told, no further callback begins, running ones are waited for,
-// operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. With PSFS_OK
-// all of this has happened.
+// Ends it and waits: what was accepted is delivered, peers are told, no further callback begins,
+// running ones are waited for, calls that wait and operations end with PSFS_E_CLOSED, every drop
+// function runs, all its threads end. With PSFS_OK all of this has happened.
+//
+// A peer that does not take what was accepted for it holds this up for at most 5 s without anything
+// moving, and never beyond `timeout_ms`. What is lost then is logged, and counted as
+// messages_abandoned in the statistics.
 //
 // Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running
 // after `timeout_ms` it answers PSFS_E_TIMEOUT; it may be called again to wait longer.
@@ -1017,7 +1022,9 @@ psfs_status psfs_satellite_connect(const psfs_satellite *satellite,
                                    psfs_string **out,
                                    psfs_error **err);
 
-// Ends the session with a peer. It stays met, and may connect again.
+// Ends the session with a peer. It stays met, and may connect again. What was accepted for it
+// before is delivered first: this returns when the peer has it, or was given up because nothing
+// moved for 5 s (30 s in all).
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not

@@ -35,6 +35,10 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer that dropped out is given to finish what it was told before the connection is cut.
 pub(crate) const BYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// While a session is ended from this side, what was accepted goes out first. A peer to which nothing moves for this long is given up.
+pub(crate) const LINGER_STALL: Duration = Duration::from_secs(5);
+/// The same in all, for an end that has no time limit of the application's: a disconnect, or the last handle dropped.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
 /// Addresses kept of one peer.
 pub(crate) const ADDRESSES_PER_PEER: usize = 8;
 /// Peers one exchange message tells of.

@@ -109,6 +109,8 @@ counters! {
     contents_waited,
     /// Replies that came after their request was cancelled or over.
     late_replies,
+    /// Messages that were accepted and given up because their session ended before they were written.
+    messages_abandoned,
     /// Messages nobody had a handler for.
     messages_unhandled,
     /// Requests nobody had a handler for.

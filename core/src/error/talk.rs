@@ -65,6 +65,16 @@ pub enum SendError {
     /// The time was over.
     #[error("not accepted within {0:?}")]
     Timeout(Duration),
+    /// The time was over, and there was no session yet.
+    #[error("no session with {peer} within {after:?}: {reason}")]
+    NoSession {
+        /// The peer.
+        peer: PeerId,
+        /// The time given.
+        after: Duration,
+        /// What was tried.
+        reason: String,
+    },
     /// The satellite is not running.
     #[error("the satellite is not running")]
     Closed,
@@ -81,7 +91,7 @@ family!(SendError {
     Self::NoPeers => NoPeers,
     Self::Busy(_) => Busy,
     Self::Option { .. } => BadInput,
-    Self::Timeout(_) => Timeout,
+    Self::Timeout(_) | Self::NoSession { .. } => Timeout,
     Self::Closed => Closed,
 });
 

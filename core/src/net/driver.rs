@@ -20,7 +20,7 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
@@ -103,6 +103,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
+    /// By when it must have left, once it was told to stop.
+    pub(crate) leave_by: watch::Receiver<Instant>,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
     pub(crate) state: State,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -81,6 +81,10 @@ impl Timer {
         Self::At(Box::pin(tokio::time::sleep(duration)))
     }
 
+    fn at(instant: Instant) -> Self {
+        Self::At(Box::pin(tokio::time::sleep_until(instant.into())))
+    }
+
     fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
         match self {
             Self::Off => false,
@@ -96,8 +100,8 @@ enum Stage {
     Open,
     /// The Bye is being written, until the timer.
     Closing(Ended),
-    /// It is written. The peer closes once it has read it: closing here first would tear the connection away under what it has not
-    /// read yet, the Bye as well. Until the timer, as before.
+    /// It is written. The peer closes once it has read it, and with it all that was sent before: closing here first would tear the
+    /// connection away under what it has not read yet. Until the timer, as before.
     Parting(Ended),
     /// Nothing more is read or written.
     Over,
@@ -123,8 +127,10 @@ pub(crate) struct Handler {
     stage: Stage,
     timer: Timer,
     retry: Timer,
-    /// The application wants the session closed; `retry` says how long it may take.
-    leaving: bool,
+    /// The session is to be closed, and by then what was accepted must have left; `retry` says how long nothing may move meanwhile.
+    leaving: Option<Instant>,
+    /// When packets were last written: those of the last moments may not have been received yet.
+    sent_at: Option<Instant>,
     session: Session,
     /// Of the open session.
     pulse: Option<Pulse>,
@@ -143,6 +149,8 @@ pub(crate) struct Handler {
     outbound_asked: bool,
     reader: FrameReader,
     link: Option<Arc<Link>>,
+    /// The link of a session that has ended, while what it sent may be on the way.
+    parting: Option<Arc<Link>>,
     /// By [`Lane`](crate::proto::session::Lane).
     windows: [Arc<Window>; 2],
     batch: Vec<Delivery>,
@@ -150,6 +158,8 @@ pub(crate) struct Handler {
     outgoing: Outgoing,
     chunks: VecDeque<Bytes>,
     unflushed: bool,
+    /// Messages in what is being written.
+    unwritten: u64,
     confirms: VecDeque<(u64, oneshot::Sender<()>)>,
     notices: VecDeque<Notice>,
 }
@@ -174,7 +184,8 @@ impl Handler {
                 Timer::Off
             },
             retry: Timer::Off,
-            leaving: false,
+            leaving: None,
+            sent_at: None,
             session: Self::greeting(shared, remote),
             pulse: None,
             halves: BTreeMap::new(),
@@ -187,6 +198,7 @@ impl Handler {
             outbound_asked: false,
             reader: FrameReader::new(),
             link: None,
+            parting: None,
             windows: Lane::ALL
                 .map(|_| Window::new(shared.limits.window, Arc::clone(&shared.account))),
             batch: Vec::new(),
@@ -194,6 +206,7 @@ impl Handler {
             outgoing: Outgoing::default(),
             chunks: VecDeque::new(),
             unflushed: false,
+            unwritten: 0,
             confirms: VecDeque::new(),
             notices: VecDeque::new(),
         }
@@ -271,7 +284,7 @@ impl ConnectionHandler for Handler {
             reads += usize::from(read);
             self.refill();
             // After it was set: one that nobody polls wakes nobody.
-            if !self.leaving && self.retry.is_due(cx) {
+            if self.leaving.is_none() && self.retry.is_due(cx) {
                 self.retry = Timer::Off;
                 continue;
             }

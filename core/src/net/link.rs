@@ -12,13 +12,15 @@ mod queues;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use tokio::sync::{Notify, OwnedMutexGuard, Semaphore, oneshot};
+use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use answers::{Answer, ReplyEnd};
-use queues::{Item, Queues};
+use queues::{Item, Piece, Queues};
 pub(crate) use queues::{Note, Outgoing};
 
 use super::replies::{Asked, ReplyQueue};
@@ -72,8 +74,10 @@ pub(crate) struct Link {
     queues: Mutex<Queues>,
     task: AtomicWaker,
     ended: OnceLock<Ended>,
-    gone: Notify,
-    close_wanted: Mutex<Option<Ended>>,
+    /// The connection is of no more use to it: what was written has been received, or was given up.
+    parted: CancellationToken,
+    /// Why it is to be closed, and until when what was accepted may take to leave.
+    close_wanted: Mutex<Option<(Ended, Instant)>>,
 }
 
 impl Link {
@@ -93,7 +97,7 @@ impl Link {
             queues: Mutex::new(queues),
             task: AtomicWaker::new(),
             ended: OnceLock::new(),
-            gone: Notify::new(),
+            parted: CancellationToken::new(),
             close_wanted: Mutex::new(None),
         })
     }
@@ -105,9 +109,10 @@ impl Link {
         self.ended.get()
     }
 
-    /// Whether everything accepted has been taken to be written.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.queues().is_drained()
+    /// Whether it takes nothing new: it has ended, or is about to.
+    pub(crate) fn is_closing(&self) -> bool {
+        let queues = self.queues();
+        queues.closing || queues.ended
     }
 
     /// Whether anybody waits for something on it.
@@ -116,15 +121,9 @@ impl Link {
         !(queues.asked.is_empty() && queues.answering.is_empty() && queues.ordered.is_empty())
     }
 
-    /// Resolves once the session has ended.
-    pub(crate) async fn gone(&self) -> Ended {
-        loop {
-            let waiting = self.gone.notified();
-            if let Some(ended) = self.ended.get() {
-                return ended.clone();
-            }
-            waiting.await;
-        }
+    /// Resolves once the session has ended and the peer has had what was sent, or was given up.
+    pub(crate) async fn parted(&self) {
+        self.parted.cancelled().await;
     }
 
     /// Accepts a small message or request at once if there is credit and nobody waits before it. Gives it back otherwise.
@@ -133,10 +132,23 @@ impl Link {
         match self.credit(urgent).try_acquire_many(permits_u32(price)) {
             Ok(permit) => {
                 permit.forget();
-                self.enqueue(packet, urgent, None);
-                Ok(())
+                self.enqueue(packet, urgent, None)
             }
             Err(_) => Err(packet),
+        }
+    }
+
+    /// Tells the peer's satellite something, if there is credit now: as a small message, but one that nobody waits for.
+    pub(crate) fn try_tell(&self, packet: Encoded) {
+        let price = permits_u32(cost(packet.len()));
+        let mut queues = self.queues();
+        if !(queues.closing || queues.ended)
+            && let Ok(permit) = self.credit(false).try_acquire_many(price)
+        {
+            permit.forget();
+            queues.push_ordered(packet, Piece::Internal, None);
+            drop(queues);
+            self.task.wake();
         }
     }
 
@@ -154,8 +166,8 @@ impl Link {
             .await
             .map_err(|_| self.why())?;
         permit.forget();
-        self.enqueue(packet, urgent, confirm);
-        Ok(())
+        self.enqueue(packet, urgent, confirm)
+            .map_err(|_| self.why())
     }
 
     /// Waits for this side's turn to send a large content. Whoever waits here keeps what it wants to send; dropping it is enough to
@@ -179,10 +191,10 @@ impl Link {
     ) -> Result<(), Ended> {
         let mut parts = parts.peekable();
         while let Some(part) = parts.next() {
-            let confirm = if parts.peek().is_none() {
-                confirm.take()
+            let (piece, confirm) = if parts.peek().is_none() {
+                (Piece::Last, confirm.take())
             } else {
-                None
+                (Piece::Part, None)
             };
             let price = cost(part.len());
             let permit = self
@@ -192,6 +204,9 @@ impl Link {
                 .map_err(|_| self.why())?;
             permit.forget();
             let mut queues = self.queues();
+            if queues.closing || queues.ended {
+                return Err(self.why());
+            }
             if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
                 drop(queues);
                 self.credit(urgent).add_permits(permits(price));
@@ -200,7 +215,7 @@ impl Link {
             if urgent {
                 queues.push_request(part, price, true);
             } else {
-                queues.push_ordered(part, confirm);
+                queues.push_ordered(part, piece, confirm);
             }
             drop(queues);
             self.task.wake();
@@ -240,7 +255,7 @@ impl Link {
     ) -> Result<u64, Ended> {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed) & !CAST_BIT;
         let mut queues = self.queues();
-        if queues.ended {
+        if queues.closing || queues.ended {
             return Err(self.why());
         }
         queues
@@ -272,9 +287,17 @@ impl Link {
         }
     }
 
-    /// Asks the task to say Bye and close.
-    pub(crate) fn close(&self, ended: Ended) {
-        lock(&self.close_wanted).get_or_insert(ended);
+    /// Asks the task to say Bye and close, once what was accepted has left; that may take until then. Nothing is accepted from now
+    /// on, or it would never be so far. Asked again, the first reason holds and the earlier time.
+    pub(crate) fn close(&self, ended: Ended, until: Instant) {
+        {
+            let mut wanted = lock(&self.close_wanted);
+            let (_, at) = wanted.get_or_insert((ended, until));
+            *at = until.min(*at);
+        }
+        self.queues().closing = true;
+        self.credit.iter().for_each(Semaphore::close);
+        self.slots.close();
         self.task.wake();
     }
 
@@ -284,8 +307,22 @@ impl Link {
         self.task.register(waker);
     }
 
-    pub(crate) fn close_wanted(&self) -> Option<Ended> {
+    pub(crate) fn close_wanted(&self) -> Option<(Ended, Instant)> {
         lock(&self.close_wanted).clone()
+    }
+
+    /// Lets nothing more in, not even replies, if everything accepted has been taken to be written. One step, or something could be
+    /// accepted between the look and the end.
+    pub(crate) fn shut_if_drained(&self) -> bool {
+        let mut queues = self.queues();
+        let drained = queues.is_drained();
+        queues.ended |= drained;
+        drained
+    }
+
+    /// Nothing of it is on the way any more.
+    pub(crate) fn part(&self) {
+        self.parted.cancel();
     }
 
     /// Moves what is queued to the task: notes whole, packets up to about one write.
@@ -332,13 +369,14 @@ impl Link {
         self.queues().asked.remove(&request_id)
     }
 
-    /// The session is over: everybody who waits learns it.
-    pub(crate) fn end(&self, ended: Ended) {
+    /// The session is over: everybody who waits learns it. Returns how many messages were accepted and are given up.
+    pub(crate) fn end(&self, ended: Ended) -> u64 {
         if self.ended.set(ended.clone()).is_err() {
-            return;
+            return 0;
         }
         let mut queues = self.queues();
         queues.ended = true;
+        let abandoned = queues.messages();
         let asked = std::mem::take(&mut queues.asked);
         let answering = std::mem::take(&mut queues.answering);
         queues.ordered.clear();
@@ -356,31 +394,42 @@ impl Link {
         for asked in asked.into_values() {
             asked.disconnected(self.peer, &ended);
         }
-        self.gone.notify_waiters();
         // Who keeps the link must not keep the task, and with it the runtime. Its last turn has registered.
         drop(self.task.take());
+        abandoned
     }
 
     fn credit(&self, urgent: bool) -> &Semaphore {
         &self.credit[lane(urgent) as usize]
     }
 
-    fn enqueue(&self, packet: Encoded, urgent: bool, confirm: Option<oneshot::Sender<()>>) {
+    /// Gives it back when nothing is accepted any more.
+    fn enqueue(
+        &self,
+        packet: Encoded,
+        urgent: bool,
+        confirm: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Encoded> {
         let mut queues = self.queues();
+        if queues.closing || queues.ended {
+            return Err(packet);
+        }
         if urgent {
             let price = cost(packet.len());
             queues.push_request(packet, price, false);
         } else {
-            queues.push_ordered(packet, confirm);
+            queues.push_ordered(packet, Piece::Last, confirm);
         }
         drop(queues);
         self.task.wake();
+        Ok(())
     }
 
     fn why(&self) -> Ended {
         self.ended
             .get()
             .cloned()
+            .or_else(|| self.close_wanted().map(|(ended, _)| ended))
             .unwrap_or_else(|| Ended::new(Code::Disconnected, "the session ended"))
     }
 
@@ -420,4 +469,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A content that needs parts.
 pub(crate) fn is_large(content: &Bytes) -> bool {
     content.len() > PART_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::clock;
+    use crate::proto::packet::{self, Header, PacketType};
+
+    fn link() -> Arc<Link> {
+        // A sha2-256 multihash.
+        let mut id = [7; 34];
+        (id[0], id[1]) = (0x12, 32);
+        let limits = Limits {
+            content: 1 << 20,
+            window: 1 << 20,
+            requests: 8,
+            reply_window: 1 << 20,
+        };
+        Link::new(PeerId::from_bytes(&id).unwrap(), Signing::Lazy, limits)
+    }
+
+    fn message() -> Encoded {
+        packet::encode(&Header::new(PacketType::Message, "n", 0), Bytes::new())
+    }
+
+    fn left() -> Ended {
+        Ended::new(Code::Cancelled, "left")
+    }
+
+    /// A message is accepted and leaves, or it is refused: there is nothing in between, also while a session is closing.
+    #[tokio::test]
+    async fn what_closes_takes_nothing_new_and_loses_nothing_old() {
+        let link = link();
+        assert!(link.try_push(message(), false).is_ok());
+        assert!(!link.shut_if_drained());
+        link.close(left(), clock::now());
+        assert!(link.try_push(message(), false).is_err());
+        assert_eq!(link.push(message(), false, None).await, Err(left()));
+        assert_eq!(
+            link.push_parts(vec![message()], false, None, None).await,
+            Err(left())
+        );
+        let mut outgoing = Outgoing::default();
+        link.take(&mut outgoing, 1 << 16);
+        assert_eq!(outgoing.packets.len(), 1);
+        assert!(link.shut_if_drained());
+        assert_eq!(link.end(left()), 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_end_leaves_behind_is_counted_once() {
+        let link = link();
+        for _ in 0..3 {
+            assert!(link.try_push(message(), false).is_ok());
+        }
+        link.try_tell(message());
+        assert_eq!(link.end(left()), 3);
+        assert_eq!(link.end(left()), 0);
+        assert!(link.try_push(message(), false).is_err());
+    }
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::Inner;
 use super::router::Router;
-use crate::error::{Code, RequestError};
+use crate::error::{Code, RequestError, SendError};
 use crate::identity::PeerId;
 use crate::net::replies::{Answered, End, Item, ReplyQueue};
 use crate::net::{Link, clock};
@@ -69,6 +69,9 @@ pub struct Replies {
     deadline: Instant,
     /// Where the timer for the deadline comes from.
     satellite: Weak<Inner>,
+    /// The satellite's end.
+    stop: CancellationToken,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The deadline has passed: nothing more comes in, what is there still comes out.
     late: bool,
     over: bool,
@@ -91,16 +94,19 @@ impl Replies {
         max_replies: usize,
         after: Duration,
         deadline: Instant,
-        satellite: Weak<Inner>,
+        satellite: &Arc<Inner>,
     ) -> Self {
+        let stop = satellite.stop.clone();
         Self {
+            stopped: Box::pin(stop.clone().cancelled_owned()),
+            stop,
             queue,
             asking,
             open,
             left: max_replies,
             after,
             deadline,
-            satellite,
+            satellite: Arc::downgrade(satellite),
             late: false,
             over: false,
         }
@@ -138,6 +144,10 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
+                    if self.stopped.as_mut().poll(cx).is_ready() {
+                        self.close();
+                        return Poll::Ready(Some(Err(SendError::Closed.into())));
+                    }
                     if !self.late && self.poll_deadline(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -162,6 +172,10 @@ impl Replies {
 
     /// What one peer's end means for the whole; nothing when many were asked.
     fn error_of(&self, end: End) -> Option<RequestError> {
+        // Whoever was asked: nobody answers a satellite that has ended.
+        if matches!(end, End::Gone { .. }) && self.stop.is_cancelled() {
+            return Some(SendError::Closed.into());
+        }
         let Asking::Peer { namespace, .. } = &self.asking else {
             return None;
         };

@@ -61,17 +61,14 @@ impl Satellite {
             let push = async {
                 link.push(packet, false, None)
                     .await
-                    .map_err(|_| SendError::Disconnected(*peer))
+                    .map_err(|_| self.inner.gone(peer))
             };
             return self.inner.within(options.timeout, push).await?;
         }
         let inner = &self.inner;
-        inner
-            .within(
-                options.timeout,
-                inner.send_slowly(peer, &header, content, options.confirmed),
-            )
-            .await?
+        let sending = inner.send_slowly(peer, &header, content, options.confirmed);
+        let sent = inner.until(options.timeout, sending).await;
+        sent.unwrap_or_else(|| Err(inner.late(peer, options.timeout)))
     }
 
     /// Asks one peer. The replies come as a stream that ends with the peer's end of the request, an error, or the deadline.
@@ -100,15 +97,12 @@ impl Satellite {
         let ask = async {
             let link = self.inner.reach(peer).await?;
             self.inner.check_peer_size(content.len(), &link)?;
-            let slot = link
-                .slot()
-                .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
+            let slot = link.slot().await.map_err(|_| self.inner.gone(peer))?;
             let queue = ReplyQueue::new();
             let window = self.inner.config.reply_window as u64;
             let request_id = link
                 .open_request(&queue, window, extra)
-                .map_err(|_| SendError::Disconnected(*peer))?;
+                .map_err(|_| self.inner.gone(peer))?;
             // From here on dropping it cancels the request.
             replies = Some((
                 queue,
@@ -127,11 +121,10 @@ impl Satellite {
             running
                 .push(&link, &header, content, true, None)
                 .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
+                .map_err(|_| self.inner.gone(peer))?;
             link.grant_extra(request_id, extra, large);
             Ok(())
         };
-        let late = SendError::Timeout(options.deadline);
         let sent = self.inner.until(options.deadline, ask).await;
         let asking = Asking::Peer {
             peer: *peer,
@@ -145,10 +138,10 @@ impl Satellite {
                 options.max_replies.max(1),
                 options.deadline,
                 deadline,
-                Arc::downgrade(&self.inner),
+                &self.inner,
             )
         });
-        sent.unwrap_or(Err(late))?;
+        sent.unwrap_or_else(|| Err(self.inner.late(peer, options.deadline)))?;
         replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
     }
 
@@ -207,7 +200,7 @@ impl Satellite {
             most,
             options.deadline,
             deadline,
-            Arc::downgrade(&self.inner),
+            &self.inner,
         ))
     }
 
@@ -257,7 +250,7 @@ impl Satellite {
             most,
             replies.deadline,
             deadline,
-            Arc::downgrade(&self.inner),
+            &self.inner,
         );
         self.inner
             .broadcast(namespace, content.into(), options, id)
@@ -303,7 +296,8 @@ impl Satellite {
         }
     }
 
-    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over.
+    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over and the
+    /// peer has what was accepted for it before; one to which nothing moves for 5 s, or that takes longer than 30 s, is given up.
     ///
     /// # Errors
     /// [`ConnectError::NotConnected`], [`ConnectError::Closed`].
@@ -318,7 +312,7 @@ impl Satellite {
             .command(Command::Disconnect { peer: *peer })
             .await
             .ok_or(ConnectError::Closed)?;
-        link.gone().await;
+        link.parted().await;
         Ok(())
     }
 }
@@ -429,6 +423,14 @@ impl Inner {
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
     }
 
+    /// Why a session went away under a call.
+    fn gone(&self, peer: &PeerId) -> SendError {
+        match self.stage() {
+            super::Stage::Ended => SendError::Closed,
+            _ => SendError::Disconnected(*peer),
+        }
+    }
+
     async fn command(&self, command: Command) -> Option<()> {
         self.running().ok()?.commands.send(command).await.ok()
     }
@@ -455,6 +457,28 @@ impl Inner {
         self.until(timeout, work)
             .await
             .ok_or(SendError::Timeout(timeout))
+    }
+
+    /// Why a call to a peer took too long.
+    fn late(&self, peer: &PeerId, after: Duration) -> SendError {
+        if self.router.link(peer).is_some() {
+            return SendError::Timeout(after);
+        }
+        let view = self.view();
+        let met = view.met.iter().find(|met| met.peer == *peer);
+        let addresses = met.map_or_else(Vec::new, |met| {
+            met.addresses.iter().map(AsRef::as_ref).collect::<Vec<_>>()
+        });
+        let reason = if addresses.is_empty() {
+            "no address of it is known yet".into()
+        } else {
+            format!("no answer yet from {}", addresses.join(", "))
+        };
+        SendError::NoSession {
+            peer: *peer,
+            after,
+            reason,
+        }
     }
 
     fn check_size(&self, size: usize, limit: usize, whose: &'static str) -> Result<(), SendError> {
@@ -490,7 +514,9 @@ impl Inner {
 
     /// The session with a peer; made first if there is none.
     pub(super) async fn reach(&self, peer: &PeerId) -> Result<Arc<Link>, SendError> {
-        if let Some(link) = self.router.link(peer) {
+        if let Some(link) = self.router.link(peer)
+            && !link.is_closing()
+        {
             return Ok(link);
         }
         if *peer == self.identity.peer_id() {
@@ -527,15 +553,12 @@ impl Inner {
         self.check_peer_size(content.len(), &link)?;
         let (confirm, confirmation) = oneshot::channel();
         let confirm = confirmed.then_some(confirm);
-        let gone = |_| SendError::Disconnected(*peer);
         self.running()?
             .push(&link, header, content, false, confirm)
             .await
-            .map_err(gone)?;
+            .map_err(|_| self.gone(peer))?;
         if confirmed {
-            confirmation
-                .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
+            confirmation.await.map_err(|_| self.gone(peer))?;
         }
         Ok(())
     }

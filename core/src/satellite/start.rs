@@ -1,12 +1,14 @@
 //! Starting: every option is checked once, then the network is brought up.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
 use tokio::runtime::Handle;
@@ -33,6 +35,8 @@ use crate::proto::signed;
 const CHECK_QUEUE: usize = 1024;
 /// How long an interface may take to tell its addresses.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Once every listener has told an address, those of the other interfaces come at once; this is for one that does not.
+const INTERFACES_TIMEOUT: Duration = Duration::from_millis(250);
 
 fn option(option: &'static str, reason: impl Into<String>) -> StartError {
     StartError::Option {
@@ -117,7 +121,8 @@ fn parse_dial(text: &str) -> Result<Multiaddr, StartError> {
 }
 
 impl Satellite {
-    /// Listens, and begins to look for others. Returns once every listen address is bound; others are met after that.
+    /// Listens, and begins to look for others. Returns once every listen address is bound and [`Satellite::addresses`] has it for
+    /// each interface; others are met after that.
     ///
     /// # Errors
     /// [`StartError`]: an address in use or refused by the system, or started before.
@@ -279,6 +284,7 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
+            leave_by: self.leave_by.subscribe(),
             high: self.config.peers_high,
             state: State::new(),
         };
@@ -360,9 +366,11 @@ impl Inner {
         Ok(Swarm::new(transport, behaviour, local, swarm_config))
     }
 
-    /// Binds every address and waits until each is known by its real port.
+    /// Binds every address and waits until each is known by its real port, and for each interface where it stands for all of them.
     async fn listen(&self, swarm: &mut Swarm<Behaviour>) -> Result<(), StartError> {
-        let mut waiting: HashSet<ListenerId> = HashSet::new();
+        // How many addresses each has yet to tell of, and which have told none.
+        let mut waiting: HashMap<ListenerId, usize> = HashMap::new();
+        let mut silent: HashSet<ListenerId> = HashSet::new();
         let wanted = match self.config.listen.as_slice() {
             [] => default_listen(),
             given => given
@@ -374,9 +382,10 @@ impl Inner {
             let id = swarm
                 .listen_on(address.clone())
                 .map_err(|error| listen_error(&address, &error))?;
-            waiting.insert(id);
+            waiting.insert(id, expected(&address));
+            silent.insert(id);
         }
-        let until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
+        let mut until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
         while !waiting.is_empty() {
             let Ok(event) = tokio::time::timeout_at(until, swarm.select_next_some()).await else {
                 break;
@@ -387,14 +396,22 @@ impl Inner {
                     address,
                 } => {
                     swarm.add_external_address(address);
-                    waiting.remove(&listener_id);
+                    if let Some(left) = waiting.get_mut(&listener_id) {
+                        *left -= 1;
+                        if *left == 0 {
+                            waiting.remove(&listener_id);
+                        }
+                    }
+                    if silent.remove(&listener_id) && silent.is_empty() {
+                        // All are bound. An interface may have gone meanwhile.
+                        until = until.min(tokio::time::Instant::now() + INTERFACES_TIMEOUT);
+                    }
                 }
                 SwarmEvent::ListenerClosed {
-                    listener_id,
                     reason: Err(error),
                     addresses,
+                    ..
                 } => {
-                    waiting.remove(&listener_id);
                     let address = addresses
                         .first()
                         .map(ToString::to_string)
@@ -443,6 +460,18 @@ impl Inner {
         driver.remembered(remembered);
         Ok(())
     }
+}
+
+/// How many addresses a listener will tell of: one for each of the machine's own where it listens on all of them.
+fn expected(address: &Multiaddr) -> usize {
+    let same_kind: fn(&IpAddr) -> bool = match address.iter().next() {
+        Some(Protocol::Ip4(ip)) if ip.is_unspecified() => IpAddr::is_ipv4,
+        Some(Protocol::Ip6(ip)) if ip.is_unspecified() => IpAddr::is_ipv6,
+        _ => return 1,
+    };
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let own: BTreeSet<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+    own.iter().filter(|ip| same_kind(ip)).count().max(1)
 }
 
 /// Gossip's name for a network: it tells nothing of the rendezvous' own name.

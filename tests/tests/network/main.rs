@@ -12,6 +12,7 @@ mod dialling;
 mod ending;
 mod faults;
 mod flow;
+mod leaving;
 mod members;
 mod noticing;
 mod refusing;

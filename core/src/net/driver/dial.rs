@@ -9,11 +9,12 @@ use libp2p::swarm::{ConnectionId, DialError};
 
 use super::wait::answer;
 use super::{Driver, ReachFailure, TRIMMED};
+use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::exchange::Told;
 use crate::net::link::Ended;
-use crate::net::{from_libp2p, to_libp2p, transport};
+use crate::net::{clock, from_libp2p, to_libp2p, transport};
 use crate::proto::roster::{self, Target};
 
 impl Driver {
@@ -31,7 +32,7 @@ impl Driver {
                 roster::Action::Dial { target, addresses } => self.dial(target, &addresses),
                 roster::Action::Trim { peer } => {
                     if let Some(link) = self.state.links.get(&peer) {
-                        link.close(Ended::new(Code::Busy, TRIMMED));
+                        link.close(Ended::new(Code::Busy, TRIMMED), clock::now() + LINGER_MAX);
                     }
                 }
                 roster::Action::Forget { peer } => {
@@ -151,7 +152,7 @@ impl Driver {
                 .state
                 .links
                 .get(&peer)
-                .filter(|link| link.ended().is_none())
+                .filter(|link| !link.is_closing())
             {
                 Some(link) => {
                     self.state.waiters -= waiting.len();

@@ -144,7 +144,7 @@ impl Driver {
         };
         let header = Header::new(PacketType::Internal, exchange::NAMESPACE, clock::now_ms());
         // Without credit it is left out: the next one tells the same.
-        let _no_credit = link.try_push(packet::encode(&header, exchange::encode(told)), false);
+        link.try_tell(packet::encode(&header, exchange::encode(told)));
     }
 
     pub(super) fn on_internal(&mut self, peer: PeerId, packet: StreamPacket) {

@@ -82,7 +82,7 @@ impl Handler {
     /// Gives back what may be given back now.
     pub(super) fn give_credit(&mut self) {
         self.let_halves_in();
-        let over = self.shared.account.is_over() && !self.leaving;
+        let over = self.shared.account.is_over() && self.leaving.is_none();
         let mut waits = self.halves.values().any(|half| !half.room.is_in());
         for lane in Lane::ALL {
             let window = &self.windows[lane as usize];
@@ -120,7 +120,7 @@ impl Handler {
                 .get(&(PacketType::Response, request_id))
                 .is_some_and(|half| half.room.is_in())
         };
-        if !self.shared.account.is_over() || self.leaving || goes_on() {
+        if !self.shared.account.is_over() || self.leaving.is_some() || goes_on() {
             self.session.grant(request_id, bytes);
         } else if link.asked(request_id).is_some() {
             *self.held_back.entry(request_id).or_default() += bytes;

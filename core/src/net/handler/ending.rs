@@ -1,10 +1,13 @@
 //! How a session ends: by a broken rule, by the application, by the clock or by the connection.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use super::{Handler, Notice, Stage, Timer};
-use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, PART_TIMEOUT};
+use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_STALL, PART_TIMEOUT};
 use crate::error::Code;
+use crate::net::clock;
 use crate::net::link::Ended;
 use crate::proto::alive::{Timing, Verdict};
 use crate::proto::session::Violation;
@@ -32,7 +35,10 @@ impl Handler {
             ended: ended.clone(),
         });
         self.stage = Stage::Closing(ended);
-        self.timer = Timer::after(BYE_TIMEOUT);
+        self.timer = match self.leaving {
+            Some(until) if self.is_in_doubt() => patience(until),
+            _ => Timer::after(BYE_TIMEOUT),
+        };
     }
 
     /// Ends the session at once. A reason that was given before holds.
@@ -46,13 +52,48 @@ impl Handler {
 
     /// For the application the session is over, although the connection may still be needed for the Bye.
     fn let_go(&mut self, ended: &Ended) {
+        // What came before the end, also in the same read, came in time.
+        self.hand_over();
         self.pulse = None;
         if let Some(link) = self.link.take() {
             let (code, by_peer) = (ended.code, ended.by_peer);
             self.span
                 .in_scope(|| tracing::info!(%code, by_peer, reason = %ended.text, "session ended"));
-            link.end(ended.clone());
+            let abandoned = link.end(ended.clone());
             self.shared.inbox.ended(&link, ended);
+            self.parting = Some(Arc::clone(&link));
+            self.abandon(abandoned);
+        }
+    }
+
+    /// Messages were accepted and will not arrive: it must not go unseen.
+    fn abandon(&self, messages: u64) {
+        if messages > 0 {
+            self.shared.counters.messages_abandoned.add(messages);
+            self.span.in_scope(|| {
+                tracing::warn!(
+                    messages,
+                    "messages are lost: the session ended before they were written"
+                )
+            });
+        }
+    }
+
+    /// Whether something was sent so short a time ago that the peer may not have it.
+    fn is_in_doubt(&self) -> bool {
+        self.sent_at
+            .is_some_and(|at| clock::now().saturating_duration_since(at) < LINGER_STALL)
+    }
+
+    /// Bytes moved: who leaves waits on.
+    pub(super) fn moved(&mut self) {
+        let Some(until) = self.leaving else { return };
+        match self.stage {
+            Stage::Open => self.retry = patience(until),
+            Stage::Closing(_) | Stage::Parting(_) if self.is_in_doubt() => {
+                self.timer = patience(until);
+            }
+            _ => {}
         }
     }
 
@@ -79,14 +120,14 @@ impl Handler {
     /// The application wants the session closed: what it had accepted by then goes out first, as far as the peer takes it in time.
     pub(super) fn close_if_wanted(&mut self, cx: &mut Context<'_>) {
         let Some(link) = &self.link else { return };
-        let Some(ended) = link.close_wanted() else {
+        let Some((ended, until)) = link.close_wanted() else {
             return;
         };
-        if !self.leaving {
-            self.leaving = true;
-            self.retry = Timer::after(BYE_TIMEOUT);
+        if self.leaving != Some(until) {
+            self.leaving = Some(until);
+            self.retry = patience(until);
         }
-        let drained = self.chunks.is_empty() && !self.unflushed && link.is_drained();
+        let drained = self.chunks.is_empty() && !self.unflushed && link.shut_if_drained();
         if drained || self.retry.is_due(cx) {
             self.say_bye(ended);
         }
@@ -100,6 +141,11 @@ impl Handler {
         };
         self.timer = Timer::Off;
         self.chunks.clear();
+        let unwritten = std::mem::take(&mut self.unwritten);
+        self.abandon(unwritten);
+        if let Some(link) = self.parting.take() {
+            link.part();
+        }
         self.inbound = None;
         self.outbound = None;
         self.notices.push_back(Notice::Ended { ended });
@@ -121,8 +167,21 @@ impl Handler {
                 format!("no Hello and Auth within {HANDSHAKE_TIMEOUT:?}"),
             )),
             Stage::Open => self.stuck(),
-            Stage::Closing(_) | Stage::Parting(_) => self.over(),
+            Stage::Closing(_) | Stage::Parting(_) => {
+                if self.leaving.is_some() && self.is_in_doubt() {
+                    self.span.in_scope(|| {
+                        tracing::warn!("the peer did not say that it has everything: what was sent last may be lost");
+                    });
+                }
+                self.over();
+            }
             Stage::Over => {}
         }
     }
+}
+
+/// How long nothing may move: until the end of all patience, but always long enough for a Bye.
+fn patience(until: Instant) -> Timer {
+    let now = clock::now();
+    Timer::at(until.min(now + LINGER_STALL).max(now + BYE_TIMEOUT))
 }

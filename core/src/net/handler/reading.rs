@@ -28,7 +28,7 @@ impl Handler {
         let read = ready!(Pin::new(stream).poll_read(cx, self.reader.spare()));
         match read {
             // What still comes is of no use any more, only its end is.
-            Ok(1..) if matches!(self.stage, Stage::Parting(_)) => {}
+            Ok(1..) if matches!(self.stage, Stage::Parting(_)) => self.moved(),
             Ok(0) => self.end(Ended::new(
                 Code::Disconnected,
                 "the peer closed the connection",
@@ -207,7 +207,7 @@ impl Handler {
         Ok(())
     }
 
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         self.shared
             .counters
             .packets_in

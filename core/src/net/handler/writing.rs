@@ -8,6 +8,7 @@ use futures::AsyncWrite;
 
 use super::{Handler, Stage};
 use crate::error::Code;
+use crate::net::clock;
 use crate::net::link::{Ended, Note};
 use crate::proto::frame;
 
@@ -26,6 +27,7 @@ impl Handler {
         let Some(chunk) = self.chunks.front_mut() else {
             if self.unflushed && Pin::new(&mut *stream).poll_flush(cx).is_ready() {
                 self.unflushed = false;
+                self.unwritten = 0;
             }
             if self.unflushed {
                 return Poll::Pending;
@@ -59,6 +61,7 @@ impl Handler {
                 } else {
                     bytes::Buf::advance(chunk, written);
                 }
+                self.moved();
             }
         }
         Poll::Ready(())
@@ -106,6 +109,10 @@ impl Handler {
                 .packets_out
                 .add(self.outgoing.packets.len() as u64);
             self.outgoing.packets.clear();
+            self.unwritten += std::mem::take(&mut self.outgoing.messages);
+            if std::mem::take(&mut self.outgoing.missed) {
+                self.sent_at = Some(clock::now());
+            }
             for waiter in self.outgoing.confirms.drain(..) {
                 self.confirms.push_back((last, waiter));
             }

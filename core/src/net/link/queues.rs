@@ -37,11 +37,22 @@ pub(super) struct Urgent {
     item: Item,
 }
 
+/// What a packet among the messages is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A message, or the last part of one.
+    Last,
+    /// A part that others follow.
+    Part,
+    /// What satellites tell each other: nobody misses it.
+    Internal,
+}
+
 /// All that is queued; taken out by the connection's task.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     pub(super) notes: Vec<Note>,
-    pub(super) ordered: VecDeque<Encoded>,
+    pub(super) ordered: VecDeque<(Encoded, Piece)>,
     /// With the stamp each was put in at: a part never overtakes what was put in before it.
     pub(super) small: VecDeque<Urgent>,
     pub(super) bulk: VecDeque<Urgent>,
@@ -51,6 +62,8 @@ pub(super) struct Queues {
     pub(super) accepted: u64,
     pub(super) asked: HashMap<u64, Arc<Asked>>,
     pub(super) answering: HashMap<u64, Arc<Answer>>,
+    /// Nothing of the application's own is accepted any more; what was, still leaves.
+    pub(super) closing: bool,
     pub(super) ended: bool,
     /// By [`Lane`].
     budgets: [Budget; 2],
@@ -128,9 +141,20 @@ impl Queues {
         });
     }
 
-    pub(super) fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
+    /// Messages that wait, each counted where it ends.
+    pub(super) fn messages(&self) -> u64 {
+        let last = |(_, piece): &&(Encoded, Piece)| *piece == Piece::Last;
+        self.ordered.iter().filter(last).count() as u64
+    }
+
+    pub(super) fn push_ordered(
+        &mut self,
+        packet: Encoded,
+        piece: Piece,
+        confirm: Option<oneshot::Sender<()>>,
+    ) {
         self.accepted += 1;
-        self.ordered.push_back(packet);
+        self.ordered.push_back((packet, piece));
         if let Some(confirm) = confirm {
             self.confirms.push_back((self.accepted, confirm));
         }
@@ -151,9 +175,11 @@ impl Queues {
             behind = outgoing.put(urgent.item, &mut left);
         }
         while left > 0 {
-            let Some(packet) = self.ordered.pop_front() else {
+            let Some((packet, piece)) = self.ordered.pop_front() else {
                 break;
             };
+            outgoing.messages += u64::from(piece == Piece::Last);
+            outgoing.missed |= piece != Piece::Internal;
             left = left.saturating_sub(packet.len());
             messages += cost(packet.len());
             outgoing.ordered_taken += 1;
@@ -201,6 +227,10 @@ pub(crate) struct Outgoing {
     pub(crate) after: Vec<Note>,
     pub(crate) confirms: Vec<oneshot::Sender<()>>,
     ordered_taken: u64,
+    /// Messages that end among these packets.
+    pub(crate) messages: u64,
+    /// Whether the application would miss any of them.
+    pub(crate) missed: bool,
 }
 
 impl Outgoing {
@@ -210,6 +240,7 @@ impl Outgoing {
             Item::Packet(packet) => {
                 *left = left.saturating_sub(packet.len());
                 self.packets.push(packet);
+                self.missed = true;
                 false
             }
             Item::Cancel { request_id } => {
@@ -280,6 +311,29 @@ mod tests {
         assert_eq!(seen, (1..=11).collect::<Vec<_>>());
     }
 
+    /// What is given up is counted in messages: a large one once, and what satellites tell each other not at all.
+    #[test]
+    fn messages_that_wait_are_counted_where_they_end() {
+        let mut queues = Queues::default();
+        for piece in [
+            Piece::Internal,
+            Piece::Last,
+            Piece::Part,
+            Piece::Part,
+            Piece::Last,
+        ] {
+            queues.push_ordered(packet(1), piece, None);
+        }
+        assert_eq!(queues.messages(), 2);
+        let mut outgoing = Outgoing::default();
+        queues.take(&mut outgoing, 1);
+        assert!(!outgoing.missed);
+        queues.take(&mut outgoing, 1);
+        queues.take(&mut outgoing, 1);
+        assert_eq!((outgoing.messages, outgoing.missed), (1, true));
+        assert_eq!(queues.messages(), 1);
+    }
+
     #[test]
     fn neither_small_ones_nor_parts_hold_the_others_up() {
         let mut queues = Queues::default();
@@ -310,7 +364,7 @@ mod tests {
             assert_eq!(queues.granted(lane, u64::MAX - 3), Some(0));
             assert_eq!(queues.granted(lane, 1), None, "more than there can be");
         }
-        queues.push_ordered(packet(1), None);
+        queues.push_ordered(packet(1), Piece::Last, None);
         queues.push_request(packet(2), 500, false);
         let freed = queues.take(&mut Outgoing::default(), 1 << 16);
         assert_eq!(
@@ -326,9 +380,9 @@ mod tests {
     fn messages_keep_their_order_and_their_confirmation_comes_with_the_right_one() {
         let mut queues = Queues::default();
         let (waiter, mut confirmed) = oneshot::channel();
-        queues.push_ordered(packet(1), None);
-        queues.push_ordered(packet(2), Some(waiter));
-        queues.push_ordered(packet(3), None);
+        queues.push_ordered(packet(1), Piece::Last, None);
+        queues.push_ordered(packet(2), Piece::Last, Some(waiter));
+        queues.push_ordered(packet(3), Piece::Last, None);
         let mut outgoing = Outgoing::default();
         queues.take(&mut outgoing, 1);
         assert_eq!(
