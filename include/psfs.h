@@ -137,6 +137,10 @@ typedef struct psfs_op psfs_op;
 
 /* STATUSES */
 
+// The version of this header. A program that was compiled with it can ask psfs_abi_version of the
+// library it runs with: the same number or a greater one is good.
+#define PSFS_ABI_VERSION 1
+
 // What a function answers: 0 or positive is good, negative is an error. Numbers are never changed
 // or used again.
 typedef int32_t psfs_status;
@@ -249,7 +253,8 @@ typedef int32_t psfs_status;
 // Not built into this version.
 #define PSFS_E_UNSUPPORTED (-33)
 
-// Which header this library was built with: grows by one with each addition to it.
+// The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition
+// to it.
 //
 // Ownership: nothing is passed.
 // Errors: none.
@@ -688,8 +693,9 @@ psfs_status psfs_config_set_connections(psfs_config *config,
                                         size_t per_ip,
                                         psfs_error **err);
 
-// How often a silent peer is pinged, and how long its answer may take before it counts as gone.
-// Default 15 s and 10 s.
+// After how much silence a peer is asked for a sign of life, and how long that may take to come
+// before the session ends with the reason PSFS_E_TIMEOUT: one that froze is noticed after both
+// together. 100 ms or more each. Default 15 s and 10 s.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -711,8 +717,9 @@ psfs_status psfs_config_set_ping(psfs_config *config,
 // Since: 0.1.0
 psfs_status psfs_config_set_content_limit(psfs_config *config, size_t bytes, psfs_error **err);
 
-// Bytes of messages and requests a peer may have on the way to callbacks here before it must wait.
-// Default 1 MiB; 128 KiB to 1 GiB.
+// Bytes of messages a peer may have on the way to callbacks here before it must wait, and as many
+// of requests beside them: a handler of messages may ask their sender. Default 1 MiB; 128 KiB to 1
+// GiB.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -752,8 +759,10 @@ psfs_status psfs_config_set_queue_limit(psfs_config *config,
                                         size_t events,
                                         psfs_error **err);
 
-// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default
-// 256 MiB; at least 1 MiB.
+// Bytes of contents held in all, for all peers together: what waits for callbacks, what they and
+// whoever asked keep, and large contents on their way. Over it senders are made to wait, and a
+// quarter of it may be broadcasts. What peers may send before they wait (the windows) can come on
+// top once. Default 256 MiB; at least 1 MiB, and twice the content limit.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -861,7 +870,8 @@ psfs_status psfs_satellite_new(const psfs_config *config,
                                psfs_satellite **out,
                                psfs_error **err);
 
-// Starts it: it listens and begins to look for others. Once only.
+// Starts it: it listens and begins to look for others. Once only. When it returns,
+// psfs_satellite_addresses has all addresses.
 //
 // Ownership: borrows the satellite.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (started or shut down before),
@@ -871,9 +881,13 @@ psfs_status psfs_satellite_new(const psfs_config *config,
 psfs_status psfs_satellite_start(const psfs_satellite *satellite,
                                  psfs_error **err);
 
-// Ends it and waits: peers are told, no further callback begins, running ones are waited for,
-// operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. With PSFS_OK
-// all of this has happened.
+// Ends it and waits: what was accepted is delivered, peers are told, no further callback begins,
+// running ones are waited for, calls that wait and operations end with PSFS_E_CLOSED, every drop
+// function runs, all its threads end. With PSFS_OK all of this has happened.
+//
+// A peer that does not take what was accepted for it holds this up for at most 5 s without anything
+// moving, and never beyond `timeout_ms`. What is lost then is logged, and counted as
+// messages_abandoned in the statistics.
 //
 // Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running
 // after `timeout_ms` it answers PSFS_E_TIMEOUT; it may be called again to wait longer.
@@ -1014,7 +1028,9 @@ psfs_status psfs_satellite_connect(const psfs_satellite *satellite,
                                    psfs_string **out,
                                    psfs_error **err);
 
-// Ends the session with a peer. It stays met, and may connect again.
+// Ends the session with a peer. It stays met, and may connect again. What was accepted for it
+// before is delivered first: this returns when the peer has it, or was given up because nothing
+// moved for 5 s (30 s in all).
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not

@@ -54,7 +54,7 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 `discovered ID`, `connected ID`, `greeting from ID: text`, `disconnected ID: reason`, `unreachable ID: reason`.
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
-It serves the request `whois` and greets every peer. The API: GET /peers, GET /whois/PEER, POST /write, POST /broadcast,
+It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
 POST /request; every call needs the header `Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
@@ -148,9 +148,9 @@ pub(crate) struct Reach {
 /// Which way a one-shot goes is said once, the same for all.
 const REACH: &str = "Without -r the command goes through the API of a running `psfs up`; with -r it starts a short-lived satellite of its own.";
 
-/// Print the ids of the peers met, one per line.
+/// Print the peers met, one per line: the id, and whether it is connected or met.
 #[derive(Debug, Group)]
-#[command(after_help = format!("Example:\n  psfs peers --data-dir ~/.psfs\n  psfs peers -r pineapple --timeout 3\n\n{REACH}\nThat one prints peers as they are met, until the time is over."))]
+#[command(after_help = format!("Example:\n  psfs peers --data-dir ~/.psfs\n  psfs peers -r pineapple --timeout 3\n\n{REACH}\nThat one prints peers as they are connected, and those only met when the time is over."))]
 pub(crate) struct Peers {
     #[command(flatten)]
     pub(crate) reach: Reach,

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::api::{BODY_MAX, ErrorBody, Replied, STREAM};
+use crate::api::{BODY_MAX, ErrorBody, Known, Replied, STREAM};
 use crate::args::{API_DEFAULT, Reach};
 use crate::failure::Failure;
 use crate::files;
@@ -78,9 +78,11 @@ impl Client {
         Ok(Self { address, token })
     }
 
-    pub(crate) async fn peers(&self, timeout: Duration) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn peers(&self, timeout: Duration) -> Result<Vec<Known>, Failure> {
         let within = async {
-            let answer = self.call(Method::GET, "/peers", Bytes::new(), None).await?;
+            let answer = self
+                .call(Method::GET, "/peers?state=1", Bytes::new(), None)
+                .await?;
             let body = answer.whole().await?;
             serde_json::from_slice(&body).map_err(|_| self.not_ours())
         };

@@ -13,22 +13,24 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::log;
 use crate::output::{print, print_line, visible};
-use crate::own::Own;
+use crate::own::{Own, state_name};
 
 /// Largest content taken from stdin, in bytes: what satellites take by default.
 const CONTENT_MAX: usize = 16 << 20;
 
-/// Prints who is met.
+/// Prints who is met, and how each stands.
 pub(crate) fn peers(args: &Peers) -> Result<(), Failure> {
     block_on(async {
         if let Some(client) = client(&args.reach)? {
             for peer in client.peers(args.timeout()).await? {
-                print_line(&visible(peer.as_bytes()))?;
+                print_line(&visible(format!("{} {}", peer.id, peer.state).as_bytes()))?;
             }
             return Ok(());
         }
         let mut own = Own::start(&args.reach.network, args.timeout()).await?;
-        let result = own.peers(|peer| print_line(&peer.to_string())).await;
+        let result = own
+            .peers(|peer, state| print_line(&format!("{peer} {}", state_name(state))))
+            .await;
         ended(result, own).await
     })
 }

@@ -58,13 +58,18 @@ pub(crate) fn passphrase(file: Option<&Path>) -> Result<Option<String>, Failure>
 }
 
 /// Who is known and, as far as one can tell, there.
-pub(crate) fn met(satellite: &Satellite) -> impl Iterator<Item = PeerId> {
+pub(crate) fn met(satellite: &Satellite) -> impl Iterator<Item = PeerInfo> {
     let there = |known: &PeerInfo| known.state != PeerState::Unreachable;
-    satellite
-        .peers()
-        .into_iter()
-        .filter(there)
-        .map(|known| known.peer)
+    satellite.peers().into_iter().filter(there)
+}
+
+/// How a peer stands, in a word.
+pub(crate) fn state_name(state: PeerState) -> &'static str {
+    match state {
+        PeerState::Connected => "connected",
+        PeerState::Unreachable => "unreachable",
+        _ => "met",
+    }
 }
 
 /// A satellite for one command.
@@ -92,21 +97,26 @@ impl Own {
         })
     }
 
-    /// Tells of each peer met, until the time is over.
+    /// Tells of each peer once: when it is connected, or when the time is over and it is only met.
     pub(crate) async fn peers(
         &mut self,
-        mut tell: impl FnMut(&PeerId) -> Result<(), Failure>,
+        mut tell: impl FnMut(&PeerId, PeerState) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut told = HashSet::new();
         loop {
-            for peer in met(&self.satellite) {
-                if told.insert(peer) {
-                    tell(&peer)?;
+            for known in met(&self.satellite) {
+                if known.state == PeerState::Connected && told.insert(known.peer) {
+                    tell(&known.peer, known.state)?;
                 }
             }
             match timeout_at(self.until, self.events.next()).await {
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
+            }
+        }
+        for known in met(&self.satellite) {
+            if told.insert(known.peer) {
+                tell(&known.peer, known.state)?;
             }
         }
         if told.is_empty() {

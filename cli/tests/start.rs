@@ -52,7 +52,7 @@ fn keys_that_cannot_be_used() {
     assert!(run(&up).failed(1).contains("chmod 600"));
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(key, "-----BEGIN PRIVATE KEY-----\nAAAA").unwrap();
-    assert!(run(&up).failed(1).contains("not a usable private key"));
+    assert!(run(&up).failed(1).contains("not a usable key"));
 }
 
 #[test]

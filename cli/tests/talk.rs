@@ -36,7 +36,10 @@ fn they_meet_greet_and_part() {
 #[test]
 fn one_shots_through_a_running_satellite() {
     let (ada, mut bob) = pair("through");
-    assert_eq!(ada.through(&["peers"]).worked(), format!("{}\n", bob.id));
+    assert_eq!(
+        ada.through(&["peers"]).worked(),
+        format!("{} connected\n", bob.id)
+    );
 
     let card = parsed(&ada.through(&["request", &bob.id, "whois"]).worked());
     assert_eq!(card["id"], bob.id);
@@ -76,7 +79,7 @@ fn one_shots_with_a_satellite_of_their_own() {
     let network = ["-r", &name, "--peer", &address, "--no-mdns"];
 
     let met = run(&own(&["peers", "--timeout", "3"], &network)).worked();
-    assert_eq!(met, format!("{id}\n"));
+    assert_eq!(met, format!("{id} connected\n"));
     let card = run(&own(&["request", &id, "whois"], &network)).worked();
     assert_eq!(parsed(&card)["id"], *id);
     run_with(
@@ -141,6 +144,10 @@ fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
 fn the_seeds_routes() {
     let (ada, mut bob) = pair("routes");
     assert_eq!(parsed(&ada.call("GET", "/peers", "", "")), json!([bob.id]));
+    assert_eq!(
+        parsed(&ada.call("GET", "/peers?state=1", "", "")),
+        json!([{ "id": bob.id, "state": "connected" }])
+    );
     let whois = parsed(&ada.call("GET", &format!("/whois/{}", bob.id), "", ""));
     assert_eq!(
         (&whois["error"], &whois["response"]["id"]),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::{Identity, PeerId};
+use crate::net::faults::Faults;
 
 /// Longest namespace or rendezvous, in bytes.
 pub const NAMESPACE_MAX: usize = 255;
@@ -18,8 +19,10 @@ pub const BROADCAST_QUEUE: usize = 1024;
 pub const ANSWERS_MAX: usize = 1024;
 /// Bytes of replies that may wait to be written to one peer; its asker's window bounds each request beside it.
 pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
-/// Bytes of messages and requests that may wait to be written to one peer, whatever window it claims to have.
+/// Bytes of messages, and of requests, that may wait to be written to one peer, whatever window it claims to have.
 pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
+/// Bytes of broadcasts that may wait to be checked.
+pub(crate) const UNCHECKED_MAX: usize = 4 << 20;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.
@@ -32,6 +35,10 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer that dropped out is given to finish what it was told before the connection is cut.
 pub(crate) const BYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// While a session is ended from this side, what was accepted goes out first. A peer to which nothing moves for this long is given up.
+pub(crate) const LINGER_STALL: Duration = Duration::from_secs(5);
+/// The same in all, for an end that has no time limit of the application's: a disconnect, or the last handle dropped.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
 /// Addresses kept of one peer.
 pub(crate) const ADDRESSES_PER_PEER: usize = 8;
 /// Peers one exchange message tells of.
@@ -101,6 +108,7 @@ pub struct Config {
     pub(crate) log: Option<tracing::Dispatch>,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) faults: Option<Faults>,
 }
 
 impl Config {
@@ -134,6 +142,7 @@ impl Config {
             log: None,
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(10),
+            faults: None,
         }
     }
 
@@ -229,7 +238,8 @@ impl Config {
         self
     }
 
-    /// Bytes of messages and requests a peer may have on the way to handlers here before it must wait. Default 1 MiB; 128 KiB to 1 GiB.
+    /// Bytes of messages a peer may have on the way to handlers here before it must wait, and as many of requests beside them: a
+    /// handler of messages may ask their sender. Default 1 MiB; 128 KiB to 1 GiB.
     #[must_use]
     pub fn message_window(mut self, bytes: usize) -> Self {
         self.message_window = bytes;
@@ -257,7 +267,9 @@ impl Config {
         self
     }
 
-    /// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default 256 MiB; at least 1 MiB.
+    /// Bytes of contents held in all, for all peers together: what waits for handlers, what they and whoever asked keep, and large
+    /// contents on their way. Over it senders are made to wait, and a quarter of it may be broadcasts. What peers may send before
+    /// they wait (the windows) can come on top once. Default 256 MiB; at least 1 MiB, and twice `content_limit`.
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
@@ -310,11 +322,19 @@ impl Config {
         self
     }
 
-    /// How often a silent peer is pinged, and how long its answer may take before it counts as gone. Default 15 s and 10 s.
+    /// After how much silence a peer is asked for a sign of life, and how long that may take to come before the session ends with the
+    /// reason TIMEOUT: one that froze is noticed after both together. 100 ms or more each. Default 15 s and 10 s.
     #[must_use]
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         self.ping_interval = interval;
         self.ping_timeout = timeout;
+        self
+    }
+
+    /// For tests: what is wrong with the TCP connections between this satellite and others that are given the same [`Faults`]. There is no QUIC then.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
         self
     }
 }

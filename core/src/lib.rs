@@ -39,7 +39,8 @@ pub use error::{
     ShutdownError, StartError, StoreError, SubscribeError,
 };
 pub use identity::{Identity, PeerId, PublicKey};
-pub use proto::packet::PacketType;
+pub use net::faults::{Faults, Slow};
+pub use proto::packet::{PacketType, UnknownPacketType};
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
     PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,

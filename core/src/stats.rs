@@ -32,7 +32,7 @@ macro_rules! counters {
             pub peers_met: u64,
             /// Sessions open now.
             pub peers_connected: u64,
-            /// Bytes of contents held for peers now.
+            /// Bytes of contents held for peers now, and room kept for large ones that are on their way.
             pub held_bytes: u64,
         }
 
@@ -67,6 +67,10 @@ counters! {
     sessions_opened,
     /// Sessions that ended.
     sessions_ended,
+    /// Sessions ended here because there were more than this satellite keeps.
+    sessions_trimmed,
+    /// Sessions ended here because nothing came from the peer any more.
+    sessions_silent,
     /// Sessions ended here because the peer broke a rule.
     violations,
     /// Connections refused here: not on the allow list, or on the deny list.
@@ -75,14 +79,38 @@ counters! {
     refused_connections,
     /// Handshakes refused, here or there: another network, no proof of membership, no common version.
     refused_handshakes,
+    /// Handshakes with peers whose clock is more than 2 minutes off ours, or ours off theirs.
+    clocks_apart,
     /// Dials begun.
     dials,
     /// Dials that reached nobody.
     dials_failed,
+    /// Dials, or handshakes after them, that were given up without a result.
+    dials_overdue,
+    /// Peers that said goodbye.
+    peers_left,
+    /// Peers forgotten because nobody saw them alive.
+    peers_expired,
+    /// Peers forgotten for somebody worth more, because the table was full.
+    peers_displaced,
+    /// What others told of peers dropped: seen too long ago, or before they left.
+    sightings_outdated,
+    /// What others told of peers dropped: without a usable address, or while the table was full.
+    sightings_dropped,
+    /// Peers that asked to be told of others too often.
+    asks_unanswered,
+    /// Addresses dropped: too long, or of a peer that has enough.
+    addresses_dropped,
+    /// Bootstrap addresses dropped: more than are kept.
+    bootstraps_dropped,
     /// Frames of a kind this version does not know.
     unknown_frames,
+    /// Large contents that had to wait for memory.
+    contents_waited,
     /// Replies that came after their request was cancelled or over.
     late_replies,
+    /// Messages that were accepted and given up because their session ended before they were written.
+    messages_abandoned,
     /// Messages nobody had a handler for.
     messages_unhandled,
     /// Requests nobody had a handler for.
@@ -95,7 +123,7 @@ counters! {
     broadcasts_out,
     /// Broadcasts taken in and passed on, each once.
     broadcasts_in,
-    /// Broadcasts dropped because a handler's queue was full.
+    /// Broadcasts dropped because a handler's queue, or the memory for them, was full.
     broadcasts_dropped,
     /// Broadcasts nobody had a handler for.
     broadcasts_unhandled,

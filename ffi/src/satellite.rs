@@ -119,7 +119,7 @@ pub unsafe extern "C" fn psfs_satellite_new(
     })
 }
 
-/// Starts it: it listens and begins to look for others. Once only.
+/// Starts it: it listens and begins to look for others. Once only. When it returns, psfs_satellite_addresses has all addresses.
 ///
 /// Ownership: borrows the satellite.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (started or shut down before), PSFS_E_ADDRESS_IN_USE, PSFS_E_BAD_ADDRESS, PSFS_E_IO.
@@ -141,8 +141,11 @@ pub unsafe extern "C" fn psfs_satellite_start(
     })
 }
 
-/// Ends it and waits: peers are told, no further callback begins, running ones are waited for, operations end with PSFS_E_CLOSED, every
-/// drop function runs, all its threads end. With PSFS_OK all of this has happened.
+/// Ends it and waits: what was accepted is delivered, peers are told, no further callback begins, running ones are waited for, calls that
+/// wait and operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. With PSFS_OK all of this has happened.
+///
+/// A peer that does not take what was accepted for it holds this up for at most 5 s without anything moving, and never beyond
+/// `timeout_ms`. What is lost then is logged, and counted as messages_abandoned in the statistics.
 ///
 /// Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running after `timeout_ms` it
 /// answers PSFS_E_TIMEOUT; it may be called again to wait longer.
@@ -460,7 +463,8 @@ pub unsafe extern "C" fn psfs_satellite_connect(
     })
 }
 
-/// Ends the session with a peer. It stays met, and may connect again.
+/// Ends the session with a peer. It stays met, and may connect again. What was accepted for it before is delivered first: this
+/// returns when the peer has it, or was given up because nothing moved for 5 s (30 s in all).
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not connected), PSFS_E_CLOSED.

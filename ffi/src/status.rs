@@ -7,6 +7,10 @@ use psfs_core::Code;
 /// What a function answers: 0 or positive is good, negative is an error. Numbers are never changed or used again.
 pub type psfs_status = i32;
 
+/// The version of this header. A program that was compiled with it can ask psfs_abi_version of the library it runs with: the same number or a
+/// greater one is good.
+pub const PSFS_ABI_VERSION: u32 = 1;
+
 /// Done.
 pub const PSFS_OK: psfs_status = 0;
 /// The good end of a stream: there are no more.
@@ -102,7 +106,7 @@ names! {
     PSFS_E_PROTOCOL PSFS_E_UNSUPPORTED
 }
 
-/// Which header this library was built with: grows by one with each addition to it.
+/// The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition to it.
 ///
 /// Ownership: nothing is passed.
 /// Errors: none.
@@ -110,7 +114,7 @@ names! {
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn psfs_abi_version() -> u32 {
-    1
+    PSFS_ABI_VERSION
 }
 
 /// The library's version, for people: "0.1.0".

@@ -19,8 +19,8 @@ use psfs_tests::{PATIENCE, key};
 /// As `node` sets it.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// libp2p's ping keeps its first failure to itself, and has so long to open the substream for another try.
-const SECOND_TRY: Duration = Duration::from_secs(10);
+/// What a busy machine may add to a timer.
+const BUSY: Duration = Duration::from_secs(1);
 
 struct Node {
     number: usize,
@@ -174,7 +174,7 @@ fn kill_9_of_one_of_five_is_noticed_within_the_ping_interval_and_it_is_taken_bac
 }
 
 #[test]
-fn a_frozen_peer_is_noticed_by_its_pings_and_taken_back_when_it_thaws() {
+fn a_frozen_peer_is_noticed_within_ping_interval_and_timeout_and_taken_back_when_it_thaws() {
     let folder = tempfile::tempdir().unwrap();
     let (mut nodes, ids) = network("freeze", folder.path(), 3);
     let frozen = nodes.remove(1);
@@ -182,10 +182,12 @@ fn a_frozen_peer_is_noticed_by_its_pings_and_taken_back_when_it_thaws() {
     frozen.signal(Signal::SIGSTOP);
     for node in &mut nodes {
         let (reason, noticed) = node.loses(&frozen.id());
-        assert!(reason.contains("TIMEOUT: no answer to pings"), "{reason}");
+        assert!(
+            reason.contains("TIMEOUT: no sign of life for 2s"),
+            "{reason}"
+        );
         let after = noticed.saturating_duration_since(began);
-        // A second more for the Bye that a frozen peer does not read, and for a busy machine.
-        let most = (PING_INTERVAL + PING_TIMEOUT) * 2 + SECOND_TRY + Duration::from_secs(1);
+        let most = PING_INTERVAL + PING_TIMEOUT + BUSY;
         assert!(after <= most, "{reason}, noticed after {after:?}");
     }
     frozen.signal(Signal::SIGCONT);
@@ -198,7 +200,7 @@ fn a_frozen_peer_is_noticed_by_its_pings_and_taken_back_when_it_thaws() {
 #[test]
 fn shutdown_leaves_no_thread_socket_or_file() {
     // Each in a process of its own, where nothing else holds any.
-    for how in ["shutdown", "twice", "drop", "callback", "start"] {
+    for how in ["shutdown", "twice", "replies", "drop", "callback", "start"] {
         let ended = Command::new(env!("CARGO_BIN_EXE_node"))
             .args(["leaves-nothing", how])
             .output()

@@ -40,7 +40,7 @@ use tokio::task::JoinSet;
 use crate::failure::Failure;
 pub(crate) use body::BODY_MAX;
 pub(crate) use error::ErrorBody;
-pub(crate) use routes::{Replied, STREAM};
+pub(crate) use routes::{Known, Replied, STREAM};
 
 /// Connections served at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;

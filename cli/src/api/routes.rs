@@ -1,11 +1,12 @@
 //! What each route does with the satellite.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -56,16 +57,38 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         }))
 }
 
-const ROUTES: &str =
-    "Routes: GET /peers, GET /whois/PEER, POST /write, POST /broadcast, POST /request.";
+const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request.";
 
-/// `GET /peers`.
-async fn peers(State(api): Shared) -> Json<Vec<String>> {
-    Json(
-        own::met(&api.satellite)
-            .map(|peer| peer.to_string())
-            .collect(),
-    )
+/// A peer of `GET /peers?state=1`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// Its id.
+    pub(crate) id: String,
+    /// `connected`: there is a session. `met`: it is known, and there is none.
+    pub(crate) state: Cow<'static, str>,
+}
+
+/// `GET /peers`: ids alone, as the seed's, or with `?state=1` how each stands.
+async fn peers(State(api): Shared, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let met = own::met(&api.satellite);
+    match query.as_deref() {
+        None | Some("" | "state=0") => {
+            let ids: Vec<String> = met.map(|known| known.peer.to_string()).collect();
+            Ok(Json(ids).into_response())
+        }
+        Some("state=1") => {
+            let known = met.map(|known| Known {
+                id: known.peer.to_string(),
+                state: own::state_name(known.state).into(),
+            });
+            Ok(Json(known.collect::<Vec<_>>()).into_response())
+        }
+        Some(other) => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            format!("{other:?} is not understood"),
+            "Use GET /peers or GET /peers?state=1.",
+        )),
+    }
 }
 
 /// Answer of `GET /whois/{peer}`.

@@ -139,6 +139,23 @@ fn a_refused_call_that_is_still_sending_gets_its_answer() {
 }
 
 #[test]
+fn peers_come_with_their_state_where_it_is_asked_for() {
+    let served = Served::new();
+    for (path, want) in [
+        ("/peers", 200),
+        ("/peers?", 200),
+        ("/peers?state=0", 200),
+        ("/peers?state=1", 200),
+        ("/peers?state=2", 400),
+        ("/peers?states=1", 400),
+    ] {
+        let (status, body) = served.call("GET", path, b"");
+        assert_eq!(status, want, "{path}");
+        assert_eq!(want == 200, body.is_array(), "{path}: {body}");
+    }
+}
+
+#[test]
 fn writes_are_posts_and_routes_are_named() {
     let served = Served::new();
     for (method, path, want) in [

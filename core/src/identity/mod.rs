@@ -64,7 +64,10 @@ impl PublicKey {
         }
         let bits = der::pkix_bits(der).map_err(|_| pem::malformed(what, "it has no modulus"))?;
         if !(MIN_BITS..=MAX_BITS).contains(&bits) {
-            return Err(IdentityError::Size { bits });
+            return Err(IdentityError::Size {
+                what: what.into(),
+                bits,
+            });
         }
         Ok(public)
     }

@@ -182,7 +182,10 @@ fn inconsistent(what: &str) -> IdentityError {
 /// Refuses keys that aws-lc-rs would take and libp2p would not, so that no satellite fails later than here.
 fn check(what: &str, shape: RsaShape) -> Result<(), IdentityError> {
     if !(MIN_BITS..=MAX_BITS).contains(&shape.bits) {
-        return Err(IdentityError::Size { bits: shape.bits });
+        return Err(IdentityError::Size {
+            what: what.into(),
+            bits: shape.bits,
+        });
     }
     // libp2p signs with ring, which wants two primes of a multiple of 512 bits each.
     if !shape.bits.is_multiple_of(1024) {

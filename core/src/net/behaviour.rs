@@ -25,6 +25,9 @@ const BROADCAST_OVERHEAD: usize = 4 * 1024;
 /// Nodes of a bucket, and nodes that keep a provider record: satellites need few, and each costs a connection and memory.
 const BUCKET: usize = 8;
 
+/// Pings are there to be answered, for nodes of the DHT that ask. Sessions find out by themselves who is gone ([`super::pulse`]).
+const PING_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 #[cfg(feature = "mdns")]
 type Mdns = libp2p::mdns::tokio::Behaviour;
 #[cfg(not(feature = "mdns"))]
@@ -46,8 +49,6 @@ pub(crate) struct Behaviour {
 pub(crate) struct Protocols {
     pub(crate) key: identity::Keypair,
     pub(crate) gate: Gate,
-    pub(crate) ping_interval: Duration,
-    pub(crate) ping_timeout: Duration,
     pub(crate) mdns: bool,
     pub(crate) seed: u64,
 }
@@ -57,8 +58,6 @@ impl Behaviour {
         let Protocols {
             key,
             gate,
-            ping_interval,
-            ping_timeout,
             mdns,
             seed,
         } = protocols;
@@ -68,11 +67,7 @@ impl Behaviour {
                 .with_agent_version(format!("libpsfs/{}", env!("CARGO_PKG_VERSION")))
                 .with_push_listen_addr_updates(true),
         );
-        let ping = ping::Behaviour::new(
-            ping::Config::new()
-                .with_interval(ping_interval)
-                .with_timeout(ping_timeout),
-        );
+        let ping = ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL));
         let mut kad = kad::Behaviour::with_config(
             local,
             ProviderStore::new(local, ProviderLimits::default(), seed),
@@ -108,7 +103,9 @@ fn kad_config() -> kad::Config {
         // Announced again by ourselves, well before other implementations forget (24 h): nodes that came meanwhile learn it too.
         .set_provider_publication_interval(Some(Duration::from_secs(3 * 3600)))
         // It would dial every node of the table; peers that tell each other of peers fill it as well.
-        .set_periodic_bootstrap_interval(None);
+        .set_periodic_bootstrap_interval(None)
+        // The driver says when, see `fill_kad`.
+        .set_kbucket_inserts(kad::BucketInserts::Manual);
     config
 }
 

@@ -6,6 +6,9 @@
 mod cast;
 mod dial;
 mod find;
+mod kept;
+mod leave;
+mod session;
 mod wait;
 
 use std::collections::HashMap;
@@ -15,18 +18,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad, ping};
-use tokio::sync::{mpsc, oneshot};
+use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
-use super::link::{Ended, Link};
-use super::packets::SessionEvent;
-use super::{NetShared, address, clock, from_libp2p, to_libp2p};
-use crate::config::KNOWN_PEERS;
-use crate::error::Code;
+use super::link::Link;
+use super::{NetShared, address, clock, from_libp2p};
+use crate::config::UNCHECKED_MAX;
 use crate::identity::PeerId;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::roster::{self, Roster, Source, Target};
@@ -40,6 +40,11 @@ const LOOKUPS_MAX: usize = 8;
 /// The first look for others, and the longest pause between two.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);
+/// The pause of who has enough sessions: only a part of the network that nobody here has heard of is found so.
+const LOOK_RARE: Duration = Duration::from_secs(300);
+/// Who has a session by its first look, or is about to, is told of others over it, and uses the DHT only after so long, and up to
+/// three times that: a hundred that start together would else open a thousand connections for it in the moment in which they meet.
+const LOOK_CALM: Duration = Duration::from_secs(20);
 /// What synchronous callers see of the peers is made anew no more often than this: it names all of them.
 const VIEW_PAUSE: Duration = Duration::from_millis(50);
 /// How often addresses are written to disk, and the delegated key looked at.
@@ -98,8 +103,8 @@ pub(crate) struct Driver {
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
     pub(crate) view: Arc<std::sync::RwLock<View>>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
-    /// With so many sessions the network need not be searched.
-    pub(crate) low: usize,
+    /// By when it must have left, once it was told to stop.
+    pub(crate) leave_by: watch::Receiver<Instant>,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
     pub(crate) state: State,
@@ -115,9 +120,17 @@ pub(crate) struct State {
     by_address: HashMap<Arc<str>, Vec<Reply>>,
     waiters: usize,
     outbox: Outbox,
+    /// Bytes of broadcasts that may still come to be checked.
+    unchecked: Arc<Semaphore>,
     lookups: HashMap<kad::QueryId, PeerId>,
+    /// Where identify says that peers are whose session is not open yet. Kept for as long as they have a connection.
+    shown: HashMap<PeerId, Vec<Multiaddr>>,
     look_at: Instant,
+    /// From when on the DHT is used also by who has a session, or is about to.
+    calm_at: Instant,
     look_pause: Duration,
+    /// There are satellites that Kademlia was not told of.
+    kad_waits: bool,
     announced: bool,
     keep_at: Instant,
     retry_at: Option<Instant>,
@@ -127,6 +140,8 @@ pub(crate) struct State {
     view_stale: bool,
     /// When the view may be made anew.
     view_at: Instant,
+    /// What of the roster's counts is in the satellite's counters.
+    counted: roster::Stats,
 }
 
 impl State {
@@ -140,9 +155,13 @@ impl State {
             by_address: HashMap::new(),
             waiters: 0,
             outbox: Outbox::default(),
+            unchecked: Arc::new(Semaphore::new(UNCHECKED_MAX)),
             lookups: HashMap::new(),
+            shown: HashMap::new(),
             look_at: now + LOOK_FIRST,
+            calm_at: now + LOOK_CALM + LOOK_CALM * u32::from(clock::random::<1>()[0]) / 128,
             look_pause: LOOK_FIRST,
+            kad_waits: false,
             announced: false,
             keep_at: now + HOUSEKEEPING,
             retry_at: None,
@@ -150,6 +169,7 @@ impl State {
             explicit: HashMap::new(),
             view_stale: true,
             view_at: now,
+            counted: roster::Stats::default(),
         }
     }
 }
@@ -159,6 +179,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         loop {
             self.refresh_view();
+            self.count();
             let due = self.next_due();
             tokio::select! {
                 biased;
@@ -291,6 +312,9 @@ impl Driver {
                     .kad
                     .store_mut()
                     .disconnected(&peer_id);
+                if let Some(peer) = from_libp2p(&peer_id) {
+                    self.state.shown.remove(&peer);
+                }
             }
             SwarmEvent::OutgoingConnectionError {
                 connection_id,
@@ -327,14 +351,6 @@ impl Driver {
             }) => {
                 self.on_identify(connection_id, peer_id, info);
             }
-            BehaviourEvent::Ping(ping::Event {
-                peer,
-                connection,
-                result: Err(failure),
-            }) if !matches!(failure, ping::Failure::Unsupported) => {
-                tracing::info!(%peer, %failure, "no answer to pings");
-                self.swarm.behaviour_mut().packets.give_up(connection);
-            }
             BehaviourEvent::Kad(event) => self.on_kad(event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             #[cfg(feature = "mdns")]
@@ -354,92 +370,6 @@ impl Driver {
         }
     }
 
-    fn on_session(&mut self, event: SessionEvent) {
-        self.state.view_stale = true;
-        match event {
-            SessionEvent::Opened { link, address } => {
-                let peer = link.peer;
-                self.shared.counters.sessions_opened.add(1);
-                self.state.links.insert(peer, Arc::clone(&link));
-                self.swarm.behaviour_mut().gossip.admit(to_libp2p(&peer));
-                // A full queue only costs the peer its preferred place.
-                let _full = self.checks.try_send(Check::Met(peer));
-                let explicit = self.state.explicit.contains_key(&peer);
-                let inbound = address.is_none();
-                let address =
-                    address.map(|address| address::without_peer(&address).to_string().into());
-                if self.state.links.len() > self.high {
-                    self.tell_who_is_busy();
-                }
-                self.tell_roster(roster::Event::Connected {
-                    peer,
-                    address,
-                    inbound,
-                    explicit,
-                });
-                self.answer_peer(&peer, &Ok(link));
-            }
-            SessionEvent::Moved { link } => {
-                self.answer_peer(&link.peer.clone(), &Ok(Arc::clone(&link)));
-                self.state.links.insert(link.peer, link);
-            }
-            SessionEvent::Lost { peer, ended } => {
-                self.shared.counters.sessions_ended.add(1);
-                self.state.links.remove(&peer);
-                self.swarm.behaviour_mut().gossip.expel(to_libp2p(&peer));
-                self.tell_roster(roster::Event::Disconnected {
-                    peer,
-                    end: end_of(&ended),
-                });
-                self.ask_again(peer);
-            }
-            SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),
-            SessionEvent::Foreign { peer } => {
-                let failure = ReachFailure::Refused(
-                    peer,
-                    "it does not speak the protocol of satellites".into(),
-                );
-                self.answer_peer(&peer, &Err(failure));
-                self.tell_roster(roster::Event::Refused {
-                    peer,
-                    permanent: true,
-                });
-            }
-        }
-    }
-
-    fn on_refused(&mut self, peer: PeerId, ended: Ended) {
-        // A duplicate that gave way is no refusal: the session is, or will be, on another connection.
-        if ended.code == Code::Busy || self.state.links.contains_key(&peer) {
-            return;
-        }
-        tracing::info!(%peer, reason = %ended.text, "no session");
-        if !ended.by_peer && matches!(ended.code, Code::Disconnected | Code::Timeout) {
-            // It broke; nobody refused. Worth another try, if it was our dial.
-            self.answer_peer(&peer, &Err(ReachFailure::Unreachable(ended.text.clone())));
-            let target = Target::Peer(peer);
-            return self.tell_roster(roster::Event::DialFailed {
-                target,
-                reason: ended.text,
-            });
-        }
-        self.shared.counters.refused_handshakes.add(1);
-        let permanent = ended.code == Code::Refused;
-        self.answer_peer(&peer, &Err(ReachFailure::Refused(peer, ended.text)));
-        self.tell_roster(roster::Event::Refused { peer, permanent });
-    }
-
-    /// Before somebody has to go, the roster learns whom it should spare.
-    fn tell_who_is_busy(&mut self) {
-        for link in self.state.links.values().cloned().collect::<Vec<_>>() {
-            let busy = link.is_busy();
-            self.tell_roster(roster::Event::Busy {
-                peer: link.peer,
-                busy,
-            });
-        }
-    }
-
     fn on_identify(&mut self, connection: ConnectionId, id: libp2p::PeerId, info: identify::Info) {
         let speaks_kad = info.protocols.contains(&super::behaviour::KAD_PROTOCOL);
         // Loopback addresses mean something only to who came that way itself.
@@ -451,7 +381,10 @@ impl Driver {
             .filter(address::is_dialable)
             .take(crate::config::ADDRESSES_PER_PEER)
             .collect();
-        if speaks_kad {
+        let satellite = from_libp2p(&id);
+        if speaks_kad && satellite.is_some() && self.is_calming() {
+            self.state.kad_waits = true;
+        } else if speaks_kad {
             for address in &addresses {
                 self.swarm
                     .behaviour_mut()
@@ -459,14 +392,15 @@ impl Driver {
                     .add_address(&id, address.clone());
             }
         }
-        if let Some(peer) = from_libp2p(&id)
-            && self.state.links.contains_key(&peer)
-        {
-            let addresses = addresses
-                .into_iter()
-                .map(|address| address::without_peer(&address))
-                .collect();
+        let Some(peer) = satellite else {
+            return;
+        };
+        let addresses = addresses.iter().map(address::without_peer).collect();
+        if self.state.links.contains_key(&peer) {
             self.learn(peer, addresses, Source::Identify, Duration::ZERO);
+        } else {
+            // Identify is done sooner than the handshake: without these, nobody could be told where a peer is that dialled.
+            self.state.shown.insert(peer, addresses);
         }
     }
 
@@ -485,117 +419,9 @@ impl Driver {
             age,
         });
     }
-
-    // ---- what is seen and kept ----
-
-    pub(crate) fn refresh_view(&mut self) {
-        let now = clock::now();
-        if !self.state.view_stale || now < self.state.view_at {
-            return;
-        }
-        self.state.view_stale = false;
-        self.state.view_at = now + VIEW_PAUSE;
-        let local = *self.swarm.local_peer_id();
-        let addresses = self
-            .swarm
-            .listeners()
-            .map(|address| address.clone().with(Protocol::P2p(local)))
-            .collect();
-        let view = View {
-            met: self.roster.met(),
-            addresses,
-        };
-        *self
-            .view
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = view;
-    }
-
-    fn keep_addresses(&self) {
-        let store = self.store.clone();
-        let shared = Arc::clone(&self.shared);
-        let known = remembered(&self.roster, self.now());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.remember(&known) {
-                shared.counters.store_failures.add(1);
-                tracing::warn!(%error, "addresses of peers are not kept");
-            }
-        });
-    }
-
-    /// Gossip does not tell when a broadcast has left: one it has just taken is given a moment before the connections are cut.
-    async fn let_casts_go(&mut self) {
-        let Some(cast_at) = self.state.cast_at else {
-            return;
-        };
-        let until = tokio::time::Instant::from(cast_at + crate::config::BYE_TIMEOUT);
-        while let Ok(event) = tokio::time::timeout_at(until, self.swarm.select_next_some()).await {
-            self.on_swarm(event);
-        }
-    }
-
-    /// Says goodbye: every session ends with a reason, then the sockets close with the swarm.
-    async fn leave(mut self) {
-        self.let_casts_go().await;
-        let goodbye = |link: &Link| link.close(Ended::new(Code::Disconnected, LEFT));
-        self.state.links.values().for_each(|link| goodbye(link));
-        let deadline = tokio::time::Instant::now() + crate::config::BYE_TIMEOUT * 2;
-        while self.swarm.connected_peers().next().is_some() {
-            tokio::select! {
-                () = tokio::time::sleep_until(deadline) => break,
-                event = self.swarm.select_next_some() => {
-                    let SwarmEvent::Behaviour(BehaviourEvent::Packets(event)) = event else { continue };
-                    match event {
-                        // It was under way when the others were told.
-                        SessionEvent::Opened { link, .. } | SessionEvent::Moved { link } => goodbye(&link),
-                        // Nothing else keeps a connection of a satellite that leaves.
-                        SessionEvent::Lost { peer, .. } => {
-                            let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        let known = remembered(&self.roster, self.now());
-        let store = self.store.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.remember(&known)).await {
-            tracing::warn!(%error, "addresses of peers are not kept");
-        }
-    }
 }
 
 const TRIMMED: &str = "more sessions than this satellite keeps";
-const LEFT: &str = "the satellite was shut down";
-
-fn remembered(roster: &Roster, now: Duration) -> Vec<(PeerId, Vec<String>, u64)> {
-    let now_ms = clock::now_ms();
-    roster
-        .worth_remembering(KNOWN_PEERS, now)
-        .into_iter()
-        .map(|sighting| {
-            let seen =
-                now_ms.saturating_sub(u64::try_from(sighting.age.as_millis()).unwrap_or(u64::MAX));
-            (
-                sighting.peer,
-                sighting.addresses.iter().map(ToString::to_string).collect(),
-                seen,
-            )
-        })
-        .collect()
-}
-
-/// What the roster makes of a session's end.
-fn end_of(ended: &Ended) -> roster::End {
-    match (ended.code, ended.by_peer) {
-        (Code::Busy, _) => roster::End::Trimmed,
-        // Whichever side's application: neither dials until one of them asks.
-        (Code::Cancelled, _) => roster::End::User,
-        (Code::Disconnected, true) => roster::End::Left,
-        _ => roster::End::Lost,
-    }
-}
-
 /// The bytes of a rendezvous' key on the DHT.
 pub(crate) fn record_key(key: &[u8]) -> kad::RecordKey {
     kad::RecordKey::new(&Bytes::copy_from_slice(key))

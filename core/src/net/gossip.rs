@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{Charge, NetShared, clock};
 use crate::config::BROADCAST_QUEUE;
@@ -79,6 +79,8 @@ pub(crate) struct Unchecked {
     pub(crate) id: MessageId,
     pub(crate) source: libp2p::PeerId,
     pub(crate) data: Vec<u8>,
+    /// Its share of the bytes that may wait to be checked.
+    pub(crate) _room: OwnedSemaphorePermit,
 }
 
 /// What the check found.
@@ -106,17 +108,24 @@ pub(crate) async fn check_all(
 ) {
     let mut checker = Checker::new(&topic);
     while let Some(check) = checks.recv().await {
-        let Unchecked { id, source, data } = match check {
+        let Unchecked {
+            id,
+            source,
+            data,
+            _room,
+        } = match check {
             Check::Met(peer) => {
                 checker.meet(peer);
                 continue;
             }
             Check::Broadcast(unchecked) => unchecked,
         };
+        let bytes = data.len();
         let acceptance = match checker.check(Bytes::from(data), clock::now_ms()) {
             Ok(cast) => {
                 shared.counters.broadcasts_in.add(1);
-                let charge = Charge::new(&shared.uncredited, 0, cast.packet.content.len());
+                // The content is a slice of all of it.
+                let charge = Charge::droppable(&shared.uncredited, bytes);
                 if cast.origin != shared.identity.peer_id() {
                     shared.inbox.broadcast(cast, charge);
                 }

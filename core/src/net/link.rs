@@ -1,22 +1,26 @@
 //! A link: the sending side of one session, shared by the handles people hold and the connection's task.
 //!
 //! Handles put packets in, within the peer's credit; the task takes out what is queued, up to one write at a time, and hands back
-//! credit, replies and cancels that came in. It is a bounded channel with the session's rules: messages are bounded by the peer's
-//! window, replies by their request's, requests by their count. It never waits for the task and the task never waits for it.
+//! credit, replies and cancels that came in. It is a bounded channel with the session's rules: messages are bounded by one window of
+//! the peer, requests by another and by their count, replies by their request's. It never waits for the task and the task never waits for it.
 //!
 //! Order: messages leave in the order they were accepted in. Requests and replies have a queue of their own, so that a large
 //! message does not hold them up, and large contents go part by part, in turn.
 
+mod answers;
 mod queues;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 
-use queues::{Item, Queues};
+pub(crate) use answers::{Answer, ReplyEnd};
+use queues::{Item, Piece, Queues};
 pub(crate) use queues::{Note, Outgoing};
 
 use super::replies::{Asked, ReplyQueue};
@@ -25,7 +29,7 @@ use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::packet::Encoded;
 use crate::proto::parts::PART_BYTES;
-use crate::proto::session::{CAST_BIT, Limits, Violation, cost};
+use crate::proto::session::{CAST_BIT, Lane, Limits, Violation, cost};
 
 /// Why a session ended, for handles that waited on it and for the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,60 +57,47 @@ impl From<Violation> for Ended {
     }
 }
 
-/// What an open answer of ours is allowed: shared by its responder and the task.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    credit: Semaphore,
-    cancelled: AtomicBool,
-    /// Some of it went to the bulk queue: the rest must follow it there, to stay behind.
-    bulk: AtomicBool,
-}
-
-impl Answer {
-    /// Whether the asker no longer wants it.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
-    /// The window this side opens for each request's replies.
-    credit: Semaphore,
+    /// The peer's credit, by [`Lane`].
+    credit: [Semaphore; 2],
     slots: Arc<Semaphore>,
     /// Room for replies waiting to be written, in bytes: what bounds this side's memory beside the asker's window.
     room: Semaphore,
-    /// Large messages go one at a time, so that their parts do not mix.
-    large: tokio::sync::Mutex<()>,
+    /// Large contents go one at a time on each lane: the peer takes them so, and what waits here is one content.
+    large: [Arc<tokio::sync::Mutex<()>>; 2],
     next_request: AtomicU64,
     queues: Mutex<Queues>,
     task: AtomicWaker,
     ended: OnceLock<Ended>,
-    gone: Notify,
-    close_wanted: Mutex<Option<Ended>>,
+    /// The connection is of no more use to it: what was written has been received, or was given up.
+    parted: CancellationToken,
+    /// Why it is to be closed, and until when what was accepted may take to leave.
+    close_wanted: Mutex<Option<(Ended, Instant)>>,
 }
 
 impl Link {
     pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
         let mut queues = Queues::default();
-        let credit = queues.granted(limits.window).unwrap_or_default();
+        let credit = Lane::ALL
+            .map(|lane| Semaphore::new(queues.granted(lane, limits.window).unwrap_or_default()));
         Arc::new(Self {
             peer,
             signing,
             limits,
-            credit: Semaphore::new(credit),
+            credit,
             slots: Arc::new(Semaphore::new(limits.requests as usize)),
             room: Semaphore::new(ANSWER_QUEUE),
-            large: tokio::sync::Mutex::new(()),
+            large: Default::default(),
             next_request: AtomicU64::new(1),
             queues: Mutex::new(queues),
             task: AtomicWaker::new(),
             ended: OnceLock::new(),
-            gone: Notify::new(),
+            parted: CancellationToken::new(),
             close_wanted: Mutex::new(None),
         })
     }
@@ -118,9 +109,10 @@ impl Link {
         self.ended.get()
     }
 
-    /// Whether everything accepted has been taken to be written.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.queues().is_drained()
+    /// Whether it takes nothing new: it has ended, or is about to.
+    pub(crate) fn is_closing(&self) -> bool {
+        let queues = self.queues();
+        queues.closing || queues.ended
     }
 
     /// Whether anybody waits for something on it.
@@ -129,27 +121,34 @@ impl Link {
         !(queues.asked.is_empty() && queues.answering.is_empty() && queues.ordered.is_empty())
     }
 
-    /// Resolves once the session has ended.
-    pub(crate) async fn gone(&self) -> Ended {
-        loop {
-            let waiting = self.gone.notified();
-            if let Some(ended) = self.ended.get() {
-                return ended.clone();
-            }
-            waiting.await;
-        }
+    /// Resolves once the session has ended and the peer has had what was sent, or was given up.
+    pub(crate) async fn parted(&self) {
+        self.parted.cancelled().await;
     }
 
     /// Accepts a small message or request at once if there is credit and nobody waits before it. Gives it back otherwise.
     pub(crate) fn try_push(&self, packet: Encoded, urgent: bool) -> Result<(), Encoded> {
         let price = cost(packet.len());
-        match self.credit.try_acquire_many(permits_u32(price)) {
+        match self.credit(urgent).try_acquire_many(permits_u32(price)) {
             Ok(permit) => {
                 permit.forget();
-                self.enqueue(packet, urgent, None);
-                Ok(())
+                self.enqueue(packet, urgent, None)
             }
             Err(_) => Err(packet),
+        }
+    }
+
+    /// Tells the peer's satellite something, if there is credit now: as a small message, but one that nobody waits for.
+    pub(crate) fn try_tell(&self, packet: Encoded) {
+        let price = permits_u32(cost(packet.len()));
+        let mut queues = self.queues();
+        if !(queues.closing || queues.ended)
+            && let Ok(permit) = self.credit(false).try_acquire_many(price)
+        {
+            permit.forget();
+            queues.push_ordered(packet, Piece::Internal, None);
+            drop(queues);
+            self.task.wake();
         }
     }
 
@@ -162,53 +161,61 @@ impl Link {
     ) -> Result<(), Ended> {
         let price = cost(packet.len());
         let permit = self
-            .credit
+            .credit(urgent)
             .acquire_many(permits_u32(price))
             .await
             .map_err(|_| self.why())?;
         permit.forget();
-        self.enqueue(packet, urgent, confirm);
-        Ok(())
+        self.enqueue(packet, urgent, confirm)
+            .map_err(|_| self.why())
     }
 
-    /// Accepts all parts of a large content, in order; parts of two messages never mix.
-    /// Those of a request stop when it is cancelled.
+    /// Waits for this side's turn to send a large content. Whoever waits here keeps what it wants to send; dropping it is enough to
+    /// give up.
+    pub(crate) async fn large_turn(&self, urgent: bool) -> LargeTurn {
+        LargeTurn(
+            Arc::clone(&self.large[lane(urgent) as usize])
+                .lock_owned()
+                .await,
+        )
+    }
+
+    /// Accepts all parts of a large content, in order; parts of two never mix. Those of a request stop when it is cancelled.
     pub(crate) async fn push_parts(
         &self,
-        parts: Vec<Encoded>,
+        _turn: LargeTurn,
+        parts: impl Iterator<Item = Encoded> + Send,
         urgent: bool,
         request: Option<u64>,
         mut confirm: Option<oneshot::Sender<()>>,
     ) -> Result<(), Ended> {
-        let _one_at_a_time = if urgent {
-            None
-        } else {
-            Some(self.large.lock().await)
-        };
-        let mut parts = parts.into_iter().peekable();
+        let mut parts = parts.peekable();
         while let Some(part) = parts.next() {
-            let confirm = if parts.peek().is_none() {
-                confirm.take()
+            let (piece, confirm) = if parts.peek().is_none() {
+                (Piece::Last, confirm.take())
             } else {
-                None
+                (Piece::Part, None)
             };
             let price = cost(part.len());
             let permit = self
-                .credit
+                .credit(urgent)
                 .acquire_many(permits_u32(price))
                 .await
                 .map_err(|_| self.why())?;
             permit.forget();
             let mut queues = self.queues();
+            if queues.closing || queues.ended {
+                return Err(self.why());
+            }
             if request.is_some_and(|id| !queues.asked.contains_key(&id)) {
                 drop(queues);
-                self.credit.add_permits(permits(price));
+                self.credit(urgent).add_permits(permits(price));
                 return Ok(());
             }
             if urgent {
                 queues.push_request(part, price, true);
             } else {
-                queues.push_ordered(part, confirm);
+                queues.push_ordered(part, piece, confirm);
             }
             drop(queues);
             self.task.wake();
@@ -248,7 +255,7 @@ impl Link {
     ) -> Result<u64, Ended> {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed) & !CAST_BIT;
         let mut queues = self.queues();
-        if queues.ended {
+        if queues.closing || queues.ended {
             return Err(self.why());
         }
         queues
@@ -280,59 +287,17 @@ impl Link {
         }
     }
 
-    /// Sends one reply (or one part of one) within the asker's credit.
-    pub(crate) async fn reply(
-        &self,
-        answer: &Answer,
-        packet: Encoded,
-        bulk: bool,
-    ) -> Result<(), ReplyEnd> {
-        let price = permits_u32(cost(packet.len()));
-        let room = match self.room.try_acquire_many(price) {
-            Ok(room) => room,
-            Err(_) => self
-                .room
-                .acquire_many(price)
-                .await
-                .map_err(|_| ReplyEnd::Gone)?,
-        };
-        let credit = match answer.credit.try_acquire_many(price) {
-            Ok(credit) => credit,
-            Err(_) => answer
-                .credit
-                .acquire_many(price)
-                .await
-                .map_err(|_| ReplyEnd::Cancelled)?,
-        };
-        credit.forget();
-        room.forget();
-        let mut queues = self.queues();
-        if queues.ended {
-            return Err(ReplyEnd::Gone);
+    /// Asks the task to say Bye and close, once what was accepted has left; that may take until then. Nothing is accepted from now
+    /// on, or it would never be so far. Asked again, the first reason holds and the earlier time.
+    pub(crate) fn close(&self, ended: Ended, until: Instant) {
+        {
+            let mut wanted = lock(&self.close_wanted);
+            let (_, at) = wanted.get_or_insert((ended, until));
+            *at = until.min(*at);
         }
-        let bulk = bulk || answer.bulk.load(Ordering::Relaxed);
-        answer.bulk.store(bulk, Ordering::Relaxed);
-        queues.push(Item::Packet(packet), price, bulk);
-        drop(queues);
-        self.task.wake();
-        Ok(())
-    }
-
-    /// Ends an answer: its END_RESPONSE goes out after its replies. Costs no credit. False when it was over before.
-    pub(crate) fn end_answer(&self, request_id: u64, packet: Encoded) -> bool {
-        let mut queues = self.queues();
-        let Some(answer) = queues.answering.remove(&request_id) else {
-            return false;
-        };
-        queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
-        drop(queues);
-        self.task.wake();
-        true
-    }
-
-    /// Asks the task to say Bye and close.
-    pub(crate) fn close(&self, ended: Ended) {
-        lock(&self.close_wanted).get_or_insert(ended);
+        self.queues().closing = true;
+        self.credit.iter().for_each(Semaphore::close);
+        self.slots.close();
         self.task.wake();
     }
 
@@ -342,8 +307,22 @@ impl Link {
         self.task.register(waker);
     }
 
-    pub(crate) fn close_wanted(&self) -> Option<Ended> {
+    pub(crate) fn close_wanted(&self) -> Option<(Ended, Instant)> {
         lock(&self.close_wanted).clone()
+    }
+
+    /// Lets nothing more in, not even replies, if everything accepted has been taken to be written. One step, or something could be
+    /// accepted between the look and the end.
+    pub(crate) fn shut_if_drained(&self) -> bool {
+        let mut queues = self.queues();
+        let drained = queues.is_drained();
+        queues.ended |= drained;
+        drained
+    }
+
+    /// Nothing of it is on the way any more.
+    pub(crate) fn part(&self) {
+        self.parted.cancel();
     }
 
     /// Moves what is queued to the task: notes whole, packets up to about one write.
@@ -352,8 +331,10 @@ impl Link {
         if freed.room > 0 {
             self.room.add_permits(freed.room);
         }
-        if freed.credit > 0 {
-            self.credit.add_permits(freed.credit);
+        for (credit, freed) in self.credit.iter().zip(freed.credit) {
+            if freed > 0 {
+                credit.add_permits(freed);
+            }
         }
     }
 
@@ -362,9 +343,9 @@ impl Link {
         let absurd = || Violation::protocol("absurd credit");
         let possible = bytes.leading_zeros() > 8;
         let mut queues = self.queues();
-        if request_id == 0 {
-            let more = queues.granted(bytes).filter(|_| possible);
-            self.credit.add_permits(more.ok_or_else(absurd)?);
+        if let Some(lane) = Lane::of_credit(request_id) {
+            let more = queues.granted(lane, bytes).filter(|_| possible);
+            self.credit[lane as usize].add_permits(more.ok_or_else(absurd)?);
             return Ok(());
         }
         // Credit for an answer that is over crosses its end: nothing to do.
@@ -378,42 +359,6 @@ impl Link {
         Ok(())
     }
 
-    /// The peer asks: opens an answer for it.
-    pub(crate) fn open_answer(
-        &self,
-        request_id: u64,
-        limit: usize,
-    ) -> Result<Arc<Answer>, Violation> {
-        let answer = Arc::new(Answer {
-            credit: Semaphore::new(permits(self.limits.reply_window)),
-            cancelled: AtomicBool::new(false),
-            bulk: AtomicBool::new(false),
-        });
-        let mut queues = self.queues();
-        // Twice: a Cancel may be overtaken by the request that takes its place.
-        if queues.answering.len() >= 2 * limit {
-            return Err(Violation::protocol(format!(
-                "more than {limit} requests open at once"
-            )));
-        }
-        if queues
-            .answering
-            .insert(request_id, Arc::clone(&answer))
-            .is_some()
-        {
-            return Err(Violation::protocol("a request id was used twice"));
-        }
-        Ok(answer)
-    }
-
-    /// The peer no longer wants replies to its request.
-    pub(crate) fn cancelled(&self, request_id: u64) {
-        if let Some(answer) = self.queues().answering.remove(&request_id) {
-            answer.cancelled.store(true, Ordering::Release);
-            answer.credit.close();
-        }
-    }
-
     /// Where replies to a request go; `None` when it was cancelled or is over.
     pub(crate) fn asked(&self, request_id: u64) -> Option<Arc<Asked>> {
         self.queues().asked.get(&request_id).cloned()
@@ -424,13 +369,14 @@ impl Link {
         self.queues().asked.remove(&request_id)
     }
 
-    /// The session is over: everybody who waits learns it.
-    pub(crate) fn end(&self, ended: Ended) {
+    /// The session is over: everybody who waits learns it. Returns how many messages were accepted and are given up.
+    pub(crate) fn end(&self, ended: Ended) -> u64 {
         if self.ended.set(ended.clone()).is_err() {
-            return;
+            return 0;
         }
         let mut queues = self.queues();
         queues.ended = true;
+        let abandoned = queues.messages();
         let asked = std::mem::take(&mut queues.asked);
         let answering = std::mem::take(&mut queues.answering);
         queues.ordered.clear();
@@ -439,7 +385,7 @@ impl Link {
         queues.notes.clear();
         queues.confirms.clear();
         drop(queues);
-        self.credit.close();
+        self.credit.iter().for_each(Semaphore::close);
         self.slots.close();
         self.room.close();
         for answer in answering.into_values() {
@@ -448,25 +394,42 @@ impl Link {
         for asked in asked.into_values() {
             asked.disconnected(self.peer, &ended);
         }
-        self.gone.notify_waiters();
+        // Who keeps the link must not keep the task, and with it the runtime. Its last turn has registered.
+        drop(self.task.take());
+        abandoned
     }
 
-    fn enqueue(&self, packet: Encoded, urgent: bool, confirm: Option<oneshot::Sender<()>>) {
+    fn credit(&self, urgent: bool) -> &Semaphore {
+        &self.credit[lane(urgent) as usize]
+    }
+
+    /// Gives it back when nothing is accepted any more.
+    fn enqueue(
+        &self,
+        packet: Encoded,
+        urgent: bool,
+        confirm: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Encoded> {
         let mut queues = self.queues();
+        if queues.closing || queues.ended {
+            return Err(packet);
+        }
         if urgent {
             let price = cost(packet.len());
             queues.push_request(packet, price, false);
         } else {
-            queues.push_ordered(packet, confirm);
+            queues.push_ordered(packet, Piece::Last, confirm);
         }
         drop(queues);
         self.task.wake();
+        Ok(())
     }
 
     fn why(&self) -> Ended {
         self.ended
             .get()
             .cloned()
+            .or_else(|| self.close_wanted().map(|(ended, _)| ended))
             .unwrap_or_else(|| Ended::new(Code::Disconnected, "the session ended"))
     }
 
@@ -475,11 +438,17 @@ impl Link {
     }
 }
 
-/// Why a reply went nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReplyEnd {
-    Cancelled,
-    Gone,
+/// Leave to send a large content: others of its lane wait until it is dropped.
+#[derive(Debug)]
+pub(crate) struct LargeTurn(#[expect(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
+
+/// What is urgent is what asks and what answers a broadcast.
+fn lane(urgent: bool) -> Lane {
+    if urgent {
+        Lane::Requests
+    } else {
+        Lane::Messages
+    }
 }
 
 fn permits(bytes: u64) -> usize {
@@ -500,4 +469,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A content that needs parts.
 pub(crate) fn is_large(content: &Bytes) -> bool {
     content.len() > PART_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::clock;
+    use crate::proto::packet::{self, Header, PacketType};
+
+    fn link() -> Arc<Link> {
+        // A sha2-256 multihash.
+        let mut id = [7; 34];
+        (id[0], id[1]) = (0x12, 32);
+        let limits = Limits {
+            content: 1 << 20,
+            window: 1 << 20,
+            requests: 8,
+            reply_window: 1 << 20,
+        };
+        Link::new(PeerId::from_bytes(&id).unwrap(), Signing::Lazy, limits)
+    }
+
+    fn message() -> Encoded {
+        packet::encode(&Header::new(PacketType::Message, "n", 0), Bytes::new())
+    }
+
+    fn left() -> Ended {
+        Ended::new(Code::Cancelled, "left")
+    }
+
+    /// A message is accepted and leaves, or it is refused: there is nothing in between, also while a session is closing.
+    #[tokio::test]
+    async fn what_closes_takes_nothing_new_and_loses_nothing_old() {
+        let link = link();
+        assert!(link.try_push(message(), false).is_ok());
+        assert!(!link.shut_if_drained());
+        link.close(left(), clock::now());
+        assert!(link.try_push(message(), false).is_err());
+        assert_eq!(link.push(message(), false, None).await, Err(left()));
+        assert_eq!(
+            link.push_parts(vec![message()], false, None, None).await,
+            Err(left())
+        );
+        let mut outgoing = Outgoing::default();
+        link.take(&mut outgoing, 1 << 16);
+        assert_eq!(outgoing.packets.len(), 1);
+        assert!(link.shut_if_drained());
+        assert_eq!(link.end(left()), 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_end_leaves_behind_is_counted_once() {
+        let link = link();
+        for _ in 0..3 {
+            assert!(link.try_push(message(), false).is_ok());
+        }
+        link.try_tell(message());
+        assert_eq!(link.end(left()), 3);
+        assert_eq!(link.end(left()), 0);
+        assert!(link.try_push(message(), false).is_err());
+    }
 }

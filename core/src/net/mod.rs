@@ -10,6 +10,7 @@ pub(crate) mod certificate;
 pub(crate) mod clock;
 pub(crate) mod driver;
 pub(crate) mod exchange;
+pub(crate) mod faults;
 pub(crate) mod gate;
 mod gather;
 pub(crate) mod gossip;
@@ -18,6 +19,7 @@ pub(crate) mod link;
 mod members;
 mod packets;
 mod providers;
+mod pulse;
 pub(crate) mod replies;
 mod tls;
 pub(crate) mod transport;
@@ -32,6 +34,7 @@ pub(crate) use link::{Answer, Ended, Link};
 
 use crate::config::Signing;
 use crate::identity::{Identity, PeerId};
+use crate::proto::alive;
 use crate::proto::cast::Cast;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::packet::PacketType;
@@ -57,8 +60,8 @@ pub(crate) trait Inbox: Send + Sync + fmt::Debug + 'static {
     fn ended(&self, link: &Arc<Link>, ended: &Ended);
     /// Packets of one session, in order. Takes all of them out.
     fn deliver(&self, link: &Arc<Link>, batch: &mut Vec<Delivery>);
-    /// A broadcast, checked, for the first time.
-    fn broadcast(&self, cast: Cast, charge: Charge);
+    /// A broadcast, checked, for the first time. Without a charge there is no memory to keep it.
+    fn broadcast(&self, cast: Cast, charge: Option<Charge>);
     /// A connection stands; its session is not open yet.
     fn connected(&self, peer: PeerId, address: &str);
     /// Whether any session is open.
@@ -78,8 +81,9 @@ pub(crate) struct NetShared {
     pub(crate) secret: Option<Arc<[u8]>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
+    pub(crate) alive: alive::Timing,
     pub(crate) account: Arc<Account>,
-    /// For what no sender's window bounds: replies (each request has its own) and broadcasts.
+    /// For what no session's window bounds: replies (each request has its own) and broadcasts.
     pub(crate) uncredited: Arc<Window>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) inbox: Arc<dyn Inbox>,
@@ -95,6 +99,7 @@ pub(crate) struct NetSetup {
     pub(crate) secret: Option<Arc<[u8]>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
+    pub(crate) alive: alive::Timing,
     pub(crate) account: Arc<Account>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) inbox: Arc<dyn Inbox>,
@@ -113,6 +118,7 @@ impl NetShared {
             secret,
             network,
             epoch,
+            alive,
             account,
             counters,
             inbox,
@@ -131,6 +137,7 @@ impl NetShared {
             secret,
             network,
             epoch,
+            alive,
             account,
             uncredited,
             counters,

@@ -2,22 +2,20 @@
 //!
 //! It decides which connection carries the session with a peer and tells the driver when one opens or ends. It never sees a packet.
 
+mod behaviour;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use either::Either;
 use futures::FutureExt;
 use libp2p::Multiaddr;
-use libp2p::core::transport::PortUse;
-use libp2p::core::{ConnectedPoint, Endpoint};
-use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, FromSwarm};
-use libp2p::swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, ToSwarm,
-    dummy,
-};
+use libp2p::core::ConnectedPoint;
+use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
+use libp2p::swarm::{ConnectionDenied, ConnectionId, NotifyHandler, ToSwarm, dummy};
 use tokio::time::Sleep;
 
 use super::gate::Gate;
@@ -31,6 +29,8 @@ use crate::proto::pair::{self, CloseReason, Dialer, Pair};
 /// What the driver hears of sessions.
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
+    /// A connection with a peer is to carry a session. Comes before anything else of it: the handler is told to go on after this.
+    Begun { peer: PeerId, address: String },
     /// There is a session with a peer, and was none.
     Opened {
         link: Arc<Link>,
@@ -119,14 +119,6 @@ impl Packets {
     /// A dial to this peer failed.
     pub(crate) fn dial_failed(&mut self, peer: PeerId) {
         self.tell(peer, pair::Event::DialFailed);
-    }
-
-    /// Closes a connection whose peer no longer answers, after its session had the time to say Bye.
-    pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let ended = Ended::new(Code::Timeout, "no answer to pings");
-        if let Some(name) = self.names.get(&id).copied() {
-            self.order(name, Order::Close(ended));
-        }
     }
 
     /// Lets this connection carry no session: the application ended the last one, and this was dialled for another purpose.
@@ -303,7 +295,12 @@ impl Packets {
             return;
         }
         let (peer, dialer) = (connection.peer, connection.dialer);
-        self.shared.inbox.connected(peer, &connection.remote);
+        let address = connection.remote.clone();
+        self.queue
+            .push_back(ToSwarm::GenerateEvent(SessionEvent::Begun {
+                peer,
+                address,
+            }));
         self.tell(peer, pair::Event::Up { id: name, dialer });
     }
 
@@ -387,123 +384,5 @@ fn ended_by(reason: CloseReason) -> Ended {
         CloseReason::Limit => Ended::new(Code::Busy, "too many connections of one peer"),
         CloseReason::Restarted => Ended::new(Code::Disconnected, "the peer was started again"),
         CloseReason::Timeout => Ended::new(Code::Timeout, "no session within the time for it"),
-    }
-}
-
-impl NetworkBehaviour for Packets {
-    type ConnectionHandler = Either<Handler, dummy::ConnectionHandler>;
-    type ToSwarm = SessionEvent;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        _: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.gate
-            .inbound(id, address::ip_of(remote), clock::now())
-            .map_err(|refusal| {
-                self.shared.counters.refused_connections.add(1);
-                tracing::debug!(%remote, %refusal, "connection refused");
-                ConnectionDenied::new(refusal)
-            })
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: libp2p::PeerId,
-        _: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
-        self.handler(id, peer, remote)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: libp2p::PeerId,
-        remote: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
-    ) -> Result<Either<Handler, dummy::ConnectionHandler>, ConnectionDenied> {
-        self.handler(id, peer, remote)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        match event {
-            FromSwarm::ConnectionEstablished(event) => self.on_established(&event),
-            FromSwarm::ConnectionClosed(event) => self.on_closed(&event),
-            FromSwarm::DialFailure(event) => {
-                self.session_dials.remove(&event.connection_id);
-                self.gate.closed(event.connection_id);
-            }
-            FromSwarm::ListenFailure(event) => self.gate.closed(event.connection_id),
-            _ => {}
-        }
-    }
-
-    fn on_connection_handler_event(
-        &mut self,
-        peer: libp2p::PeerId,
-        id: ConnectionId,
-        notice: FromHandler,
-    ) {
-        let Either::Left(notice) = notice;
-        let Some(name) = self.names.get(&id).copied() else {
-            return;
-        };
-        let Some(connection) = self.connections.get_mut(&name) else {
-            return;
-        };
-        let satellite = connection.peer;
-        match notice {
-            Notice::Begun => self.begin(name),
-            Notice::Greeted { epoch } => {
-                self.tell(satellite, pair::Event::Hello { id: name, epoch })
-            }
-            Notice::Proved => self.tell(satellite, pair::Event::Established { id: name }),
-            Notice::Opened { link } => {
-                connection.link = Some(link);
-                if let Some(news) = connection.news.take() {
-                    self.announce(name, news);
-                }
-                self.tell(satellite, pair::Event::Established { id: name });
-            }
-            Notice::Ending { ended } => connection.ended = Some(ended),
-            Notice::Ended { ended } => {
-                let by_application = ended.code == Code::Cancelled;
-                connection.ended = Some(ended);
-                if by_application {
-                    self.part(satellite);
-                }
-                self.queue.push_back(ToSwarm::CloseConnection {
-                    peer_id: peer,
-                    connection: CloseConnection::One(id),
-                });
-            }
-            Notice::Foreign => {
-                // The connection may still serve the DHT; it carries no session.
-                connection.foreign = true;
-                self.tell(satellite, pair::Event::Down { id: name });
-                self.queue
-                    .push_back(ToSwarm::GenerateEvent(SessionEvent::Foreign {
-                        peer: satellite,
-                    }));
-            }
-        }
-    }
-
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ToSwarm<SessionEvent, Either<Order, std::convert::Infallible>>> {
-        if self.queue.is_empty() {
-            self.poll_pairs(cx);
-        }
-        match self.queue.pop_front() {
-            Some(event) => Poll::Ready(event),
-            None => Poll::Pending,
-        }
     }
 }

@@ -2,16 +2,23 @@
 //!
 //! One [`ReplyQueue`] belongs to one asker. A request has one [`Asked`] in it, a seek one for each peer. Each keeps the window its
 //! peer may fill; credit goes back as the asker takes replies out, so an asker that does not read costs one window and no more.
+//! Answers to a broadcast come from anybody within the windows of their sessions: of them only so many wait.
+//!
+//! The asker may keep its queue for as long as it likes, also beyond the satellite's end. So its timer is here, where whoever ends
+//! the last answer can let it go: a timer holds the runtime it is of.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tokio::time::Sleep;
 
 use super::account::Charge;
 use super::link::{Ended, Link};
+use crate::config::ANSWERS_MAX;
 use crate::identity::PeerId;
 use crate::proto::session::Violation;
 use crate::proto::wire::StreamPacket;
@@ -24,7 +31,8 @@ pub(crate) struct Answered {
     pub(crate) timestamp_ms: u64,
     /// Held for its drop.
     _charge: Charge,
-    asked: Option<(Arc<Asked>, u64)>,
+    /// Weak: what was asked holds the queue, and an asker that wants no more leaves replies in it.
+    asked: Option<(Weak<Asked>, u64)>,
 }
 
 /// How one peer's answering ended.
@@ -53,24 +61,19 @@ struct State {
     /// Peers that have not ended yet.
     open: usize,
     waker: Option<Waker>,
-    /// Replies dropped because the asker had `most` waiting.
-    dropped: u64,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct ReplyQueue {
     state: Mutex<State>,
-    /// Replies that may wait: a bound of its own for broadcasts' answers, which no window holds back.
-    most: usize,
 }
 
 impl ReplyQueue {
-    /// A queue that holds up to `most` replies.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
-            most,
         })
     }
 
@@ -88,6 +91,7 @@ impl ReplyQueue {
                 asked: Some((asked, cost)),
                 ..
             }) = &item
+                && let Some(asked) = asked.upgrade()
             {
                 asked.taken(*cost);
             }
@@ -106,34 +110,66 @@ impl ReplyQueue {
         Poll::Pending
     }
 
-    /// A reply that no window bounds. False: it was dropped, the queue is full.
+    /// Whether the time is up, by a timer that `make` gives once. `None`: there is no clock any more. Wakes as [`Self::poll_next`].
+    pub(crate) fn poll_deadline(
+        &self,
+        cx: &mut Context<'_>,
+        make: impl FnOnce() -> Option<Pin<Box<Sleep>>>,
+    ) -> Poll<()> {
+        let mut state = self.state();
+        // It ended meanwhile: whoever waits was woken for that.
+        if state.open == 0 {
+            return Poll::Pending;
+        }
+        if state.timer.is_none() {
+            state.timer = make();
+        }
+        match &mut state.timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// An answer to a broadcast. False: it was dropped, too many wait or nobody waits any more.
     pub(crate) fn offer(&self, peer: PeerId, packet: StreamPacket, charge: Charge) -> bool {
-        self.push(Answered {
+        let mut state = self.state();
+        if state.items.len() >= ANSWERS_MAX || state.open == 0 {
+            return false;
+        }
+        state.items.push_back(Item::Reply(Answered {
             peer,
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
             _charge: charge,
             asked: None,
-        })
+        }));
+        wake(state);
+        true
+    }
+
+    /// Nobody ends here any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.open = 0;
+        state.timer = None;
+        wake(state);
     }
 
     /// One peer has ended.
     pub(crate) fn end(&self, end: End) {
         let mut state = self.state();
         state.open = state.open.saturating_sub(1);
+        if state.open == 0 {
+            state.timer = None;
+        }
         state.items.push_back(Item::End(end));
         wake(state);
     }
 
-    fn push(&self, reply: Answered) -> bool {
+    fn push(&self, reply: Answered) {
         let mut state = self.state();
-        if state.items.len() >= self.most {
-            state.dropped += 1;
-            return false;
-        }
         state.items.push_back(Item::Reply(reply));
         wake(state);
-        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -192,6 +228,11 @@ impl Asked {
         Ok(())
     }
 
+    /// What the peer may still send before more credit.
+    pub(crate) fn credit_left(&self) -> i64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// A reply is whole.
     pub(crate) fn reply(
         self: &Arc<Self>,
@@ -205,7 +246,7 @@ impl Asked {
             timestamp_ms: packet.timestamp_ms().max(0).unsigned_abs(),
             content: packet.content,
             _charge: charge,
-            asked: Some((Arc::clone(self), cost)),
+            asked: Some((Arc::downgrade(self), cost)),
         });
     }
 

@@ -32,6 +32,8 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
+use super::faults::{Faults, Faulty};
+use super::from_libp2p;
 use super::gather::Gather;
 use super::tls::{self, Tls, TlsError};
 
@@ -51,6 +53,8 @@ pub(crate) struct TransportOptions {
     pub(crate) network: bool,
     /// Time for connecting, proving the peers and negotiating, each way.
     pub(crate) handshake_timeout: Duration,
+    /// What a test does to TCP; then there is no QUIC.
+    pub(crate) faults: Option<Faults>,
 }
 
 /// Why there is no transport.
@@ -62,6 +66,9 @@ pub(crate) enum TransportError {
     /// No Noise key can be made for the identity.
     #[error("cannot make a Noise key: {0}")]
     Noise(#[from] noise::Error),
+    /// See [`Faults::partition`].
+    #[error("partitioned by the test")]
+    Partitioned,
 }
 
 /// Builds the transport of a satellite. Certificate and Noise key are made and signed here, once.
@@ -82,6 +89,10 @@ pub(crate) fn build(
     let security = Security {
         tls: Tls::new(identity)?,
         noise,
+        faults: options
+            .faults
+            .clone()
+            .zip(from_libp2p(&identity.public().to_peer_id())),
     };
     let network = named(|| network(identity, &security, options));
     Ok(either(memory, network))
@@ -95,7 +106,10 @@ fn network(identity: &Keypair, security: &Security, options: &TransportOptions) 
         .timeout(options.handshake_timeout)
         .boxed();
     #[cfg(feature = "quic")]
-    let tcp = either(tcp, quic(identity, options));
+    let tcp = match options.faults {
+        None => either(tcp, quic(identity, options)),
+        Some(_) => tcp,
+    };
     #[cfg(not(feature = "quic"))]
     let _ = identity;
     tcp
@@ -180,6 +194,21 @@ fn under<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 struct Security {
     tls: Tls,
     noise: noise::Config,
+    /// With this satellite's own id.
+    faults: Option<(Faults, crate::PeerId)>,
+}
+
+impl Security {
+    /// What the multiplexer stands on.
+    fn over<S>(
+        faults: Option<&(Faults, crate::PeerId)>,
+        (peer, stream): (PeerId, S),
+    ) -> Result<(PeerId, Gather<Faulty<S>>), TransportError> {
+        let other = from_libp2p(&peer);
+        let between = faults.and_then(|(faults, own)| Some((faults, own, other.as_ref()?)));
+        let stream = Faulty::new(stream, between).ok_or(TransportError::Partitioned)?;
+        Ok((peer, Gather::new(stream)))
+    }
 }
 
 impl UpgradeInfo for Security {
@@ -191,7 +220,7 @@ impl UpgradeInfo for Security {
     }
 }
 
-type Secured<C> = (PeerId, Gather<Either<TlsStream<C>, noise::Output<C>>>);
+type Secured<C> = (PeerId, Gather<Faulty<Secure<C>>>);
 
 impl<C> InboundConnectionUpgrade<C> for Security
 where
@@ -202,19 +231,15 @@ where
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
-        if info == tls::PROTOCOL {
-            self.tls
-                .upgrade_inbound(socket, info)
-                .map_ok(with_tls)
-                .err_into()
-                .boxed()
+        let Self { tls, noise, faults } = self;
+        let secure: BoxFuture<'static, Result<_, TransportError>> = if info == tls::PROTOCOL {
+            let secure = tls.upgrade_inbound(socket, info);
+            secure.map_ok(with_tls).err_into().boxed()
         } else {
-            self.noise
-                .upgrade_inbound(socket, info)
-                .map_ok(with_noise)
-                .err_into()
-                .boxed()
-        }
+            let secure = noise.upgrade_inbound(socket, info);
+            secure.map_ok(with_noise).err_into().boxed()
+        };
+        async move { Self::over(faults.as_ref(), secure.await?) }.boxed()
     }
 }
 
@@ -227,28 +252,26 @@ where
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
-        if info == tls::PROTOCOL {
-            self.tls
-                .upgrade_outbound(socket, info)
-                .map_ok(with_tls)
-                .err_into()
-                .boxed()
+        let Self { tls, noise, faults } = self;
+        let secure: BoxFuture<'static, Result<_, TransportError>> = if info == tls::PROTOCOL {
+            let secure = tls.upgrade_outbound(socket, info);
+            secure.map_ok(with_tls).err_into().boxed()
         } else {
-            self.noise
-                .upgrade_outbound(socket, info)
-                .map_ok(with_noise)
-                .err_into()
-                .boxed()
-        }
+            let secure = noise.upgrade_outbound(socket, info);
+            secure.map_ok(with_noise).err_into().boxed()
+        };
+        async move { Self::over(faults.as_ref(), secure.await?) }.boxed()
     }
 }
 
-fn with_tls<C>((peer, stream): (PeerId, TlsStream<C>)) -> Secured<C> {
-    (peer, Gather::new(Either::Left(stream)))
+type Secure<C> = Either<TlsStream<C>, noise::Output<C>>;
+
+fn with_tls<C>((peer, stream): (PeerId, TlsStream<C>)) -> (PeerId, Secure<C>) {
+    (peer, Either::Left(stream))
 }
 
-fn with_noise<C>((peer, stream): (PeerId, noise::Output<C>)) -> Secured<C> {
-    (peer, Gather::new(Either::Right(stream)))
+fn with_noise<C>((peer, stream): (PeerId, noise::Output<C>)) -> (PeerId, Secure<C>) {
+    (peer, Either::Right(stream))
 }
 
 /// TCP without libp2p's two surprises of shared ports.

@@ -6,6 +6,7 @@
 //!
 //! Everything that parses is fed by strangers: it refuses, it does not panic, and what it keeps has a named bound.
 
+pub(crate) mod alive;
 pub(crate) mod cast;
 pub(crate) mod frame;
 pub(crate) mod keys;

@@ -181,14 +181,26 @@ impl Assembler {
     }
 
     /// Bytes of unfinished contents.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
     /// Unfinished contents.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn open(&self) -> usize {
         self.started.len()
+    }
+
+    /// The type and request of each unfinished content.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (PacketType, u64)> {
+        self.started.keys().filter_map(|(packet_type, request_id)| {
+            Some((PacketType::try_from(*packet_type).ok()?, *request_id))
+        })
+    }
+
+    /// Whether a content of this type and request is unfinished.
+    pub(crate) fn is_open(&self, packet_type: PacketType, request_id: u64) -> bool {
+        self.started.contains_key(&(packet_type as i32, request_id))
     }
 }
 

@@ -6,7 +6,9 @@
 //!
 //! Its aims, where they pull in different directions in this order:
 //! - What the user asked for holds: a pinned peer is dialled for ever, one the user disconnected is left alone until it dials.
-//! - Between `low` and `high` sessions. Over `high` an old one is given up and not the newcomer, which came to learn of others.
+//! - Who said goodbye is gone: not told of, not dialled and not shown, until it comes back or somebody saw it later than that.
+//! - Between `low` and `high` sessions, and few more than `low`: half of it is dialled at once, the rest one at a time. Over `high` an old
+//!   one is given up and not the newcomer, which came to learn of others.
 //! - A lost session is dialled again within a fraction of a second; who does not answer, ever more rarely.
 //! - Everything known is forgotten unless it is seen alive again. What others tell carries the age of *their* sighting, which only
 //!   grows on its way, so that gossip alone keeps nobody alive.
@@ -71,6 +73,8 @@ pub(crate) struct Roster {
     bootstraps: Bootstraps,
     /// What is dialled, and when it counts as failed.
     in_flight: BTreeMap<Target, Now>,
+    /// When the next dial for the second half of `low` may begin.
+    fill_at: Now,
     /// When the next probe may begin, and how many there were.
     probe_at: Now,
     probes: u64,
@@ -90,6 +94,7 @@ impl Roster {
             table: Table::default(),
             bootstraps: Bootstraps::default(),
             in_flight: BTreeMap::new(),
+            fill_at: Now::ZERO,
             probe_at: Now::ZERO,
             probes: 0,
             stats: Stats::default(),
@@ -132,6 +137,13 @@ impl Roster {
             Event::Dialled { target, peer } => self.dialled(target, peer, now),
             Event::DialFailed { target, reason } => {
                 self.dial_failed(&target, &reason, now, &mut out)
+            }
+            Event::Begun { peer } => {
+                // It enters the table once it has proved that it belongs here: strangers push nobody out.
+                let known = |e: &Entry| e.bar != Some(Bar::Left);
+                if peer != self.local && !self.table.find(&peer).is_some_and(known) {
+                    out.push(Action::Discovered { peer });
+                }
             }
             Event::Connected {
                 peer,
@@ -181,16 +193,16 @@ impl Roster {
         [dial, failed, expiry, tell].into_iter().flatten().min()
     }
 
-    /// Everybody known, in the order of ids; not those that refuse, or are refused, for good.
+    /// Everybody known, in the order of ids; not those that refuse, or are refused, for good, and not those that left.
     pub(crate) fn met(&self) -> Vec<Met> {
         self.table
             .iter()
-            .filter(|(_, e)| e.bar != Some(Bar::Refused))
+            .filter(|(_, e)| !matches!(e.bar, Some(Bar::Refused | Bar::Left)))
             .map(|(peer, e)| met(peer, e))
             .collect()
     }
 
-    /// One of those.
+    /// One of those, or one that left: somebody may ask for it all the same.
     pub(crate) fn find(&self, peer: &PeerId) -> Option<Met> {
         self.table
             .find(peer)
@@ -210,17 +222,23 @@ impl Roster {
         self.table.sessions()
     }
 
+    /// Whether there is a session, or may be one in a moment.
+    pub(crate) fn is_meeting(&self) -> bool {
+        self.sessions() > 0 || !self.in_flight.is_empty()
+    }
+
+    /// Whether there are so many sessions that the others are likely to come by themselves.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.sessions() >= self.limits.low.div_ceil(2)
+    }
+
     /// How many entries the table has.
     #[cfg(test)]
     pub(crate) fn known(&self) -> usize {
         self.table.len()
     }
 
-    /// Counts of what was dropped.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "to be shown with the satellite's counters")
-    )]
+    /// Counts of what was dropped, and of who had to go.
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -264,6 +282,21 @@ impl Roster {
         }
         let expires = now + (expiry - age);
         let wait = self.rng.between(Duration::ZERO, BACKOFF_MIN);
+        let left = self.table.find(&peer).filter(|e| e.bar == Some(Bar::Left));
+        if let Some(left_at) = left.map(|e| e.failed_at) {
+            // Records and memories tell of its time before.
+            let later = class == Class::Seen
+                || (source == Source::Exchange && now.saturating_sub(age) > left_at);
+            if !later {
+                self.stats.outdated += 1;
+                return;
+            }
+            self.table.update(&peer, |e| {
+                (e.bar, e.failures, e.next_dial) = (None, 0, now + wait);
+            });
+            self.telling.discovered(peer, now);
+            out.push(Action::Discovered { peer });
+        }
         if self.table.find(&peer).is_none() {
             if !addresses.iter().any(usable) || !self.make_room(class, out) {
                 self.stats.unheard += 1;
@@ -271,10 +304,11 @@ impl Roster {
             }
             self.table
                 .insert(peer, Entry::new(class, expires, now + wait));
-            self.telling.discovered(peer, now);
             out.push(Action::Discovered { peer });
         }
+        let mut news = false;
         let dropped = self.table.update(&peer, |e| {
+            let untold = e.addresses.is_empty();
             e.kept |= source == Source::Bootstrap;
             e.class = e.class.max(class);
             let first_hand = class == Class::Seen;
@@ -288,11 +322,17 @@ impl Roster {
             if first_hand && e.failures > 0 && !e.connected() {
                 (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
             }
-            addresses
+            let dropped = addresses
                 .iter()
                 .filter(|address| !add_address(e, address, first_hand))
-                .count()
+                .count();
+            news = untold && !e.addresses.is_empty();
+            dropped
         });
+        if news {
+            // From here on others can be told of it.
+            self.telling.discovered(peer, now);
+        }
         self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
     }
 
@@ -313,7 +353,9 @@ impl Roster {
             });
             return;
         }
-        self.enter(peer, now, out);
+        if self.enter(peer, now, out) {
+            out.push(Action::Discovered { peer });
+        }
         let pin = self.table.pinned() < PINNED_MAX;
         self.table.update(&peer, |e| {
             for address in addresses {
@@ -338,6 +380,8 @@ impl Roster {
             return;
         }
         self.in_flight.remove(&Target::Peer(peer));
+        self.fill_soon(now);
+        // Users were told of it when its connection began.
         self.enter(peer, now, out);
         let expires = now + self.limits.expiry;
         let pin = explicit && self.table.pinned() < PINNED_MAX;
@@ -369,6 +413,7 @@ impl Roster {
 
     fn disconnected(&mut self, peer: &PeerId, end: End, now: Now) {
         self.in_flight.remove(&Target::Peer(*peer));
+        self.stats.left += u64::from(end == End::Left);
         let expires = now + self.limits.expiry;
         let rng = &mut self.rng;
         self.table.update(peer, |e| {
@@ -381,7 +426,10 @@ impl Roster {
                     e.lost = true;
                     e.next_dial = now + backoff(1, rng);
                 }
-                // It said so: it is not told of, and dialled with patience.
+                End::Left if !(e.pinned || e.kept) => {
+                    (e.bar, e.failed_at, e.class) = (Some(Bar::Left), now, Class::Weak);
+                }
+                // The user wants it: it is not told of, and dialled with patience.
                 End::Left => {
                     (e.failures, e.failed_at) = (UNREACHABLE_AFTER, now);
                     e.next_dial = now + backoff(UNREACHABLE_AFTER, rng);
@@ -397,7 +445,9 @@ impl Roster {
     }
 
     fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
-        self.in_flight.remove(&Target::Peer(*peer));
+        if self.in_flight.remove(&Target::Peer(*peer)).is_some() {
+            self.fill_soon(now);
+        }
         if self.table.is_connected(peer) {
             return;
         }
@@ -416,9 +466,11 @@ impl Roster {
         });
     }
 
-    /// Makes sure that a peer is in the table whatever it costs another one: it has a session, or the user wants one.
-    fn enter(&mut self, peer: PeerId, now: Now, out: &mut Vec<Action>) {
-        if self.table.find(&peer).is_none() {
+    /// Makes sure that a peer is in the table whatever it costs another one: it has a session, or the user wants one. Whether it
+    /// is new.
+    fn enter(&mut self, peer: PeerId, now: Now, out: &mut Vec<Action>) -> bool {
+        let new = self.table.find(&peer).is_none();
+        if new {
             if self.table.len() >= self.limits.known
                 && let Some((_, weakest)) = self.table.weakest()
             {
@@ -430,8 +482,8 @@ impl Roster {
                 Entry::new(Class::Heard, now + self.limits.expiry, now),
             );
             self.telling.discovered(peer, now);
-            out.push(Action::Discovered { peer });
         }
+        new
     }
 
     /// Room for somebody of that worth, if it displaces only those worth less.
@@ -471,6 +523,7 @@ impl Roster {
                 .map(|_| newcomer);
             let Some(peer) = old.or(new) else { return };
             self.table.update(&peer, |e| e.trimmed = true);
+            self.stats.trimmed += 1;
             out.push(Action::Trim { peer });
         }
     }
@@ -498,6 +551,7 @@ impl Roster {
     fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
         while let Some((target, _)) = self.in_flight.iter().find(|(_, at)| **at <= now) {
             let target = target.clone();
+            self.stats.dials_overdue += 1;
             self.dial_failed(&target, "no answer in time", now, out);
         }
         while let Some((at, peer)) = self.table.next_expiry()

@@ -34,7 +34,7 @@ mod handshake;
 mod tests;
 mod values;
 
-pub(crate) use batches::{CAST_BIT, charged_to_session, cost};
+pub(crate) use batches::{CAST_BIT, Lane, cost};
 pub(crate) use values::{Incoming, Limits, Output, SessionConfig, Violation};
 
 /// The version of the native wire.
@@ -42,11 +42,10 @@ pub(crate) const VERSION: u32 = 2;
 const NONCE_BYTES: usize = 32;
 /// Versions a Hello may list: more is noise.
 const VERSIONS_MAX: usize = 16;
-/// Contents that may be in assembly at once, beside one for each request that may be open: messages, and what satellites tell
-/// each other.
-const ASSEMBLIES: usize = 2;
-/// The same in all, whatever the other side says it takes: as many requests as a satellite can be set to take, each way.
-const ASSEMBLIES_MAX: usize = 1 << 17;
+/// Contents that may be in assembly at once, beside a reply for each request that this side may have open: one for each window.
+const ASSEMBLIES: usize = Lane::ALL.len();
+/// The same in all, whatever the other side says it takes: as many requests as a satellite can be set to take.
+const ASSEMBLIES_MAX: usize = 1 << 16;
 /// Longest response tag, in bytes. It is kept with a content in assembly, and counted nowhere.
 const TAG_MAX: usize = 1024;
 /// Longest text of a Bye, in characters.
@@ -62,7 +61,8 @@ pub(crate) struct Session {
     auth_received: bool,
     next_out: u64,
     next_in: u64,
-    window: i64,
+    /// What the other side may still send on each [`Lane`].
+    windows: [i64; 2],
     assembler: Assembler,
     /// Bye was said or heard, or a rule was broken: nothing more is read, written or opened.
     ended: bool,
@@ -70,6 +70,10 @@ pub(crate) struct Session {
     frames: VecDeque<Bytes>,
     /// An Ack is to be written. One stands for all before it, so a peer that asks for many and reads none fills nothing.
     ack_due: bool,
+    /// The same of a sign of life.
+    alive_due: bool,
+    /// One was asked for, and nothing came since.
+    asked: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -79,7 +83,7 @@ impl Session {
         let hello = handshake::hello(&config);
         let hello_bytes = Bytes::from(prost::Message::encode_to_vec(&hello));
         let mut session = Self {
-            window: i64::try_from(config.limits.window).unwrap_or(i64::MAX),
+            windows: [i64::try_from(config.limits.window).unwrap_or(i64::MAX); 2],
             assembler: Assembler::new(0, 0),
             config,
             hello: hello_bytes,
@@ -92,6 +96,8 @@ impl Session {
             bye_said: false,
             frames: VecDeque::new(),
             ack_due: false,
+            alive_due: false,
+            asked: false,
             outputs: VecDeque::new(),
         };
         session.write(&hello);
@@ -120,12 +126,31 @@ impl Session {
                 received_up_to: self.next_in - 1,
             }));
         }
+        if self.frames.is_empty() && std::mem::take(&mut self.alive_due) {
+            self.tell(wire::frame::Kind::Alive(wire::Alive { answer: false }));
+        }
         self.frames.pop_front()
     }
 
     /// Bytes held in contents that are not whole yet.
+    #[cfg(test)]
     pub(crate) fn assembling(&self) -> usize {
         self.assembler.held()
+    }
+
+    /// What the other side may still send on a window.
+    pub(crate) fn credit_left(&self, lane: Lane) -> i64 {
+        self.windows[lane as usize]
+    }
+
+    /// How many contents are not whole yet.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.assembler.open()
+    }
+
+    /// Whether a content of this type and request is not whole yet.
+    pub(crate) fn is_unfinished(&self, packet_type: PacketType, request_id: u64) -> bool {
+        self.assembler.is_open(packet_type, request_id)
     }
 
     /// Takes in one frame, as decoded and as it came: the session is bound to the very bytes of both Hellos. Frames that come
@@ -144,6 +169,7 @@ impl Session {
         }
         let before = self.outputs.len();
         let taken = self.take_in(kind, raw, now_ms);
+        self.asked = false;
         if taken.is_err() {
             self.outputs.truncate(before);
             self.ended = true;
@@ -151,10 +177,11 @@ impl Session {
         taken
     }
 
-    /// Gives credit back: 0 is the session's window.
+    /// Gives credit back: to a request, or by its [`Lane::credit_id`] to a window of the session.
     pub(crate) fn grant(&mut self, request_id: u64, bytes: u64) {
-        if request_id == 0 {
-            self.window = self.window.saturating_add_unsigned(bytes);
+        if let Some(lane) = Lane::of_credit(request_id) {
+            let window = &mut self.windows[lane as usize];
+            *window = window.saturating_add_unsigned(bytes);
         }
         self.tell(wire::frame::Kind::Credit(wire::Credit {
             request_id,
@@ -176,6 +203,12 @@ impl Session {
             ));
             self.config.delegated = Arc::clone(delegated);
         }
+    }
+
+    /// Asks the other side for a sign of life, see [`super::alive`].
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+        self.tell(wire::frame::Kind::Alive(wire::Alive { answer: true }));
     }
 
     /// Lets go of what came of replies nobody waits for any more.
@@ -243,6 +276,12 @@ impl Session {
                 self.outputs.push_back(Output::Acked {
                     up_to: ack.received_up_to,
                 });
+                Ok(())
+            }
+            Kind::Alive(alive) => {
+                // Had the other side read our question by then, its answer would have come first: ours is still to come, and is as
+                // good as an answer.
+                self.alive_due |= alive.answer && !self.asked;
                 Ok(())
             }
             // A Hello of ours never offers to resume, so nobody has a reason to ask.

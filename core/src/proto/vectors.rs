@@ -324,6 +324,11 @@ fn frames() -> Vec<Vector> {
             Value::Null,
         ),
         in_frame(
+            "frame-alive",
+            Kind::Alive(wire::Alive { answer: true }),
+            Value::Null,
+        ),
+        in_frame(
             "frame-ack",
             Kind::Ack(wire::Ack { received_up_to: 43 }),
             Value::Null,
@@ -517,6 +522,7 @@ fn kind_of(kind: &Kind) -> Value {
                 ("received_up_to", json!(r.received_up_to)),
             ]),
         ),
+        Kind::Alive(a) => ("alive", object([("answer", json!(a.answer))])),
         Kind::Bye(b) => (
             "bye",
             object([("code", json!(b.code)), ("text", json!(b.text))]),

@@ -23,21 +23,20 @@
 //! wait: two callbacks that cancel each other must not stop each other for ever.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::config::BATCH_EVENTS;
 use crate::error::{Code, Error, SubscribeError};
+use job::{Job, Turn, Work};
+use pool::Pool;
 
+mod job;
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -125,33 +124,6 @@ impl fmt::Debug for Subscription {
 /// Dropping it ends all jobs without waiting.
 pub(crate) struct Callbacks(Arc<Pool>);
 
-struct Pool {
-    /// 0: the application dispatches.
-    threads: usize,
-    state: Mutex<State>,
-    /// Something is ready, or all is to end.
-    work: Condvar,
-    /// A job or a thread ended.
-    ended: Condvar,
-    /// Own-loop mode: the application polls the first, one byte is in it while anything is ready.
-    event: Option<(UnixStream, UnixStream)>,
-    panics: AtomicU64,
-    /// Log lines of callback threads go where the satellite's go.
-    log: Option<tracing::Dispatch>,
-}
-
-#[derive(Default)]
-struct State {
-    ready: VecDeque<Arc<dyn Turn>>,
-    jobs: HashMap<u64, Arc<dyn Turn>>,
-    next_id: u64,
-    handles: Vec<JoinHandle<()>>,
-    alive: usize,
-    /// Threads that wait for `work`: waking nobody costs a system call too.
-    idle: usize,
-    closing: bool,
-}
-
 impl Callbacks {
     /// Up to `threads` threads, started with the first job. With 0 the application calls [`Callbacks::dispatch`].
     ///
@@ -190,11 +162,7 @@ impl Callbacks {
         T: Send + 'static,
         S: Source<T> + 'static,
     {
-        let work = Work {
-            source,
-            handler,
-            batch: Vec::new(),
-        };
+        let work = Work::new(source, handler);
         let mut state = self.0.lock();
         let refused = if state.closing {
             Err(SubscribeError::Closed)
@@ -208,14 +176,8 @@ impl Callbacks {
         }
         let id = state.next_id;
         state.next_id += 1;
-        let job = Arc::new(Job {
-            id,
-            pool: self.0.clone(),
-            phase: AtomicU8::new(READY),
-            work: Mutex::new(Some(work)),
-        });
+        let job = Job::new(id, &self.0, work);
         state.jobs.insert(id, job.clone());
-        // The first turn asks the source once, and so leaves a waker with it.
         self.0.push(state, job.clone());
         Ok(Subscription(job))
     }
@@ -329,134 +291,6 @@ impl fmt::Debug for Callbacks {
     }
 }
 
-impl State {
-    fn is_over(&self) -> bool {
-        self.jobs.is_empty() && self.alive == 0
-    }
-}
-
-impl Pool {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn start_threads(self: &Arc<Self>, state: &mut State) -> Result<(), SubscribeError> {
-        while state.handles.len() < self.threads {
-            let pool = self.clone();
-            let started = std::thread::Builder::new()
-                .name(format!("psfs-callback-{}", state.handles.len() + 1))
-                .spawn(move || pool.run());
-            match started {
-                Ok(handle) => {
-                    state.handles.push(handle);
-                    state.alive += 1;
-                }
-                // One is enough to go on with.
-                Err(_) if !state.handles.is_empty() => break,
-                Err(error) => return Err(SubscribeError::Thread(error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// The loop of a callback thread.
-    fn run(self: Arc<Self>) {
-        let _log = self.log.as_ref().map(tracing::dispatcher::set_default);
-        let mut state = self.lock();
-        loop {
-            if let Some(job) = state.ready.pop_front() {
-                drop(state);
-                job.turn();
-                state = self.lock();
-            } else if state.closing && state.jobs.is_empty() {
-                break;
-            } else {
-                state.idle += 1;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
-            }
-        }
-        state.alive -= 1;
-        drop(state);
-        self.ended.notify_all();
-    }
-
-    fn push(&self, mut state: MutexGuard<'_, State>, job: Arc<dyn Turn>) {
-        if state.ready.is_empty()
-            && let Some((_, writer)) = &self.event
-        {
-            // One byte at most is ever in it, so it cannot be full.
-            let _ = (&mut &*writer).write(&[1]);
-        }
-        state.ready.push_back(job);
-        let wake = state.idle > 0;
-        drop(state);
-        if wake {
-            self.work.notify_one();
-        }
-    }
-
-    fn pop(&self) -> Option<Arc<dyn Turn>> {
-        let mut state = self.lock();
-        let job = state.ready.pop_front();
-        if state.ready.is_empty()
-            && let Some((reader, _)) = &self.event
-        {
-            let _ = (&mut &*reader).read(&mut [0; 8]);
-        }
-        job
-    }
-
-    /// Own-loop mode, at the end: every job's last turn, on this thread.
-    fn run_all(&self) {
-        while let Some(job) = self.pop() {
-            job.turn();
-        }
-    }
-
-    fn begin_close(&self) {
-        let mut state = self.lock();
-        state.closing = true;
-        let jobs: Vec<_> = state.jobs.values().cloned().collect();
-        drop(state);
-        for job in jobs {
-            job.stop();
-        }
-        self.work.notify_all();
-    }
-
-    fn forget(&self, id: u64) {
-        let mut state = self.lock();
-        let job = state.jobs.remove(&id);
-        let last = state.closing && state.jobs.is_empty();
-        drop(state);
-        drop(job);
-        self.ended.notify_all();
-        if last {
-            self.work.notify_all();
-        }
-    }
-
-    /// Runs the application's code: marked, so that what it calls knows, and with panics caught.
-    fn user<R>(&self, what: &str, code: impl FnOnce() -> R) -> Option<R> {
-        let _inside = Inside::enter();
-        match catch_unwind(AssertUnwindSafe(code)) {
-            Ok(value) => Some(value),
-            Err(panic) => {
-                self.panics.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    text = panic_text(&*panic),
-                    "{what} panicked; its subscription goes on"
-                );
-                None
-            }
-        }
-    }
-}
-
 /// The text of a caught panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
@@ -473,227 +307,4 @@ thread_local! {
 /// Whether this thread is running a callback of any satellite (or dropping its handler) further up its stack.
 pub fn inside_callback() -> bool {
     INSIDE.get() > 0
-}
-
-struct Inside;
-
-impl Inside {
-    fn enter() -> Self {
-        INSIDE.set(INSIDE.get() + 1);
-        Self
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.set(INSIDE.get() - 1);
-    }
-}
-
-const IDLE: u8 = 0;
-const READY: u8 = 1;
-const RUNNING: u8 = 2;
-const ENDED: u8 = 3;
-const PHASE: u8 = 3;
-/// Woken while it ran.
-const AGAIN: u8 = 4;
-/// No further call may begin.
-const CANCEL: u8 = 8;
-
-/// A job without its types.
-trait Turn: Send + Sync {
-    /// Runs it, if nobody else claimed it meanwhile. Returns how many callbacks ran.
-    fn turn(self: Arc<Self>) -> usize;
-    fn cancel(self: Arc<Self>) -> Cancelled;
-    /// Sets CANCEL and lets the next turn end it.
-    fn stop(self: Arc<Self>);
-    fn is_ended(&self) -> bool;
-}
-
-struct Job<T, S> {
-    id: u64,
-    pool: Arc<Pool>,
-    phase: AtomicU8,
-    /// Locked only by who moved the phase to RUNNING, so never waited for.
-    work: Mutex<Option<Work<T, S>>>,
-}
-
-struct Work<T, S> {
-    source: S,
-    handler: Box<dyn Handler<T>>,
-    batch: Vec<T>,
-}
-
-impl<T, S: Source<T>> Work<T, S> {
-    fn end(mut self, pool: &Pool, registered: bool) {
-        self.source.close();
-        self.batch.clear();
-        if registered {
-            pool.user("the last call of a handler", || self.handler.end());
-        }
-        let Self {
-            source, handler, ..
-        } = self;
-        drop(source);
-        pool.user("dropping a handler", || drop(handler));
-    }
-}
-
-impl<T, S> Job<T, S>
-where
-    T: Send + 'static,
-    S: Source<T> + 'static,
-{
-    /// Moves `from` to `to`, keeping nothing else.
-    fn swap(&self, from: u8, to: u8) -> bool {
-        self.phase
-            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
-    }
-
-    fn work(&self) -> MutexGuard<'_, Option<Work<T, S>>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn finish(&self) {
-        let work = self.work().take();
-        if let Some(work) = work {
-            work.end(&self.pool, true);
-        }
-        self.phase.store(ENDED, Ordering::SeqCst);
-        self.pool.forget(self.id);
-    }
-
-    /// Polls once and calls the handler with what came. Returns the calls and what the source said.
-    fn batch(self: &Arc<Self>) -> (usize, Poll<bool>) {
-        let mut slot = self.work();
-        let Some(work) = slot.as_mut() else {
-            return (0, Poll::Ready(false));
-        };
-        let waker = Waker::from(self.clone());
-        let polled = work.source.poll_batch(
-            &mut Context::from_waker(&waker),
-            &mut work.batch,
-            BATCH_EVENTS,
-        );
-        let mut calls = 0;
-        for item in work.batch.drain(..) {
-            // What is not called any more is dropped with the rest of the batch: requests among it answer their asker so.
-            if self.phase.load(Ordering::Acquire) & CANCEL != 0 {
-                break;
-            }
-            calls += 1;
-            self.pool.user("a handler", || work.handler.item(item));
-        }
-        (calls, polled)
-    }
-}
-
-impl<T, S> Turn for Job<T, S>
-where
-    T: Send + 'static,
-    S: Source<T> + 'static,
-{
-    fn turn(self: Arc<Self>) -> usize {
-        let claimed = self
-            .phase
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |phase| {
-                (phase & PHASE == READY).then_some(RUNNING | (phase & CANCEL))
-            });
-        let Ok(before) = claimed else { return 0 };
-        if before & CANCEL != 0 {
-            self.finish();
-            return 0;
-        }
-        let (calls, polled) = self.batch();
-        loop {
-            let phase = self.phase.load(Ordering::SeqCst);
-            if phase & CANCEL != 0 || polled == Poll::Ready(false) {
-                self.finish();
-                break;
-            }
-            if polled.is_ready() || phase & AGAIN != 0 {
-                if self.swap(phase, READY) {
-                    let pool = self.pool.clone();
-                    pool.push(pool.lock(), self);
-                    break;
-                }
-            } else if self.swap(phase, IDLE) {
-                break;
-            }
-        }
-        calls
-    }
-
-    fn cancel(self: Arc<Self>) -> Cancelled {
-        if inside_callback() {
-            let ended = self.is_ended();
-            self.stop();
-            return if ended {
-                Cancelled::Done
-            } else {
-                Cancelled::Pending
-            };
-        }
-        self.phase.fetch_or(CANCEL, Ordering::SeqCst);
-        loop {
-            let phase = self.phase.load(Ordering::SeqCst);
-            match phase & PHASE {
-                // Claimed: a stale entry among the ready jobs is skipped when it comes up.
-                IDLE | READY => {
-                    if self.swap(phase, RUNNING | CANCEL) {
-                        self.finish();
-                    }
-                }
-                RUNNING => {
-                    let state = self.pool.lock();
-                    drop(
-                        self.pool
-                            .ended
-                            .wait_while(state, |_| !self.is_ended())
-                            .unwrap_or_else(PoisonError::into_inner),
-                    );
-                }
-                _ => return Cancelled::Done,
-            }
-        }
-    }
-
-    fn stop(self: Arc<Self>) {
-        let before = self.phase.fetch_or(CANCEL, Ordering::SeqCst);
-        if before & PHASE == IDLE && self.swap(IDLE | CANCEL, READY | CANCEL) {
-            let pool = self.pool.clone();
-            pool.push(pool.lock(), self);
-        }
-    }
-
-    fn is_ended(&self) -> bool {
-        self.phase.load(Ordering::SeqCst) & PHASE == ENDED
-    }
-}
-
-impl<T, S> Wake for Job<T, S>
-where
-    T: Send + 'static,
-    S: Source<T> + 'static,
-{
-    fn wake(self: Arc<Self>) {
-        loop {
-            let phase = self.phase.load(Ordering::SeqCst);
-            match phase & PHASE {
-                IDLE => {
-                    if self.swap(phase, READY | (phase & CANCEL)) {
-                        let pool = self.pool.clone();
-                        return pool.push(pool.lock(), self);
-                    }
-                }
-                RUNNING if phase & AGAIN == 0 => {
-                    if self.swap(phase, phase | AGAIN) {
-                        return;
-                    }
-                }
-                _ => return,
-            }
-        }
-    }
 }

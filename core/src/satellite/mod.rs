@@ -23,7 +23,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -40,7 +40,7 @@ pub use responder::Responder;
 pub use stop::Shutdown;
 pub use subscribe::Events;
 
-use crate::config::{Config, IdentitySource};
+use crate::config::{Config, IdentitySource, LINGER_MAX};
 use crate::error::{Error, StartError, SubscribeError};
 use crate::identity::{Identity, PeerId};
 use crate::net::driver::{Command, View};
@@ -83,7 +83,7 @@ struct Last(Weak<Inner>);
 impl Drop for Last {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade()
-            && inner.begin_end()
+            && inner.begin_end(LINGER_MAX)
         {
             inner.callbacks.last_turns();
             // By a thread of its own: here may be one of an application's runtime, which must not block.
@@ -110,6 +110,8 @@ pub(crate) struct Inner {
     /// The runtime, if it is the satellite's own; taken when it ends.
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
+    /// By when the network must have been left, once `stop` is given.
+    leave_by: watch::Sender<Instant>,
     cast_sequence: AtomicU64,
     ending: Mutex<stop::Ending>,
     ending_changed: Condvar,
@@ -178,6 +180,7 @@ impl Satellite {
             running: RwLock::default(),
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
+            leave_by: watch::Sender::new(crate::net::clock::now()),
             cast_sequence: AtomicU64::new(0),
             ending: Mutex::default(),
             ending_changed: Condvar::new(),

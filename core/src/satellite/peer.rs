@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use super::Satellite;
 use super::callbacks::Source;
 use super::queue::Queue;
 use super::router::Router;
 use crate::config::Signing;
-use crate::error::Code;
+use crate::error::{Code, ConnectError};
 use crate::identity::PeerId;
 use crate::net::Link;
 use crate::proto::packet::PacketType;
@@ -77,7 +79,7 @@ pub struct DisconnectReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerEvent {
-    /// A peer is known from now on; it may be dialled or not.
+    /// A peer is known from now on, or again after it left; it may be dialled or not. Told before anything else of it.
     Discovered {
         /// Who.
         peer: PeerId,
@@ -119,6 +121,37 @@ pub enum PeerEvent {
     },
 }
 
+impl Satellite {
+    /// Resolves when sessions with at least `count` peers are open.
+    ///
+    /// # Errors
+    /// [`ConnectError::Few`] when the time is over first; [`ConnectError::Closed`].
+    pub async fn wait_connected(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), ConnectError> {
+        let mut events = self.peer_events().map_err(|_| ConnectError::Closed)?;
+        self.inner.running().map_err(|_| ConnectError::Closed)?;
+        let enough = async {
+            while self.connected_count() < count {
+                if events.next().await.is_none() {
+                    return Err(ConnectError::Closed);
+                }
+            }
+            Ok(())
+        };
+        let waited = self.inner.until(timeout, enough).await;
+        waited.unwrap_or_else(|| {
+            Err(ConnectError::Few {
+                connected: self.connected_count(),
+                wanted: count,
+                after: timeout,
+            })
+        })
+    }
+}
+
 /// The events of peers, one after another. Dropping it unsubscribes.
 #[derive(Debug)]
 pub struct PeerEvents {
@@ -139,6 +172,11 @@ impl PeerEvents {
         let mut out = Vec::with_capacity(1);
         std::future::poll_fn(|cx| self.poll_events(cx, &mut out, 1)).await;
         out.pop()
+    }
+
+    /// Appends up to `max` events that are there to `out`, after waiting for the first. False after shutdown.
+    pub async fn next_batch(&mut self, out: &mut Vec<PeerEvent>, max: usize) -> bool {
+        std::future::poll_fn(|cx| self.poll_events(cx, out, max.max(1))).await
     }
 
     fn poll_events(&self, cx: &Context<'_>, out: &mut Vec<PeerEvent>, max: usize) -> Poll<bool> {

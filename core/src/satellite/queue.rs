@@ -63,6 +63,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// A droppable item found no memory: counted as one that found no room here.
+    pub(crate) fn refuse(&self) {
+        self.state().dropped += 1;
+    }
+
     /// How many droppable items did not find room since it was last asked.
     pub(crate) fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.state().dropped)

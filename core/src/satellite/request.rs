@@ -2,17 +2,17 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
+use super::Inner;
 use super::router::Router;
-use crate::error::{Code, RequestError};
+use crate::error::{Code, RequestError, SendError};
 use crate::identity::PeerId;
 use crate::net::replies::{Answered, End, Item, ReplyQueue};
 use crate::net::{Link, clock};
@@ -45,6 +45,8 @@ pub(super) struct Open {
     pub(super) request_id: u64,
     /// A place among the requests the peer takes at once; given back with this.
     pub(super) slot: Option<OwnedSemaphorePermit>,
+    /// Ends the sending of a large question that goes on by itself.
+    pub(super) _sending: Option<DropGuard>,
 }
 
 /// Who is asked, and so what the end means.
@@ -64,7 +66,12 @@ pub struct Replies {
     open: Vec<Open>,
     left: usize,
     after: Duration,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// Where the timer for the deadline comes from.
+    satellite: Weak<Inner>,
+    /// The satellite's end.
+    stop: CancellationToken,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The deadline has passed: nothing more comes in, what is there still comes out.
     late: bool,
     over: bool,
@@ -86,15 +93,20 @@ impl Replies {
         open: Vec<Open>,
         max_replies: usize,
         after: Duration,
-        deadline: Pin<Box<Sleep>>,
+        deadline: Instant,
+        satellite: &Arc<Inner>,
     ) -> Self {
+        let stop = satellite.stop.clone();
         Self {
+            stopped: Box::pin(stop.clone().cancelled_owned()),
+            stop,
             queue,
             asking,
             open,
             left: max_replies,
             after,
             deadline,
+            satellite: Arc::downgrade(satellite),
             late: false,
             over: false,
         }
@@ -112,7 +124,7 @@ impl Replies {
                 return Poll::Ready(None);
             }
             // Not only when nothing is there: an asker slower than the answers would never come to that.
-            if !self.late && clock::now() >= self.deadline.deadline().into_std() {
+            if !self.late && clock::now() >= self.deadline {
                 self.late = true;
                 self.cancel();
             }
@@ -132,7 +144,11 @@ impl Replies {
                 }
                 Poll::Ready(None) => self.close(),
                 Poll::Pending => {
-                    if !self.late && self.deadline.poll_unpin(cx).is_pending() {
+                    if self.stopped.as_mut().poll(cx).is_ready() {
+                        self.close();
+                        return Poll::Ready(Some(Err(SendError::Closed.into())));
+                    }
+                    if !self.late && self.poll_deadline(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.close();
@@ -147,8 +163,19 @@ impl Replies {
         }
     }
 
+    fn poll_deadline(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.queue.poll_deadline(cx, || {
+            let running = self.satellite.upgrade()?.brought_up()?;
+            Some(running.sleep_until(self.deadline))
+        })
+    }
+
     /// What one peer's end means for the whole; nothing when many were asked.
     fn error_of(&self, end: End) -> Option<RequestError> {
+        // Whoever was asked: nobody answers a satellite that has ended.
+        if matches!(end, End::Gone { .. }) && self.stop.is_cancelled() {
+            return Some(SendError::Closed.into());
+        }
         let Asking::Peer { namespace, .. } = &self.asking else {
             return None;
         };

@@ -120,6 +120,9 @@ impl Router {
         for queue in lock(&self.peers).iter() {
             queue.close();
         }
+        for queue in lock(&self.casts).values() {
+            queue.close();
+        }
     }
 
     /// The session with a peer, if there is one.
@@ -316,7 +319,7 @@ impl Inbox for Router {
         run.flush();
     }
 
-    fn broadcast(&self, cast: Cast, charge: Charge) {
+    fn broadcast(&self, cast: Cast, charge: Option<Charge>) {
         let Cast { origin, packet } = cast;
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
         let Some(list) = routes[PacketType::Broadcast as usize].get(packet.namespace.as_str())
@@ -324,6 +327,12 @@ impl Inbox for Router {
             return self.counters.broadcasts_unhandled.add(1);
         };
         let Some(first) = list.first() else { return };
+        let Some(charge) = charge else {
+            for route in list {
+                route.queue.refuse();
+            }
+            return self.counters.broadcasts_dropped.add(list.len() as u64);
+        };
         let responder = match (packet.request_id, self.satellite.get()) {
             (0, _) | (_, None) => None,
             (id, Some(satellite)) => Some(Responder::to_origin(satellite.clone(), origin, id)),

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::request::{Asking, Open};
 use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
@@ -60,17 +61,14 @@ impl Satellite {
             let push = async {
                 link.push(packet, false, None)
                     .await
-                    .map_err(|_| SendError::Disconnected(*peer))
+                    .map_err(|_| self.inner.gone(peer))
             };
             return self.inner.within(options.timeout, push).await?;
         }
         let inner = &self.inner;
-        inner
-            .within(
-                options.timeout,
-                inner.send_slowly(peer, &header, content, options.confirmed),
-            )
-            .await?
+        let sending = inner.send_slowly(peer, &header, content, options.confirmed);
+        let sent = inner.until(options.timeout, sending).await;
+        sent.unwrap_or_else(|| Err(inner.late(peer, options.timeout)))
     }
 
     /// Asks one peer. The replies come as a stream that ends with the peer's end of the request, an error, or the deadline.
@@ -94,20 +92,17 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = running.sleep(options.deadline);
+        let deadline = clock::now() + options.deadline;
         let mut replies = None;
         let ask = async {
             let link = self.inner.reach(peer).await?;
             self.inner.check_peer_size(content.len(), &link)?;
-            let slot = link
-                .slot()
-                .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
-            let queue = ReplyQueue::new(usize::MAX);
+            let slot = link.slot().await.map_err(|_| self.inner.gone(peer))?;
+            let queue = ReplyQueue::new();
             let window = self.inner.config.reply_window as u64;
             let request_id = link
                 .open_request(&queue, window, extra)
-                .map_err(|_| SendError::Disconnected(*peer))?;
+                .map_err(|_| self.inner.gone(peer))?;
             // From here on dropping it cancels the request.
             replies = Some((
                 queue,
@@ -115,6 +110,7 @@ impl Satellite {
                     link: Arc::clone(&link),
                     request_id,
                     slot: Some(slot),
+                    _sending: None,
                 },
             ));
             let header = Header {
@@ -125,11 +121,10 @@ impl Satellite {
             running
                 .push(&link, &header, content, true, None)
                 .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
+                .map_err(|_| self.inner.gone(peer))?;
             link.grant_extra(request_id, extra, large);
             Ok(())
         };
-        let late = SendError::Timeout(options.deadline);
         let sent = self.inner.until(options.deadline, ask).await;
         let asking = Asking::Peer {
             peer: *peer,
@@ -143,9 +138,10 @@ impl Satellite {
                 options.max_replies.max(1),
                 options.deadline,
                 deadline,
+                &self.inner,
             )
         });
-        sent.unwrap_or(Err(late))?;
+        sent.unwrap_or_else(|| Err(self.inner.late(peer, options.deadline)))?;
         replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
     }
 
@@ -168,12 +164,12 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = running.sleep(options.deadline);
+        let deadline = clock::now() + options.deadline;
         let links = self.inner.router.links();
         if links.is_empty() {
             return Err(SendError::NoPeers.into());
         }
-        let queue = ReplyQueue::new(ANSWERS_MAX);
+        let queue = ReplyQueue::new();
         let mut open = Vec::with_capacity(links.len());
         for link in links {
             let Some(slot) = link.try_slot() else {
@@ -184,16 +180,17 @@ impl Satellite {
             let Ok(request_id) = link.open_request(&queue, window, extra) else {
                 continue;
             };
-            open.push(Open {
-                link: Arc::clone(&link),
-                request_id,
-                slot: Some(slot),
-            });
             let header = Header {
                 request_id,
                 ..Header::new(PacketType::Seek, namespace, clock::now_ms())
             };
-            running.push_detached(link, &header, content.clone(), extra);
+            let sending = running.push_detached(&link, &header, content.clone(), extra);
+            open.push(Open {
+                link,
+                request_id,
+                slot: Some(slot),
+                _sending: sending,
+            });
         }
         let most = options.max_replies.clamp(1, ANSWERS_MAX);
         Ok(Replies::new(
@@ -203,6 +200,7 @@ impl Satellite {
             most,
             options.deadline,
             deadline,
+            &self.inner,
         ))
     }
 
@@ -234,9 +232,10 @@ impl Satellite {
         options: BroadcastOptions,
         replies: RequestOptions,
     ) -> Result<Replies, RequestError> {
-        let deadline = self.inner.running()?.sleep(replies.deadline);
+        self.inner.running()?;
+        let deadline = clock::now() + replies.deadline;
         let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
-        let queue = ReplyQueue::new(ANSWERS_MAX);
+        let queue = ReplyQueue::new();
         queue.expect_one();
         let asking = Asking::Cast {
             router: Arc::clone(&self.inner.router),
@@ -244,7 +243,15 @@ impl Satellite {
         };
         let most = replies.max_replies.clamp(1, ANSWERS_MAX);
         self.inner.router.open_cast(id, &queue);
-        let stream = Replies::new(queue, asking, Vec::new(), most, replies.deadline, deadline);
+        let stream = Replies::new(
+            queue,
+            asking,
+            Vec::new(),
+            most,
+            replies.deadline,
+            deadline,
+            &self.inner,
+        );
         self.inner
             .broadcast(namespace, content.into(), options, id)
             .await?;
@@ -289,7 +296,8 @@ impl Satellite {
         }
     }
 
-    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over.
+    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over and the
+    /// peer has what was accepted for it before; one to which nothing moves for 5 s, or that takes longer than 30 s, is given up.
     ///
     /// # Errors
     /// [`ConnectError::NotConnected`], [`ConnectError::Closed`].
@@ -304,19 +312,24 @@ impl Satellite {
             .command(Command::Disconnect { peer: *peer })
             .await
             .ok_or(ConnectError::Closed)?;
-        link.gone().await;
+        link.parted().await;
         Ok(())
     }
 }
 
 impl Running {
     pub(super) fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
-        // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
-        let _ours = self.handle.enter();
-        Box::pin(tokio::time::sleep(duration))
+        self.sleep_until(clock::now() + duration)
     }
 
-    /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody.
+    pub(super) fn sleep_until(&self, until: Instant) -> Pin<Box<Sleep>> {
+        // A timer belongs to the runtime it is made in: ours, wherever the caller polls from.
+        let _ours = self.handle.enter();
+        Box::pin(tokio::time::sleep_until(until.into()))
+    }
+
+    /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody. Until then
+    /// the caller waits, and holds what it wants to send.
     async fn push(
         &self,
         link: &Arc<Link>,
@@ -335,11 +348,15 @@ impl Running {
                 Err(packet) => link.push(packet, urgent, None).await,
             };
         }
+        let turn = link.large_turn(urgent).await;
         let parts = parts::encode(*header, content).collect::<Vec<_>>();
         let request = (header.request_id != 0).then_some(header.request_id);
         let link = Arc::clone(link);
         let pushing = self.tasks.spawn_on(
-            async move { link.push_parts(parts, urgent, request, confirm).await },
+            async move {
+                let parts = parts.into_iter();
+                link.push_parts(turn, parts, urgent, request, confirm).await
+            },
             &self.handle,
         );
         pushing
@@ -347,26 +364,44 @@ impl Running {
             .unwrap_or_else(|error| Err(Ended::new(crate::error::Code::Closed, error.to_string())))
     }
 
-    /// The same without waiting: nobody is there to be told.
-    fn push_detached(&self, link: Arc<Link>, header: &Header<'_>, content: Bytes, extra: u64) {
+    /// The same of a question without waiting: nobody is there to be told. What is not sent by then ends with the guard.
+    fn push_detached(
+        &self,
+        link: &Arc<Link>,
+        header: &Header<'_>,
+        content: Bytes,
+        extra: u64,
+    ) -> Option<DropGuard> {
         let request_id = header.request_id;
         let packets = if is_large(&content) {
             parts::encode(*header, content).collect()
         } else {
             match link.try_push(packet::encode(header, content), true) {
-                Ok(()) => return link.grant_extra(request_id, extra, false),
+                Ok(()) => {
+                    link.grant_extra(request_id, extra, false);
+                    return None;
+                }
                 Err(packet) => vec![packet],
             }
         };
+        let wanted = CancellationToken::new();
+        let guard = wanted.clone().drop_guard();
+        let link = Arc::clone(link);
         self.tasks.spawn_on(
             async move {
-                let pushed = link.push_parts(packets, true, Some(request_id), None);
-                if pushed.await.is_ok() {
+                let push = async {
+                    let turn = link.large_turn(true).await;
+                    let parts = packets.into_iter();
+                    link.push_parts(turn, parts, true, Some(request_id), None)
+                        .await
+                };
+                if let Some(Ok(())) = wanted.run_until_cancelled(push).await {
                     link.grant_extra(request_id, extra, true);
                 }
             },
             &self.handle,
         );
+        Some(guard)
     }
 }
 
@@ -388,12 +423,24 @@ impl Inner {
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
     }
 
+    /// Why a session went away under a call.
+    fn gone(&self, peer: &PeerId) -> SendError {
+        match self.stage() {
+            super::Stage::Ended => SendError::Closed,
+            _ => SendError::Disconnected(*peer),
+        }
+    }
+
     async fn command(&self, command: Command) -> Option<()> {
         self.running().ok()?.commands.send(command).await.ok()
     }
 
     /// Waits for `work`, at most for `timeout`.
-    async fn until<T>(&self, timeout: Duration, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn until<T>(
+        &self,
+        timeout: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let sleep = self.running().ok().map(|running| running.sleep(timeout));
         tokio::select! {
             biased;
@@ -410,6 +457,28 @@ impl Inner {
         self.until(timeout, work)
             .await
             .ok_or(SendError::Timeout(timeout))
+    }
+
+    /// Why a call to a peer took too long.
+    fn late(&self, peer: &PeerId, after: Duration) -> SendError {
+        if self.router.link(peer).is_some() {
+            return SendError::Timeout(after);
+        }
+        let view = self.view();
+        let met = view.met.iter().find(|met| met.peer == *peer);
+        let addresses = met.map_or_else(Vec::new, |met| {
+            met.addresses.iter().map(AsRef::as_ref).collect::<Vec<_>>()
+        });
+        let reason = if addresses.is_empty() {
+            "no address of it is known yet".into()
+        } else {
+            format!("no answer yet from {}", addresses.join(", "))
+        };
+        SendError::NoSession {
+            peer: *peer,
+            after,
+            reason,
+        }
     }
 
     fn check_size(&self, size: usize, limit: usize, whose: &'static str) -> Result<(), SendError> {
@@ -445,7 +514,9 @@ impl Inner {
 
     /// The session with a peer; made first if there is none.
     pub(super) async fn reach(&self, peer: &PeerId) -> Result<Arc<Link>, SendError> {
-        if let Some(link) = self.router.link(peer) {
+        if let Some(link) = self.router.link(peer)
+            && !link.is_closing()
+        {
             return Ok(link);
         }
         if *peer == self.identity.peer_id() {
@@ -482,15 +553,12 @@ impl Inner {
         self.check_peer_size(content.len(), &link)?;
         let (confirm, confirmation) = oneshot::channel();
         let confirm = confirmed.then_some(confirm);
-        let gone = |_| SendError::Disconnected(*peer);
         self.running()?
             .push(&link, header, content, false, confirm)
             .await
-            .map_err(gone)?;
+            .map_err(|_| self.gone(peer))?;
         if confirmed {
-            confirmation
-                .await
-                .map_err(|_| SendError::Disconnected(*peer))?;
+            confirmation.await.map_err(|_| self.gone(peer))?;
         }
         Ok(())
     }

@@ -1,16 +1,20 @@
 //! Starting: every option is checked once, then the network is brought up.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
@@ -21,6 +25,7 @@ use crate::net::behaviour::{Behaviour, Protocols};
 use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
 use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
+use crate::proto::alive;
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -30,6 +35,8 @@ use crate::proto::signed;
 const CHECK_QUEUE: usize = 1024;
 /// How long an interface may take to tell its addresses.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Once every listener has told an address, those of the other interfaces come at once; this is for one that does not.
+const INTERFACES_TIMEOUT: Duration = Duration::from_millis(250);
 
 fn option(option: &'static str, reason: impl Into<String>) -> StartError {
     StartError::Option {
@@ -72,6 +79,16 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
             return Err(option(name, format!("{value} is outside {low} to {high}")));
         }
     }
+    // Less might never have room for the largest content beside broadcasts and what is whole.
+    if config.memory_limit / 2 < config.content_limit {
+        return Err(option(
+            "memory_limit",
+            format!(
+                "{} is less than twice content_limit ({}): raise it, or lower content_limit",
+                config.memory_limit, config.content_limit
+            ),
+        ));
+    }
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
@@ -104,7 +121,8 @@ fn parse_dial(text: &str) -> Result<Multiaddr, StartError> {
 }
 
 impl Satellite {
-    /// Listens, and begins to look for others. Returns once every listen address is bound; others are met after that.
+    /// Listens, and begins to look for others. Returns once every listen address is bound and [`Satellite::addresses`] has it for
+    /// each interface; others are met after that.
     ///
     /// # Errors
     /// [`StartError`]: an address in use or refused by the system, or started before.
@@ -116,7 +134,11 @@ impl Satellite {
             let task = Arc::clone(&inner);
             let own = handle.clone();
             handle
-                .spawn(async move { task.bring_up(own).await })
+                .spawn(async move {
+                    // Made here: this thread's log is the satellite's.
+                    let span = tracing::info_span!("satellite", id = %task.identity.peer_id());
+                    task.bring_up(own).instrument(span).await
+                })
                 .await
                 .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
         }
@@ -219,6 +241,10 @@ impl Inner {
                 secret: config.secret.as_deref().map(Arc::from),
                 network: signed::network_tag(&network),
                 epoch: self.epoch,
+                alive: alive::Timing {
+                    interval: config.ping_interval,
+                    timeout: config.ping_timeout,
+                },
                 account: Arc::clone(&self.account),
                 counters: Arc::clone(&self.counters),
                 inbox: Arc::clone(&self.router) as Arc<dyn crate::net::Inbox>,
@@ -241,7 +267,8 @@ impl Inner {
         let (checks, checks_out) = mpsc::channel(CHECK_QUEUE);
         let (verdicts_in, verdicts) = mpsc::channel(CHECK_QUEUE);
         tasks.spawn_on(
-            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in),
+            gossip::check_all(Arc::clone(&shared), network, checks_out, verdicts_in)
+                .in_current_span(),
             &handle,
         );
         let mut driver = Driver {
@@ -257,13 +284,22 @@ impl Inner {
             verdicts,
             view: Arc::clone(&self.view),
             stop: self.stop.clone(),
-            low: self.config.peers_low,
+            leave_by: self.leave_by.subscribe(),
             high: self.config.peers_high,
             state: State::new(),
         };
         driver.refresh_view();
         self.introduce(&mut driver).await?;
-        tasks.spawn_on(driver.run(), &handle);
+        for address in &self.view().addresses {
+            tracing::info!(%address, "listening");
+        }
+        tracing::info!(
+            peer = %self.identity.peer_id(),
+            rendezvous = self.config.rendezvous,
+            addresses = self.view().addresses.len(),
+            "satellite started"
+        );
+        tasks.spawn_on(driver.run().in_current_span(), &handle);
         tasks.close();
         Ok(Running {
             handle,
@@ -292,6 +328,7 @@ impl Inner {
             &TransportOptions {
                 network: self.uses_network(),
                 handshake_timeout: HANDSHAKE_TIMEOUT,
+                faults: config.faults.clone(),
             },
         )
         .map_err(|error| StartError::Runtime(std::io::Error::other(error.to_string())))?;
@@ -316,24 +353,24 @@ impl Inner {
             Protocols {
                 key,
                 gate,
-                ping_interval: config.ping_interval,
-                ping_timeout: config.ping_timeout,
                 mdns: config.mdns,
                 seed: u64::from_be_bytes(clock::random()),
             },
         )?;
-        let (handle, tasks) = (handle.clone(), tasks.clone());
-        let swarm_config = swarm::Config::with_executor(move |task| {
-            tasks.spawn_on(task, &handle);
+        let (handle, tasks, span) = (handle.clone(), tasks.clone(), tracing::Span::current());
+        let swarm_config = swarm::Config::with_executor(move |task: BoxFuture<'static, ()>| {
+            tasks.spawn_on(task.instrument(span.clone()), &handle);
         })
         // A connection without a session is of use only while Kademlia asks something over it.
-        .with_idle_connection_timeout(Duration::from_secs(15));
+        .with_idle_connection_timeout(Duration::from_secs(5));
         Ok(Swarm::new(transport, behaviour, local, swarm_config))
     }
 
-    /// Binds every address and waits until each is known by its real port.
+    /// Binds every address and waits until each is known by its real port, and for each interface where it stands for all of them.
     async fn listen(&self, swarm: &mut Swarm<Behaviour>) -> Result<(), StartError> {
-        let mut waiting: HashSet<ListenerId> = HashSet::new();
+        // How many addresses each has yet to tell of, and which have told none.
+        let mut waiting: HashMap<ListenerId, usize> = HashMap::new();
+        let mut silent: HashSet<ListenerId> = HashSet::new();
         let wanted = match self.config.listen.as_slice() {
             [] => default_listen(),
             given => given
@@ -345,9 +382,10 @@ impl Inner {
             let id = swarm
                 .listen_on(address.clone())
                 .map_err(|error| listen_error(&address, &error))?;
-            waiting.insert(id);
+            waiting.insert(id, expected(&address));
+            silent.insert(id);
         }
-        let until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
+        let mut until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
         while !waiting.is_empty() {
             let Ok(event) = tokio::time::timeout_at(until, swarm.select_next_some()).await else {
                 break;
@@ -358,14 +396,22 @@ impl Inner {
                     address,
                 } => {
                     swarm.add_external_address(address);
-                    waiting.remove(&listener_id);
+                    if let Some(left) = waiting.get_mut(&listener_id) {
+                        *left -= 1;
+                        if *left == 0 {
+                            waiting.remove(&listener_id);
+                        }
+                    }
+                    if silent.remove(&listener_id) && silent.is_empty() {
+                        // All are bound. An interface may have gone meanwhile.
+                        until = until.min(tokio::time::Instant::now() + INTERFACES_TIMEOUT);
+                    }
                 }
                 SwarmEvent::ListenerClosed {
-                    listener_id,
                     reason: Err(error),
                     addresses,
+                    ..
                 } => {
-                    waiting.remove(&listener_id);
                     let address = addresses
                         .first()
                         .map(ToString::to_string)
@@ -414,6 +460,18 @@ impl Inner {
         driver.remembered(remembered);
         Ok(())
     }
+}
+
+/// How many addresses a listener will tell of: one for each of the machine's own where it listens on all of them.
+fn expected(address: &Multiaddr) -> usize {
+    let same_kind: fn(&IpAddr) -> bool = match address.iter().next() {
+        Some(Protocol::Ip4(ip)) if ip.is_unspecified() => IpAddr::is_ipv4,
+        Some(Protocol::Ip6(ip)) if ip.is_unspecified() => IpAddr::is_ipv6,
+        _ => return 1,
+    };
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let own: BTreeSet<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+    own.iter().filter(|ip| same_kind(ip)).count().max(1)
 }
 
 /// Gossip's name for a network: it tells nothing of the rendezvous' own name.

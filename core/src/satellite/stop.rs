@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::callbacks::{Closed, inside_callback};
 use super::threads::without_signals;
 use super::{Inner, Satellite, Stage};
+use crate::config::{BYE_TIMEOUT, LINGER_MAX};
 use crate::error::ShutdownError;
 use crate::net::clock;
 
@@ -47,14 +48,18 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(60);
 
 impl Satellite {
-    /// Ends the satellite: peers are told, handlers dropped, threads, sockets and files closed. Calls that wait end with `CLOSED` or
-    /// `DISCONNECTED`. May be called again, also after a timeout. Inside a callback it only begins and answers [`Shutdown::Pending`].
+    /// Ends the satellite: what was accepted is delivered, peers are told, handlers dropped, threads, sockets and files closed. Calls
+    /// that wait end with `CLOSED`. A peer that does not take what was accepted for it holds this up for at most 5 s without anything
+    /// moving, and never beyond `timeout`; what is lost then is logged and counted
+    /// ([`Stats::messages_abandoned`](crate::Stats::messages_abandoned)). May be called again, also after a timeout. Inside a callback it only begins and answers [`Shutdown::Pending`].
     ///
     /// # Errors
     /// [`ShutdownError::Timeout`]: a callback still runs after `timeout`; what [`Shutdown::Done`] promises holds only after it returns.
     pub async fn shutdown(&self, timeout: Duration) -> Result<Shutdown, ShutdownError> {
-        self.inner.begin_end();
-        if inside_callback() {
+        let inside = inside_callback();
+        self.inner
+            .begin_end(if inside { LINGER_MAX } else { timeout });
+        if inside {
             self.inner.end_in_background();
             return Ok(Shutdown::Pending);
         }
@@ -100,15 +105,25 @@ impl Satellite {
 
     /// Begins to end the satellite, and does not wait.
     pub fn start_shutdown(&self) {
-        self.inner.begin_end();
+        self.inner.begin_end(LINGER_MAX);
         self.inner.callbacks.last_turns();
         self.inner.end_in_background();
     }
 }
 
 impl Inner {
-    /// The signal. True the first time.
-    pub(super) fn begin_end(&self) -> bool {
+    /// The signal, and how long the rest may take. True the first time; later ones can only shorten the time.
+    pub(super) fn begin_end(&self, timeout: Duration) -> bool {
+        // What comes after the network, threads above all, takes its time as well.
+        let by = clock::now() + timeout - (timeout / 8).min(BYE_TIMEOUT);
+        let first = self.stage() != Stage::Ended;
+        self.leave_by.send_if_modified(|at| {
+            let sooner = first || by < *at;
+            if sooner {
+                *at = by;
+            }
+            sooner
+        });
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *stage, Stage::Ended);
         drop(stage);

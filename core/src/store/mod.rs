@@ -15,13 +15,14 @@
 pub(crate) mod files;
 mod lock;
 mod peers;
+mod sparse;
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
     TableDefinition, TableError, WriteTransaction,
@@ -80,7 +81,7 @@ impl Store {
 
     /// A store that touches no disk and ends with its last clone.
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
-        Self::with("memory".to_owned(), InMemoryBackend::new(), None)
+        Self::with("memory".to_owned(), sparse::Sparse::default(), None)
     }
 
     /// Where the key file of a data folder is.

@@ -30,8 +30,8 @@ pub unsafe extern "C" fn psfs_config_set_content_limit(
     }
 }
 
-/// Bytes of messages and requests a peer may have on the way to callbacks here before it must wait. Default 1 MiB; 128 KiB to
-/// 1 GiB.
+/// Bytes of messages a peer may have on the way to callbacks here before it must wait, and as many of requests beside them: a
+/// handler of messages may ask their sender. Default 1 MiB; 128 KiB to 1 GiB.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.
@@ -135,7 +135,9 @@ pub unsafe extern "C" fn psfs_config_set_queue_limit(
     }
 }
 
-/// Bytes of contents held in all, for all peers together; over it senders are made to wait. Default 256 MiB; at least 1 MiB.
+/// Bytes of contents held in all, for all peers together: what waits for callbacks, what they and whoever asked keep, and large
+/// contents on their way. Over it senders are made to wait, and a quarter of it may be broadcasts. What peers may send before they
+/// wait (the windows) can come on top once. Default 256 MiB; at least 1 MiB, and twice the content limit.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.

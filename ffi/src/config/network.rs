@@ -186,7 +186,8 @@ pub unsafe extern "C" fn psfs_config_set_connections(
     }
 }
 
-/// How often a silent peer is pinged, and how long its answer may take before it counts as gone. Default 15 s and 10 s.
+/// After how much silence a peer is asked for a sign of life, and how long that may take to come before the session ends with the
+/// reason PSFS_E_TIMEOUT: one that froze is noticed after both together. 100 ms or more each. Default 15 s and 10 s.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.

@@ -53,7 +53,7 @@ int main(void) {
     }
     CHECK(strcmp(psfs_status_name(99), "PSFS_?") == 0);
     CHECK(PSFS_E_NULL == -1 && PSFS_E_UNSUPPORTED == -33 && sizeof(psfs_status) == 4);
-    CHECK(psfs_abi_version() == 1);
+    CHECK(psfs_abi_version() == PSFS_ABI_VERSION);
     CHECK(strchr(psfs_version(), '.') != NULL);
     CHECK(PSFS_MESSAGE == 1 && PSFS_BROADCAST == 2 && PSFS_SEEK == 3 && PSFS_REQUEST == 4);
     return 0;

@@ -1,7 +1,7 @@
 //! A satellite in a process of its own, for the process tests: it can be killed, frozen, and counted.
 //!
 //! `node run NETWORK KEY_FILE LISTEN [BOOTSTRAP]` says what happens to peers, a line each, until its input ends.
-//! `node leaves-nothing shutdown|twice|drop|callback|start` starts satellites, ends them in that way, and fails if anything is left.
+//! `node leaves-nothing shutdown|twice|replies|drop|callback|start` starts satellites, ends them in that way, and fails if anything is left.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +10,12 @@ use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::executor::block_on;
-use psfs_core::{Config, PacketType, PeerEvent, RequestOptions, Satellite, SendOptions, Shutdown};
+use psfs_core::{
+    BroadcastOptions, Config, PacketType, PeerEvent, RequestOptions, Satellite, SendOptions,
+    Shutdown,
+};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -172,9 +176,33 @@ fn leaves_nothing(how: &str) -> Result<(), Failure> {
     hears.recv_timeout(PATIENCE)?;
 
     drop(replies);
+    // Whoever asked may keep what it was given for ever.
+    let _unread = [PacketType::Request, PacketType::Seek]
+        .map(|packet_type| ada.subscribe(packet_type, "mute"));
+    let mut kept = Vec::new();
+    if how == "replies" {
+        kept.push(block_on(bob.request(
+            &peer,
+            "mute",
+            "?",
+            RequestOptions::default(),
+        ))?);
+        kept.push(bob.seek("mute", "?", RequestOptions::default())?);
+        kept.push(block_on(bob.broadcast_request(
+            "mute",
+            "?",
+            BroadcastOptions::default(),
+            RequestOptions::default(),
+        ))?);
+        for replies in &mut kept {
+            if let Some(early) = replies.next().now_or_never() {
+                return Err(format!("nobody answers, and yet: {early:?}").into());
+            }
+        }
+    }
     let mut within = Duration::from_millis(500);
     match how {
-        "shutdown" | "twice" | "start" => {
+        "shutdown" | "twice" | "start" | "replies" => {
             for _ in 0..if how == "twice" { 2 } else { 1 } {
                 for satellite in [&ada, &bob] {
                     if block_on(satellite.shutdown(PATIENCE))? != Shutdown::Done {
@@ -184,6 +212,10 @@ fn leaves_nothing(how: &str) -> Result<(), Failure> {
             }
             // Handles that are kept hold nothing.
             before.wait_for(within)?;
+            for replies in &mut kept {
+                // An error, or the good end: what matters is that it does not wait.
+                let _end = replies.next().now_or_never().ok_or("it waits")?;
+            }
         }
         "callback" => {
             if begins.recv_timeout(PATIENCE)?? != Shutdown::Pending {

@@ -1,12 +1,15 @@
 //! Too much of what is allowed: what is held stays bounded, and whoever goes too far is disconnected.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use psfs_core::error::{RequestError, SendError};
 use psfs_core::{PacketType, RequestOptions, SendOptions, Signing};
 use psfs_tests::{connected_to, soon, until};
 
-use crate::raw::{Cancel, END_RESPONSE, Kind, LAZY, Packet, RESPONSE, RSA, Raw};
+use crate::raw::{
+    Cancel, END_RESPONSE, Kind, LAZY, MESSAGE, Packet, REQUEST, REQUESTS, RESPONSE, RSA, Raw,
+};
 use crate::siege::Siege;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +69,7 @@ async fn memory_a_million_request_ids_and_cancels() {
             .sum();
         while credit < cost as i64 {
             match raw.next().await.expect("the session goes on") {
-                Kind::Credit(given) if given.request_id == 0 => credit += given.bytes as i64,
+                Kind::Credit(given) if given.request_id == REQUESTS => credit += given.bytes as i64,
                 _ => {}
             }
         }
@@ -182,48 +185,146 @@ async fn memory_a_peer_that_claims_an_endless_window_and_reads_nothing() {
     siege.unnoticed().await;
 }
 
-#[ignore = "the connection that may finish over the account's limit may have 64 contents half there, and all of them grow"]
+/// Begins large contents side by side, each without its last part, as far as credit goes: part by part of 16 KiB. Stops when the
+/// satellite gives no more credit, or when it ends the session.
+async fn begin(raw: &mut Raw, window: i64, parts: u32, contents: &[Packet]) {
+    let mut left: BTreeMap<u64, i64> = BTreeMap::new();
+    for part in 0..parts - 1 {
+        for first in contents {
+            let packet = Packet {
+                part,
+                parts,
+                content: vec![0; 16 << 10].into(),
+                ..first.clone()
+            };
+            let cost = (prost::Message::encoded_len(&packet) + 64) as i64;
+            let lane = match packet.kind {
+                MESSAGE => 0,
+                REQUEST => REQUESTS,
+                _ => packet.request_id,
+            };
+            left.entry(lane).or_insert(window);
+            while left[&lane] < cost {
+                let given = tokio::time::timeout(Duration::from_millis(500), raw.next());
+                match given.await {
+                    Ok(Some(Kind::Credit(given))) => {
+                        *left.entry(given.request_id).or_insert(window) += given.bytes as i64
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return,
+                }
+            }
+            left.entry(lane).and_modify(|left| *left -= cost);
+            raw.packets(&[packet]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_large_requests_side_by_side() {
+    let mut siege = Siege::begin("side by side", |config| config).await;
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    let requests: Vec<_> = (1..=2).map(|id| Packet::request("void", id)).collect();
+    begin(&mut raw, 1 << 20, 10, &requests).await;
+    let reason = "a large content began before the last one was whole";
+    siege.ends(&mut raw, reason).await;
+    until("nothing of it is held", || {
+        siege.victim.stats().held_bytes == 0
+    })
+    .await;
+    siege.unnoticed().await;
+}
+
+/// Many peers, each with as much as a session lets it begin: a message and a request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_contents_that_never_become_whole() {
     const LIMIT: usize = 4 << 20;
+    const WINDOW: usize = 128 << 10;
+    const PEERS: usize = 8;
     let siege = Siege::begin("never whole", |config| {
         config
             .signing(Signing::Lazy)
             .memory_limit(LIMIT)
-            .message_window(128 << 10)
+            .content_limit(LIMIT / 2)
+            .message_window(WINDOW)
+    })
+    .await;
+    let mut peers = Vec::new();
+    for number in 2..2 + PEERS {
+        let mut raw = Raw::session(&siege.victim, number, LAZY).await;
+        let contents = [Packet::new(MESSAGE, "void", ""), Packet::request("void", 1)];
+        begin(&mut raw, WINDOW as i64, 120, &contents).await;
+        peers.push(raw);
+    }
+    let stats = siege.victim.stats();
+    let held = stats.held_bytes as usize;
+    // What would be held without a limit: nearly all of sixteen contents of 1.9 MiB.
+    assert!(
+        (LIMIT / 2..=LIMIT + 2 * PEERS * WINDOW).contains(&held),
+        "{held} bytes are held"
+    );
+    assert!(stats.contents_waited >= 2 * PEERS as u64 - 3, "{stats:?}");
+    assert_eq!(stats.violations, 0);
+    // Once they are gone there is room again.
+    drop(peers);
+    until("nothing is left of them", || {
+        siege.victim.stats().held_bytes == 0
+    })
+    .await;
+    siege.unnoticed_for(3000).await;
+}
+
+/// Their windows are those of requests that the satellite itself made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_replies_that_never_become_whole() {
+    const LIMIT: usize = 4 << 20;
+    const WINDOW: usize = 128 << 10;
+    const REQUESTS: usize = 12;
+    let siege = Siege::begin("half replies", |config| {
+        config
+            .signing(Signing::Lazy)
+            .memory_limit(LIMIT)
+            .content_limit(LIMIT / 2)
+            .reply_window(WINDOW)
     })
     .await;
     let mut raw = Raw::session(&siege.victim, 2, LAZY).await;
-    // Many large requests side by side, each without its last part, as far as credit goes.
-    let mut credit = 128_i64 << 10;
-    'flood: for part in 0.. {
-        for request_id in 1..=32 {
-            let content = vec![0; 16 << 10];
-            let packet = Packet {
-                request_id,
-                part,
-                parts: 900,
-                content: content.into(),
-                ..Packet::request("void", 0)
-            };
-            let cost = (prost::Message::encoded_len(&packet) + 64) as i64;
-            while credit < cost {
-                let given = tokio::time::timeout(Duration::from_millis(500), raw.next());
-                match given.await {
-                    Ok(Some(Kind::Credit(given))) if given.request_id == 0 => {
-                        credit += given.bytes as i64
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) => break 'flood,
-                    Err(_) => break 'flood,
+    until("the session is open", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
+    let mut replies = Vec::new();
+    for _ in 0..REQUESTS {
+        let request = siege
+            .victim
+            .request(&raw.id, "n", "?", RequestOptions::default());
+        replies.push(request.await.unwrap());
+    }
+    let mut asked = Vec::new();
+    while asked.len() < REQUESTS {
+        if let Some(Kind::Batch(batch)) = raw.next().await {
+            for packet in batch.packets {
+                let packet: Packet = prost::Message::decode(packet).unwrap();
+                if packet.namespace == "n" {
+                    asked.push(Packet {
+                        request_id: packet.request_id,
+                        ..Packet::new(RESPONSE, "", "")
+                    });
                 }
             }
-            credit -= cost;
-            raw.packets(&[packet]).await;
         }
     }
+    begin(&mut raw, WINDOW as i64, 120, &asked).await;
     let held = siege.victim.stats().held_bytes as usize;
-    assert!(held <= LIMIT + (256 << 10), "{held} bytes are held");
-    // The honest peer's own window must still come back to it: many times over.
-    siege.unnoticed_for(3000).await;
+    assert!(
+        (LIMIT / 4..=LIMIT + REQUESTS * WINDOW).contains(&held),
+        "{held} bytes are held"
+    );
+    assert_eq!(siege.victim.stats().violations, 0);
+    drop(replies);
+    until("nothing is left of them", || {
+        siege.victim.stats().held_bytes == 0
+    })
+    .await;
+    siege.unnoticed().await;
 }

@@ -6,7 +6,9 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod connections;
 mod floods;
+mod gossip;
 mod handshake;
 mod raw;
 mod session;

@@ -148,6 +148,14 @@ pub(crate) struct Packet {
     pub(crate) namespace: String,
     #[prost(bytes = "bytes", tag = "3")]
     pub(crate) content: Bytes,
+    #[prost(int64, tag = "4")]
+    pub(crate) timestamp: i64,
+    #[prost(int64, tag = "5")]
+    pub(crate) lifespan: i64,
+    #[prost(uint64, tag = "16")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "17")]
+    pub(crate) sequence: u64,
     #[prost(uint64, tag = "18")]
     pub(crate) request_id: u64,
     #[prost(uint32, tag = "19")]
@@ -181,6 +189,9 @@ impl Packet {
         }
     }
 }
+
+/// What a Credit frame for the window of requests has in place of a request id.
+pub(crate) const REQUESTS: u64 = 1 << 63;
 
 /// What was agreed in the two Hellos.
 pub(crate) struct Agreed {
@@ -438,6 +449,12 @@ impl Raw {
     pub(crate) async fn second_substream(&self) -> SubstreamBox {
         soon("a substream", substream(&self.open)).await
     }
+
+    /// A substream of another protocol; `None` where the satellite speaks none of this name to us.
+    pub(crate) async fn speak(&self, protocol: &str) -> Option<SubstreamBox> {
+        let name = format!("{protocol}\n");
+        soon("an answer", negotiate(&self.open, name.as_bytes())).await
+    }
 }
 
 impl Frame {
@@ -556,14 +573,23 @@ fn poll_muxer(
 
 /// Opens a substream and negotiates the packet protocol on it.
 async fn substream(open: &mpsc::Sender<oneshot::Sender<SubstreamBox>>) -> SubstreamBox {
+    let stream = negotiate(open, PROTOCOL).await;
+    stream.expect("the satellite speaks the packet protocol")
+}
+
+/// Opens a substream and negotiates a protocol on it; `None` when it is declined.
+async fn negotiate(
+    open: &mpsc::Sender<oneshot::Sender<SubstreamBox>>,
+    protocol: &[u8],
+) -> Option<SubstreamBox> {
     let (asker, opened) = oneshot::channel();
     open.send(asker).await.unwrap();
     let mut stream = opened.await.unwrap();
     write_line(&mut stream, MULTISTREAM).await.unwrap();
-    write_line(&mut stream, PROTOCOL).await.unwrap();
+    write_line(&mut stream, protocol).await.unwrap();
     assert_eq!(read_line(&mut stream).await.unwrap(), MULTISTREAM);
-    assert_eq!(read_line(&mut stream).await.unwrap(), PROTOCOL);
-    stream
+    let answer = read_line(&mut stream).await.unwrap();
+    (answer == protocol).then_some(stream)
 }
 
 /// The other side of the same.

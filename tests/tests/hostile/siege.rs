@@ -1,5 +1,6 @@
 //! A satellite under attack, and an honest peer of it that must not notice.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -52,6 +53,8 @@ pub(crate) struct Siege {
     pub(crate) victim: Satellite,
     honest: Satellite,
     events: PeerEvents,
+    /// Whose session ended while another's end was waited for: two ends of one moment come in any order.
+    gone: HashMap<PeerId, DisconnectReason>,
     trips: Arc<AtomicU64>,
     going: tokio::task::JoinHandle<()>,
 }
@@ -87,9 +90,15 @@ impl Siege {
             victim,
             honest,
             events,
+            gone: HashMap::new(),
             trips,
             going,
         }
+    }
+
+    /// The peer that must not notice.
+    pub(crate) fn honest(&self) -> &Satellite {
+        &self.honest
     }
 
     /// The session with this peer ends for this reason: the application is told, it is logged and counted, and the peer hears it.
@@ -108,10 +117,16 @@ impl Siege {
 
     /// Waits for the end of the session with this peer; longer than for anything else, as some ends are those of a long silence.
     pub(crate) async fn disconnected(&mut self, id: &PeerId) -> DisconnectReason {
+        if let Some(reason) = self.gone.remove(id) {
+            return reason;
+        }
         let told = tokio::time::timeout(Duration::from_secs(45), async {
             loop {
                 match self.events.next().await {
                     Some(PeerEvent::Disconnected { peer, reason }) if peer == *id => return reason,
+                    Some(PeerEvent::Disconnected { peer, reason }) => {
+                        self.gone.insert(peer, reason);
+                    }
                     Some(_) => {}
                     None => panic!("the satellite ended"),
                 }

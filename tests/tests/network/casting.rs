@@ -319,3 +319,75 @@ async fn broadcasts_and_seeks_that_cannot_be_are_refused_with_the_reason() {
     );
     stop(&[&ada, &bob]).await;
 }
+
+/// Nobody reads: what waits is bounded in bytes, over all subscriptions together, and the rest is dropped and told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_broadcasts_that_nobody_reads_stay_within_their_share() {
+    const LIMIT: usize = 4 << 20;
+    const SIZE: usize = 50 << 10;
+    const COUNT: u64 = 60;
+    let (ada, bob) = pair(
+        config("heard", 0),
+        config("heard", 1)
+            .content_limit(1 << 20)
+            .memory_limit(LIMIT),
+    )
+    .await;
+    let mut unread = bob.subscribe(PacketType::Broadcast, "news").unwrap();
+    let mut events = bob.peer_events().unwrap();
+    for number in 0..COUNT {
+        ada.broadcast(
+            "news",
+            vec![number as u8; SIZE],
+            BroadcastOptions::default(),
+        )
+        .await
+        .unwrap();
+    }
+    until("all have come", || bob.stats().broadcasts_in == COUNT).await;
+    let stats = bob.stats();
+    let held = stats.held_bytes as usize;
+    assert!(
+        (LIMIT / 8..=LIMIT / 4).contains(&held),
+        "{held} bytes are held"
+    );
+    let dropped = stats.broadcasts_dropped;
+    assert!((1..COUNT).contains(&dropped), "{dropped} were dropped");
+    for _ in dropped..COUNT {
+        soon("what was kept", unread.next()).await.unwrap();
+    }
+    assert_eq!(
+        lagged(&mut events).await,
+        (PacketType::Broadcast, "news".into(), dropped)
+    );
+    assert_eq!(bob.stats().held_bytes, 0);
+    stop(&[&ada, &bob]).await;
+}
+
+/// As many as one may want wait without loss, also behind the ends of those who had nothing to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seek_loses_no_reply_while_nobody_reads() {
+    const COUNT: usize = 1024;
+    let all = shape("seeking", 3, &[(0, 1), (0, 2)]).await;
+    let mut sought = all[1].subscribe(PacketType::Seek, "many").unwrap();
+    let mut replies = all[0].seek("many", "", RequestOptions::default()).unwrap();
+    until("one has nothing to say", || {
+        all[2].stats().seeks_unhandled == 1
+    })
+    .await;
+    let event = soon("the seek", sought.next()).await.unwrap();
+    let early = all[0].stats().packets_in;
+    for _ in 0..COUNT {
+        event.reply("!").await.unwrap();
+    }
+    until("all replies have come", || {
+        all[0].stats().packets_in >= early + COUNT as u64
+    })
+    .await;
+    event.end().unwrap();
+    for number in 0..COUNT {
+        let reply = soon("the next reply", replies.next()).await;
+        assert!(matches!(reply, Some(Ok(_))), "after {number}: {reply:?}");
+    }
+    end(&all).await;
+}

@@ -61,6 +61,18 @@ async fn unreachable_silent_and_wrong_addresses_each_have_their_error() {
         ada.connect(&address, short).await,
         Err(ConnectError::Timeout(short))
     );
+    let nobody = key(3).peer_id();
+    let known =
+        start(config("dialling late", 4).bootstrap(format!("{}/p2p/{nobody}", listening(&silent))))
+            .await;
+    let options = SendOptions::default().timeout(short);
+    let error = known.send(&nobody, "n", "", options).await.unwrap_err();
+    assert_eq!(error.code(), Code::Timeout);
+    assert!(
+        error.to_string().contains(&listening(&silent)),
+        "where it was looked for is told: {error}"
+    );
+    stop(&[&known]).await;
 
     let address =
         bob.addresses()[0].replace(&bob.peer_id().to_string(), &key(2).peer_id().to_string());
@@ -298,4 +310,9 @@ async fn a_hundred_satellites_meet_through_one_without_a_session_each() {
     })
     .await;
     stop(&all.iter().collect::<Vec<_>>()).await;
+}
+
+fn listening(listener: &TcpListener) -> String {
+    let address = listener.local_addr().unwrap();
+    format!("/ip4/{}/tcp/{}", address.ip(), address.port())
 }

@@ -1,7 +1,11 @@
 //! Messages and back-pressure: a slow reader makes its own senders wait, costs a bounded amount of memory, and disturbs nobody else.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::FutureExt;
 use psfs_core::error::SendError;
 use psfs_core::{Events, PacketType, PeerId, RequestOptions, Satellite, SendOptions};
 use psfs_tests::{ask, collect, config, connected, echo, pair, soon, start, stop, until};
@@ -126,7 +130,11 @@ async fn memory_slow_reader_makes_its_sender_wait_and_nobody_else() {
         (64..=128).contains(&sent),
         "{sent} KiB were accepted by a window of 128 KiB"
     );
-    // Another peer's requests, this peer's replies, and the other direction go on.
+    // Its own requests, another peer's, its replies, and the other direction go on.
+    assert_eq!(
+        ask(&ada, &bob.peer_id(), "echo", "ada").await.unwrap(),
+        ["ada"]
+    );
     assert_eq!(
         ask(&eve, &bob.peer_id(), "echo", "eve").await.unwrap(),
         ["eve"]
@@ -164,6 +172,7 @@ async fn memory_account_over_its_limit_makes_every_sender_wait() {
     const SENDERS: usize = 6;
     let options = config("account", 0)
         .message_window(WINDOW)
+        .content_limit(LIMIT / 2)
         .memory_limit(LIMIT);
     let bob = start(options).await;
     let address = bob.addresses()[0].clone();
@@ -290,6 +299,103 @@ async fn memory_an_asker_that_does_not_read_stops_its_answerer_only() {
         b"more"
     );
     stop(&[&ada, &bob]).await;
+}
+
+/// Each asker's window is its own: answers that wait for one must not fill what all share.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_wait_for_their_askers_hold_up_no_other() {
+    const UNREAD: usize = 80;
+    let (ada, bob) = pair(config("room", 0).reply_window(WINDOW), config("room", 1)).await;
+    echo(&bob, "echo");
+    let mut asked = bob.subscribe(PacketType::Request, "flood").unwrap();
+    let waiting: Arc<AtomicUsize> = Arc::default();
+    let mut unread = Vec::new();
+    for _ in 0..UNREAD {
+        let peer = bob.peer_id();
+        let request = ada.request(&peer, "flood", "", RequestOptions::default());
+        unread.push(request.await.unwrap());
+        let event = soon("the request", asked.next()).await.unwrap();
+        let waiting = Arc::clone(&waiting);
+        tokio::task::spawn(async move {
+            loop {
+                let mut reply = Box::pin(event.reply(vec![0; 60 << 10]));
+                if reply.as_mut().now_or_never().is_none() {
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    if reply.await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+    until("all answers wait", || {
+        waiting.load(Ordering::SeqCst) >= UNREAD
+    })
+    .await;
+    assert_eq!(ask(&ada, &bob.peer_id(), "echo", "!").await.unwrap(), ["!"]);
+    drop(unread);
+    stop(&[&ada, &bob]).await;
+}
+
+/// A content that tells when the last of it is gone.
+struct Counted(Arc<AtomicUsize>, Vec<u8>);
+
+impl Counted {
+    fn bytes(live: &Arc<AtomicUsize>, size: usize) -> Bytes {
+        live.fetch_add(1, Ordering::SeqCst);
+        Bytes::from_owner(Self(Arc::clone(live), vec![0; size]))
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Who gives up waiting leaves nothing behind, but the one content that was begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_large_contents_given_up_at_a_slow_peer_are_let_go() {
+    const SIZE: usize = 1 << 20;
+    let (ada, bob) = pair(
+        config("given up", 0),
+        config("given up", 1).message_window(WINDOW),
+    )
+    .await;
+    let peer = bob.peer_id();
+    let _messages = bob.subscribe(PacketType::Message, "slow").unwrap();
+    let _requests = bob.subscribe(PacketType::Request, "slow").unwrap();
+    fill(&ada, &peer, "slow", 1024).await;
+    let mut unread = Vec::new();
+    let short = RequestOptions::default().deadline(Duration::from_millis(300));
+    // Until the window for requests is full as well.
+    while let Ok(replies) = ada.request(&peer, "slow", vec![0; 4096], short).await {
+        unread.push(replies);
+    }
+    let live: Arc<AtomicUsize> = Arc::default();
+    let short = Duration::from_millis(20);
+    for _ in 0..20 {
+        let content = Counted::bytes(&live, SIZE);
+        let options = SendOptions::default().timeout(short);
+        let error = ada.send(&peer, "slow", content, options).await.unwrap_err();
+        assert!(matches!(error, SendError::Timeout(_)), "{error}");
+        let options = RequestOptions::default().deadline(short);
+        let content = Counted::bytes(&live, SIZE);
+        assert!(ada.request(&peer, "slow", content, options).await.is_err());
+        drop(ada.seek("slow", Counted::bytes(&live, SIZE), options));
+    }
+    until("at most one of each lane is left", || {
+        live.load(Ordering::SeqCst) <= 2
+    })
+    .await;
+    stop(&[&ada, &bob]).await;
+    until("and none at the end", || live.load(Ordering::SeqCst) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,7 @@ fn base() -> Config {
 #[test]
 fn bad_input_options_are_refused_by_name() {
     let own = || base().identity(key(0));
-    let table: [(&str, Config); 10] = [
+    let table: [(&str, Config); 11] = [
         ("secret", own().secret("")),
         ("content_limit", own().content_limit(0)),
         ("message_window", own().message_window(1024)),
@@ -32,6 +32,10 @@ fn bad_input_options_are_refused_by_name() {
         ("open_requests", own().open_requests(0)),
         ("queue_limit", own().queue_limit(0)),
         ("memory_limit", own().memory_limit(1)),
+        (
+            "content_limit (4194304)",
+            own().memory_limit((8 << 20) - 1).content_limit(4 << 20),
+        ),
         ("peers_low", own().peers(9, 8)),
         ("connections", own().connections(0, 1)),
         ("ping", own().ping(Duration::ZERO, Duration::from_secs(1))),

@@ -1,5 +1,7 @@
 //! Broadcasts: out as soon as somebody can take them, in by way of the checking task.
 
+use std::sync::Arc;
+
 use libp2p::gossipsub;
 
 use super::{Driver, RETRY_BROADCASTS};
@@ -41,22 +43,25 @@ impl Driver {
                 message_id,
                 message,
             } => {
-                let unchecked = Unchecked {
-                    id: message_id,
-                    source: propagation_source,
-                    data: message.data,
-                };
-                if let Err(error) = self.checks.try_send(Check::Broadcast(unchecked)) {
+                let bytes = u32::try_from(message.data.len()).unwrap_or(u32::MAX);
+                let room = Arc::clone(&self.state.unchecked).try_acquire_many_owned(bytes);
+                let queued = room.is_ok_and(|room| {
+                    let unchecked = Unchecked {
+                        id: message_id.clone(),
+                        source: propagation_source,
+                        data: message.data,
+                        _room: room,
+                    };
+                    self.checks.try_send(Check::Broadcast(unchecked)).is_ok()
+                });
+                if !queued {
                     self.shared.counters.broadcasts_overrun.add(1);
-                    if let Check::Broadcast(unchecked) = error.into_inner() {
-                        let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
-                        let ignore = gossipsub::MessageAcceptance::Ignore;
-                        gossip.report_message_validation_result(
-                            &unchecked.id,
-                            &unchecked.source,
-                            ignore,
-                        );
-                    }
+                    let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
+                    gossip.report_message_validation_result(
+                        &message_id,
+                        &propagation_source,
+                        gossipsub::MessageAcceptance::Ignore,
+                    );
                 }
             }
             gossipsub::Event::Subscribed { .. } if !self.state.outbox.is_empty() => {

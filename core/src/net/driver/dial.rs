@@ -9,11 +9,12 @@ use libp2p::swarm::{ConnectionId, DialError};
 
 use super::wait::answer;
 use super::{Driver, ReachFailure, TRIMMED};
+use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::exchange::Told;
 use crate::net::link::Ended;
-use crate::net::{from_libp2p, to_libp2p, transport};
+use crate::net::{clock, from_libp2p, to_libp2p, transport};
 use crate::proto::roster::{self, Target};
 
 impl Driver {
@@ -31,7 +32,7 @@ impl Driver {
                 roster::Action::Dial { target, addresses } => self.dial(target, &addresses),
                 roster::Action::Trim { peer } => {
                     if let Some(link) = self.state.links.get(&peer) {
-                        link.close(Ended::new(Code::Busy, TRIMMED));
+                        link.close(Ended::new(Code::Busy, TRIMMED), clock::now() + LINGER_MAX);
                     }
                 }
                 roster::Action::Forget { peer } => {
@@ -151,7 +152,7 @@ impl Driver {
                 .state
                 .links
                 .get(&peer)
-                .filter(|link| link.ended().is_none())
+                .filter(|link| !link.is_closing())
             {
                 Some(link) => {
                     self.state.waiters -= waiting.len();
@@ -193,11 +194,11 @@ impl Driver {
 
 fn dial_reason(error: &DialError) -> String {
     match error {
-        DialError::Transport(failures) => failures
-            .iter()
-            .map(|(address, error)| format!("{address}: {}", transport_reason(error)))
-            .collect::<Vec<_>>()
-            .join("; "),
+        DialError::Transport(failures) => in_short(
+            failures
+                .iter()
+                .map(|(address, error)| (address.to_string(), transport_reason(error))),
+        ),
         DialError::WrongPeerId { obtained, .. } => {
             format!("another satellite answers there: {obtained}")
         }
@@ -211,9 +212,45 @@ fn dial_reason(error: &DialError) -> String {
     }
 }
 
+/// Each reason once, with one address: a peer has several, and mostly they fail in the same way.
+fn in_short(failures: impl Iterator<Item = (String, String)>) -> String {
+    let mut reasons: Vec<(String, String, usize)> = Vec::new();
+    for (address, reason) in failures {
+        match reasons.iter_mut().find(|(_, known, _)| *known == reason) {
+            Some((_, _, more)) => *more += 1,
+            None => reasons.push((address, reason, 0)),
+        }
+    }
+    let line = |(address, reason, more): &(String, String, usize)| match more {
+        0 => format!("{address}: {reason}"),
+        more => format!("{address} and {more} more: {reason}"),
+    };
+    reasons.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
 fn transport_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
     match error {
         libp2p::TransportError::MultiaddrNotSupported(_) => "no such transport here".into(),
         libp2p::TransportError::Other(error) => transport::reason(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_fail_in_the_same_way_are_told_once() {
+        let failures = [
+            ("/a", "refused"),
+            ("/b", "refused"),
+            ("/c", "no route"),
+            ("/d", "refused"),
+        ];
+        let failures = failures.map(|(address, reason)| (address.to_owned(), reason.to_owned()));
+        assert_eq!(
+            in_short(failures.into_iter()),
+            "/a and 2 more: refused; /c: no route"
+        );
     }
 }

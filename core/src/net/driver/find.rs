@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use libp2p::kad;
+use libp2p::kad::store::RecordStore;
+use libp2p::{Multiaddr, kad};
 
-use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOKUPS_MAX};
+use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
 use crate::identity::PeerId;
 use crate::net::exchange::{self, Told};
 use crate::net::{address, clock, from_libp2p, to_libp2p};
@@ -15,10 +16,19 @@ use crate::proto::wire::StreamPacket;
 impl Driver {
     /// Announces this satellite under its rendezvous and asks who else is there.
     pub(super) fn look(&mut self) {
+        if self.is_calming() {
+            self.state.look_at = self.state.calm_at;
+            return;
+        }
+        let now = clock::now();
+        if std::mem::take(&mut self.state.kad_waits) {
+            self.fill_kad();
+        }
+        // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
+        let settled = self.roster.is_settled();
         let kad = &mut self.swarm.behaviour_mut().kad;
         let known = kad.kbuckets().any(|bucket| !bucket.is_empty());
-        // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
-        let enough = self.roster.sessions() >= self.low && self.state.look_pause < LOOK_LAST;
+        let last = self.state.look_pause >= LOOK_LAST;
         if known {
             if !self.state.announced {
                 match kad.start_providing(self.rendezvous_key.clone()) {
@@ -26,19 +36,50 @@ impl Driver {
                     Err(error) => tracing::warn!(%error, "cannot announce"),
                 }
             }
-            if !enough {
+            if !settled || last {
                 kad.get_providers(self.rendezvous_key.clone());
             }
             self.state.look_pause = (self.state.look_pause * 2).min(LOOK_LAST);
         }
-        self.state.look_at = clock::now() + self.state.look_pause;
+        let pause = if settled && last {
+            LOOK_RARE
+        } else {
+            self.state.look_pause
+        };
+        self.state.look_at = now + pause;
+    }
+
+    /// Whether the DHT is left alone for now.
+    pub(super) fn is_calming(&self) -> bool {
+        self.roster.is_meeting() && clock::now() < self.state.calm_at
+    }
+
+    /// Gives Kademlia whom it was not told of while the DHT was left alone. Told of one peer it searches by itself, for its own id and
+    /// others, as long as it knows few: a few dozen connections, which cannot be turned off.
+    fn fill_kad(&mut self) {
+        let mut nodes: Vec<(PeerId, Vec<Multiaddr>)> =
+            self.state.shown.clone().into_iter().collect();
+        let connected = |met: &roster::Met| met.state == roster::State::Connected;
+        for met in self.roster.met().into_iter().filter(connected) {
+            let addresses = met
+                .addresses
+                .iter()
+                .filter_map(|address| address.parse().ok());
+            nodes.push((met.peer, addresses.collect()));
+        }
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        for (peer, addresses) in nodes {
+            for address in addresses {
+                kad.add_address(&to_libp2p(&peer), address);
+            }
+        }
     }
 
     pub(super) fn on_kad(&mut self, event: kad::Event) {
         match event {
             kad::Event::RoutingUpdated {
                 is_new_peer: true, ..
-            } => {
+            } if !self.roster.is_settled() => {
                 // Somebody new may know others: look soon, but not once for each.
                 self.state.look_at = self.state.look_at.min(clock::now() + LOOK_FIRST);
             }
@@ -76,6 +117,13 @@ impl Driver {
         }
     }
 
+    /// It said goodbye: Kademlia neither asks it nor tells others of it any more.
+    pub(super) fn forget_provider(&mut self, peer: &libp2p::PeerId) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        kad.remove_peer(peer);
+        kad.store_mut().remove_provider(&self.rendezvous_key, peer);
+    }
+
     /// Kademlia names providers without their addresses: ask for them, unless they are known.
     fn on_provider(&mut self, provider: libp2p::PeerId) {
         let Some(peer) = from_libp2p(&provider) else {
@@ -96,7 +144,7 @@ impl Driver {
         };
         let header = Header::new(PacketType::Internal, exchange::NAMESPACE, clock::now_ms());
         // Without credit it is left out: the next one tells the same.
-        let _no_credit = link.try_push(packet::encode(&header, exchange::encode(told)), false);
+        link.try_tell(packet::encode(&header, exchange::encode(told)));
     }
 
     pub(super) fn on_internal(&mut self, peer: PeerId, packet: StreamPacket) {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use libp2p::Multiaddr;
 
 use super::{Command, Driver, ReachFailure, Reply, WAITERS_MAX};
+use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::net::gossip::Outbox;
 use crate::net::link::{Ended, Link};
-use crate::net::{address, from_libp2p, to_libp2p};
+use crate::net::{address, clock, from_libp2p, to_libp2p};
 use crate::proto::roster;
 
 impl Driver {
@@ -24,7 +26,8 @@ impl Driver {
                 self.apply(actions);
                 self.swarm.behaviour_mut().packets.part(peer);
                 if let Some(link) = self.state.links.get(&peer) {
-                    link.close(Ended::new(Code::Cancelled, "the application disconnected"));
+                    let ended = Ended::new(Code::Cancelled, "the application disconnected");
+                    link.close(ended, clock::now() + LINGER_MAX);
                 }
             }
             Command::Broadcast(waiting) => {
@@ -87,12 +90,12 @@ impl Driver {
 
     /// Answers at once if there is a session; else gives the reply back.
     fn wait_for(&mut self, peer: PeerId, reply: Reply) -> Option<Reply> {
-        // One that has ended is a session no more, although its connection is not closed yet.
+        // One that has ended, or is about to, is a session no more, although its connection is not closed yet.
         let link = self
             .state
             .links
             .get(&peer)
-            .filter(|link| link.ended().is_none());
+            .filter(|link| !link.is_closing());
         if let Some(link) = link {
             answer(reply, Ok(Arc::clone(link)));
             return None;
@@ -102,6 +105,16 @@ impl Driver {
             return None;
         }
         Some(reply)
+    }
+
+    /// The satellite ends: who waits for a session, or for a broadcast to be taken, learns it now and not when the last peer is gone.
+    pub(super) fn turn_away(&mut self) {
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
+        self.state.by_peer.clear();
+        self.state.by_address.clear();
+        self.state.waiters = 0;
+        self.state.outbox = Outbox::default();
     }
 
     fn push_waiter(&mut self, peer: PeerId, reply: Reply) {

@@ -9,7 +9,7 @@ use super::Answer;
 use crate::config::UNWRITTEN_MAX;
 use crate::net::replies::Asked;
 use crate::proto::packet::Encoded;
-use crate::proto::session::cost;
+use crate::proto::session::{Lane, cost};
 
 /// What waits among requests and replies.
 #[derive(Debug)]
@@ -32,16 +32,27 @@ pub(super) struct Urgent {
     pub(super) stamp: u64,
     /// Bytes of the link's room it holds until it is taken.
     room: u32,
-    /// What it cost of the session's credit.
+    /// What it cost of the credit for requests.
     price: u64,
     item: Item,
+}
+
+/// What a packet among the messages is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A message, or the last part of one.
+    Last,
+    /// A part that others follow.
+    Part,
+    /// What satellites tell each other: nobody misses it.
+    Internal,
 }
 
 /// All that is queued; taken out by the connection's task.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     pub(super) notes: Vec<Note>,
-    pub(super) ordered: VecDeque<Encoded>,
+    pub(super) ordered: VecDeque<(Encoded, Piece)>,
     /// With the stamp each was put in at: a part never overtakes what was put in before it.
     pub(super) small: VecDeque<Urgent>,
     pub(super) bulk: VecDeque<Urgent>,
@@ -51,11 +62,35 @@ pub(super) struct Queues {
     pub(super) accepted: u64,
     pub(super) asked: HashMap<u64, Arc<Asked>>,
     pub(super) answering: HashMap<u64, Arc<Answer>>,
+    /// Nothing of the application's own is accepted any more; what was, still leaves.
+    pub(super) closing: bool,
     pub(super) ended: bool,
-    /// Credit that the peer gave and this side does not use yet, see [`UNWRITTEN_MAX`].
+    /// By [`Lane`].
+    budgets: [Budget; 2],
+}
+
+/// The peer's credit on one lane.
+#[derive(Debug, Default)]
+struct Budget {
+    /// What the peer gave and this side does not use yet, see [`UNWRITTEN_MAX`].
     reserve: u64,
-    /// Credit in use: what senders may still take, and what they took for packets that are here.
+    /// What is in use: what senders may still take, and what they took for packets that are here.
     in_use: u64,
+}
+
+impl Budget {
+    fn use_reserve(&mut self) -> usize {
+        let more = self.reserve.min(UNWRITTEN_MAX.saturating_sub(self.in_use));
+        self.reserve -= more;
+        self.in_use += more;
+        usize::try_from(more).unwrap_or(usize::MAX)
+    }
+
+    /// Packets of this price were taken to be written: how much more senders may use.
+    fn taken(&mut self, price: u64) -> usize {
+        self.in_use = self.in_use.saturating_sub(price);
+        self.use_reserve()
+    }
 }
 
 /// What came free by taking things out.
@@ -63,22 +98,16 @@ pub(super) struct Queues {
 pub(super) struct Freed {
     /// Bytes of the link's room.
     pub(super) room: usize,
-    /// Bytes of credit that senders may now use.
-    pub(super) credit: usize,
+    /// Bytes of credit that senders may now use, by [`Lane`].
+    pub(super) credit: [usize; 2],
 }
 
 impl Queues {
     /// The peer gives credit. Returns how much of it senders may use now; `None` if there cannot be that much.
-    pub(super) fn granted(&mut self, bytes: u64) -> Option<usize> {
-        self.reserve = self.reserve.checked_add(bytes)?;
-        Some(self.use_reserve())
-    }
-
-    fn use_reserve(&mut self) -> usize {
-        let more = self.reserve.min(UNWRITTEN_MAX.saturating_sub(self.in_use));
-        self.reserve -= more;
-        self.in_use += more;
-        usize::try_from(more).unwrap_or(usize::MAX)
+    pub(super) fn granted(&mut self, lane: Lane, bytes: u64) -> Option<usize> {
+        let budget = &mut self.budgets[lane as usize];
+        budget.reserve = budget.reserve.checked_add(bytes)?;
+        Some(budget.use_reserve())
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -88,7 +117,7 @@ impl Queues {
             && self.bulk.is_empty()
     }
 
-    /// A packet that cost this much of the session's credit.
+    /// A packet that cost this much of the credit for requests.
     pub(super) fn push_request(&mut self, packet: Encoded, price: u64, bulk: bool) {
         self.push_urgent(Item::Packet(packet), 0, price, bulk);
     }
@@ -112,9 +141,20 @@ impl Queues {
         });
     }
 
-    pub(super) fn push_ordered(&mut self, packet: Encoded, confirm: Option<oneshot::Sender<()>>) {
+    /// Messages that wait, each counted where it ends.
+    pub(super) fn messages(&self) -> u64 {
+        let last = |(_, piece): &&(Encoded, Piece)| *piece == Piece::Last;
+        self.ordered.iter().filter(last).count() as u64
+    }
+
+    pub(super) fn push_ordered(
+        &mut self,
+        packet: Encoded,
+        piece: Piece,
+        confirm: Option<oneshot::Sender<()>>,
+    ) {
         self.accepted += 1;
-        self.ordered.push_back(packet);
+        self.ordered.push_back((packet, piece));
         if let Some(confirm) = confirm {
             self.confirms.push_back((self.accepted, confirm));
         }
@@ -124,22 +164,24 @@ impl Queues {
     pub(super) fn take(&mut self, outgoing: &mut Outgoing, bytes: usize) -> Freed {
         outgoing.notes.append(&mut self.notes);
         let mut left = bytes;
-        let (mut room, mut price) = (0, 0);
+        let (mut room, mut messages, mut requests) = (0, 0, 0);
         let mut behind = false;
         while left > 0 && !behind {
             let Some(urgent) = self.small.pop_front() else {
                 break;
             };
             room += urgent.room as usize;
-            price += urgent.price;
+            requests += urgent.price;
             behind = outgoing.put(urgent.item, &mut left);
         }
         while left > 0 {
-            let Some(packet) = self.ordered.pop_front() else {
+            let Some((packet, piece)) = self.ordered.pop_front() else {
                 break;
             };
+            outgoing.messages += u64::from(piece == Piece::Last);
+            outgoing.missed |= piece != Piece::Internal;
             left = left.saturating_sub(packet.len());
-            price += cost(packet.len());
+            messages += cost(packet.len());
             outgoing.ordered_taken += 1;
             outgoing.packets.push(packet);
         }
@@ -153,7 +195,7 @@ impl Queues {
             && let Some(part) = self.bulk.pop_front()
         {
             room += part.room as usize;
-            price += part.price;
+            requests += part.price;
             outgoing.put(part.item, &mut left);
         }
         while self
@@ -165,8 +207,13 @@ impl Queues {
                 outgoing.confirms.push(waiter);
             }
         }
-        self.in_use = self.in_use.saturating_sub(price);
-        let credit = self.use_reserve();
+        let credit = Lane::ALL.map(|lane| {
+            let price = match lane {
+                Lane::Messages => messages,
+                Lane::Requests => requests,
+            };
+            self.budgets[lane as usize].taken(price)
+        });
         Freed { room, credit }
     }
 }
@@ -180,6 +227,10 @@ pub(crate) struct Outgoing {
     pub(crate) after: Vec<Note>,
     pub(crate) confirms: Vec<oneshot::Sender<()>>,
     ordered_taken: u64,
+    /// Messages that end among these packets.
+    pub(crate) messages: u64,
+    /// Whether the application would miss any of them.
+    pub(crate) missed: bool,
 }
 
 impl Outgoing {
@@ -189,6 +240,7 @@ impl Outgoing {
             Item::Packet(packet) => {
                 *left = left.saturating_sub(packet.len());
                 self.packets.push(packet);
+                self.missed = true;
                 false
             }
             Item::Cancel { request_id } => {
@@ -259,6 +311,29 @@ mod tests {
         assert_eq!(seen, (1..=11).collect::<Vec<_>>());
     }
 
+    /// What is given up is counted in messages: a large one once, and what satellites tell each other not at all.
+    #[test]
+    fn messages_that_wait_are_counted_where_they_end() {
+        let mut queues = Queues::default();
+        for piece in [
+            Piece::Internal,
+            Piece::Last,
+            Piece::Part,
+            Piece::Part,
+            Piece::Last,
+        ] {
+            queues.push_ordered(packet(1), piece, None);
+        }
+        assert_eq!(queues.messages(), 2);
+        let mut outgoing = Outgoing::default();
+        queues.take(&mut outgoing, 1);
+        assert!(!outgoing.missed);
+        queues.take(&mut outgoing, 1);
+        queues.take(&mut outgoing, 1);
+        assert_eq!((outgoing.messages, outgoing.missed), (1, true));
+        assert_eq!(queues.messages(), 1);
+    }
+
     #[test]
     fn neither_small_ones_nor_parts_hold_the_others_up() {
         let mut queues = Queues::default();
@@ -280,22 +355,23 @@ mod tests {
     #[test]
     fn an_endless_window_is_used_a_little_at_a_time() {
         let mut queues = Queues::default();
-        assert_eq!(queues.granted(3), Some(3));
-        assert_eq!(
-            queues.granted(UNWRITTEN_MAX),
-            Some(UNWRITTEN_MAX as usize - 3)
-        );
-        assert_eq!(queues.granted(u64::MAX - 3), Some(0));
-        assert_eq!(queues.granted(1), None, "more than there can be");
-        queues.push_ordered(packet(1), None);
+        for lane in Lane::ALL {
+            assert_eq!(queues.granted(lane, 3), Some(3));
+            assert_eq!(
+                queues.granted(lane, UNWRITTEN_MAX),
+                Some(UNWRITTEN_MAX as usize - 3)
+            );
+            assert_eq!(queues.granted(lane, u64::MAX - 3), Some(0));
+            assert_eq!(queues.granted(lane, 1), None, "more than there can be");
+        }
+        queues.push_ordered(packet(1), Piece::Last, None);
         queues.push_request(packet(2), 500, false);
         let freed = queues.take(&mut Outgoing::default(), 1 << 16);
-        let price = 500 + cost(packet(1).len()) as usize;
         assert_eq!(
             freed,
             Freed {
                 room: 0,
-                credit: price
+                credit: [cost(packet(1).len()) as usize, 500]
             }
         );
     }
@@ -304,9 +380,9 @@ mod tests {
     fn messages_keep_their_order_and_their_confirmation_comes_with_the_right_one() {
         let mut queues = Queues::default();
         let (waiter, mut confirmed) = oneshot::channel();
-        queues.push_ordered(packet(1), None);
-        queues.push_ordered(packet(2), Some(waiter));
-        queues.push_ordered(packet(3), None);
+        queues.push_ordered(packet(1), Piece::Last, None);
+        queues.push_ordered(packet(2), Piece::Last, Some(waiter));
+        queues.push_ordered(packet(3), Piece::Last, None);
         let mut outgoing = Outgoing::default();
         queues.take(&mut outgoing, 1);
         assert_eq!(

@@ -18,6 +18,7 @@ fn options() -> TransportOptions {
     TransportOptions {
         network: true,
         handshake_timeout: Duration::from_secs(10),
+        faults: None,
     }
 }
 

@@ -1,13 +1,21 @@
 //! Whom to dial, when, and what comes of it.
 
+use std::time::Duration;
+
 use super::backoff::backoff;
 use super::table::{Entry, Link, Queue};
 use super::{Action, DIAL_TIMEOUT, LOST_TRIES, PROBE_INTERVAL, Roster, Target, UNREACHABLE_AFTER};
 use crate::identity::PeerId;
 use crate::proto::Now;
 
-/// Dials under way beyond what is missing to `low`: some will fail.
+/// Dials under way beyond what is missing, for who has no session at all: some will fail.
 pub(super) const SPARE_DIALS: usize = 2;
+/// Once half of `low` is there or under way, how long after a dial's result, or somebody's coming, the next one is dialled. The other
+/// half comes by itself where others dial as well: with everybody dialling for all of it at once, everybody ends up with twice what it
+/// wanted.
+const FILL_INTERVAL: Duration = Duration::from_secs(1);
+/// The same after a dial that has no result yet.
+const FILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is dialled next.
 pub(super) enum Pick {
@@ -45,6 +53,7 @@ impl Roster {
         if self.in_flight.remove(target).is_none() {
             return;
         }
+        self.fill_soon(now);
         match target {
             Target::Address(address) => self.bootstraps.failed(address, now, &mut self.rng),
             Target::Peer(peer) => self.failed(peer, reason, now, out),
@@ -88,6 +97,7 @@ impl Roster {
                         .rng
                         .between(PROBE_INTERVAL * 3 / 4, PROBE_INTERVAL * 5 / 4);
             }
+            self.fill_after(FILL_PATIENCE, now);
             let (target, addresses) = match pick {
                 Pick::Peer(peer) => {
                     let addresses = self.table.update(&peer, |e| {
@@ -104,6 +114,15 @@ impl Roster {
             self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
             out.push(Action::Dial { target, addresses });
         }
+    }
+
+    fn fill_after(&mut self, pause: Duration, now: Now) {
+        self.fill_at = now + pause;
+    }
+
+    /// A dial has its result, or somebody came.
+    pub(super) fn fill_soon(&mut self, now: Now) {
+        self.fill_after(FILL_INTERVAL, now);
     }
 
     fn enough(&self) -> bool {
@@ -133,13 +152,21 @@ impl Roster {
         if room && sessions < self.limits.high {
             picks.push(peer(Queue::Wanted));
         }
-        if room && !self.enough() && sessions + flying < self.limits.low + SPARE_DIALS {
+        let spare = if sessions == 0 { SPARE_DIALS } else { 0 };
+        if room && !self.enough() && sessions + flying < self.limits.low + spare {
             // Alone, the configured addresses are the best there is; else they are spared.
-            picks.extend(if sessions == 0 {
+            let dials = if sessions == 0 {
                 [bootstrap(&linked), peer(Queue::Fresh), peer(Queue::Failed)]
             } else {
                 [peer(Queue::Fresh), peer(Queue::Failed), bootstrap(&linked)]
-            });
+            };
+            let soonest = if sessions + flying < self.limits.low.div_ceil(2) + spare {
+                floor
+            } else {
+                self.fill_at
+            };
+            let later = |(at, pick): (Now, Pick)| (at.max(soonest), pick);
+            picks.extend(dials.map(|dial| dial.map(later)));
         } else if room && self.enough() && sessions < self.limits.high {
             let address = bootstrap(&|e| linked(e) || e.failures == 0);
             let failed = peer(Queue::Failed);

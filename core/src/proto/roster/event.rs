@@ -128,7 +128,12 @@ pub(crate) enum Event {
         /// For people.
         reason: String,
     },
-    /// There is a session with a peer, and was none.
+    /// A connection with a peer is to carry a session. Whether the peer belongs here is not proved.
+    Begun {
+        /// With whom.
+        peer: PeerId,
+    },
+    /// There is a session with a peer, and was none. [`Event::Begun`] came before.
     Connected {
         /// With whom.
         peer: PeerId,
@@ -243,7 +248,7 @@ pub(crate) struct Sighting {
     pub(crate) age: Duration,
 }
 
-/// Counts of what was dropped, and why.
+/// Counts of what was dropped and of who had to go, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     /// Told of too late.
@@ -260,4 +265,10 @@ pub(crate) struct Stats {
     pub(crate) addresses_dropped: u64,
     /// Bootstrap addresses beyond the limit.
     pub(crate) bootstraps_dropped: u64,
+    /// Sessions given up because there were too many.
+    pub(crate) trimmed: u64,
+    /// Peers that said goodbye.
+    pub(crate) left: u64,
+    /// Dials that had no result within [`DIAL_TIMEOUT`](super::DIAL_TIMEOUT).
+    pub(crate) dials_overdue: u64,
 }

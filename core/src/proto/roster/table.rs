@@ -42,6 +42,8 @@ pub(super) enum Bar {
     User,
     /// It does not belong to this network, or this satellite not to its.
     Refused,
+    /// It said goodbye. The entry only keeps older news of it from bringing it back, until it expires.
+    Left,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@ use super::*;
 use crate::proto::rng::Rng;
 
 mod dialling;
+mod leaving;
 
 fn at(milliseconds: u64) -> Now {
     Now::from_millis(milliseconds)
@@ -240,7 +241,6 @@ fn a_newcomer_is_told_of_others_before_anybody_makes_room_for_it() {
     run(&mut roster, secs(1));
     let actions = roster.handle(connected(3), secs(1));
     let [
-        Action::Discovered { .. },
         Action::Tell {
             peer: told,
             sightings,
@@ -252,6 +252,7 @@ fn a_newcomer_is_told_of_others_before_anybody_makes_room_for_it() {
         panic!("{actions:?}");
     };
     assert_eq!((*told, *trimmed), (peer(3), peer(1)));
+    assert_eq!(roster.stats().trimmed, 1);
     let of: Vec<_> = sightings
         .iter()
         .map(|sighting| (sighting.peer, sighting.age))

@@ -17,16 +17,48 @@ pub(crate) fn cost(encoded_len: usize) -> u64 {
 /// one, so they are charged to the session instead of a request's window.
 pub(crate) const CAST_BIT: u64 = 1 << 63;
 
-fn is_reply(packet_type: PacketType) -> bool {
-    matches!(packet_type, PacketType::Response | PacketType::EndResponse)
+/// The two windows of a session, each of the size told in Hello. What is asked has one of its own: a handler of messages that waits
+/// for an answer of the very peer whose messages fill its queue would otherwise wait for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// MESSAGE and INTERNAL.
+    Messages,
+    /// REQUEST, SEEK, and answers to broadcasts.
+    Requests,
 }
 
-/// Whether a packet is charged to the session's window (else to its request's).
-pub(crate) fn charged_to_session(packet_type: PacketType, request_id: u64) -> bool {
-    match packet_type {
-        PacketType::Response | PacketType::EndResponse => request_id & CAST_BIT != 0,
-        _ => true,
+impl Lane {
+    pub(crate) const ALL: [Self; 2] = [Self::Messages, Self::Requests];
+
+    /// Which window a packet is charged to; `None`: its request's.
+    pub(crate) fn of(packet_type: PacketType, request_id: u64) -> Option<Self> {
+        match packet_type {
+            PacketType::Response | PacketType::EndResponse if request_id & CAST_BIT == 0 => None,
+            PacketType::Message | PacketType::Internal | PacketType::Broadcast => {
+                Some(Self::Messages)
+            }
+            _ => Some(Self::Requests),
+        }
     }
+
+    /// What a Credit frame for this window has in place of a request id.
+    pub(crate) fn credit_id(self) -> u64 {
+        match self {
+            Self::Messages => 0,
+            Self::Requests => CAST_BIT,
+        }
+    }
+
+    /// The window a Credit frame is for; `None`: a request's.
+    pub(crate) fn of_credit(request_id: u64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|lane| lane.credit_id() == request_id)
+    }
+}
+
+fn is_reply(packet_type: PacketType) -> bool {
+    matches!(packet_type, PacketType::Response | PacketType::EndResponse)
 }
 
 impl Session {
@@ -110,9 +142,11 @@ impl Session {
             ));
         }
         let request_id = packet.request_id;
-        if charged_to_session(packet_type, request_id) {
-            self.window = self.window.saturating_sub_unsigned(cost);
-            if self.window < 0 {
+        let lane = Lane::of(packet_type, request_id);
+        if let Some(lane) = lane {
+            let window = &mut self.windows[lane as usize];
+            *window = window.saturating_sub_unsigned(cost);
+            if *window < 0 {
                 return Err(Violation::protocol("more was sent than credit allowed"));
             }
         }
@@ -137,6 +171,21 @@ impl Session {
         if packet.response_tag.len() > TAG_MAX {
             return Err(Violation::protocol("a response tag over the limit"));
         }
+        // Credit of a window is for whatever is charged to it: were there several, none could be held up without all, and what one
+        // peer can begin and never end would be many times a content.
+        if let Some(lane) = lane
+            && packet.parts > 1
+            && packet.part == 0
+            && self.assembler.lines().any(|other| {
+                other != (packet_type, request_id) && Lane::of(other.0, other.1) == Some(lane)
+            })
+        {
+            return Err(Violation::protocol(
+                "a large content began before the last one was whole",
+            ));
+        }
+        let announced =
+            (u64::from(packet.parts) * frame::BATCH_BYTES as u64).min(self.config.limits.content);
         let whole = if packet.parts == 0 {
             if packet.content.len() as u64 > self.config.limits.content {
                 return Err(Violation::protocol("a content over the limit"));
@@ -164,6 +213,7 @@ impl Session {
                 packet_type,
                 request_id,
                 cost,
+                announced,
             },
         });
         Ok(())

@@ -1,10 +1,12 @@
 //! Hello, Auth and delegations: who the other side is, and what both agree on.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::super::keys::{self, VerifiedDelegation};
 use super::super::parts::Assembler;
-use super::super::wire;
+use super::super::{SKEW_MS, wire};
 use super::{
     ASSEMBLIES, ASSEMBLIES_MAX, Limits, NONCE_BYTES, Output, Session, SessionConfig, VERSION,
     VERSIONS_MAX, Violation,
@@ -126,20 +128,21 @@ impl Session {
             requests: limits.requests,
             reply_window: limits.reply_window,
         };
-        let requests = [self.config.limits.requests, limits.requests].map(|count| count as usize);
         self.assembler = Assembler::new(
             usize::try_from(self.config.limits.content).unwrap_or(usize::MAX),
-            (requests[0]
-                .saturating_add(requests[1])
-                .saturating_add(ASSEMBLIES))
-            .min(ASSEMBLIES_MAX),
+            (limits.requests as usize)
+                .saturating_add(ASSEMBLIES)
+                .min(ASSEMBLIES_MAX),
         );
         let signing = stricter(self.config.signing, theirs);
+        let skew = Skew::of(hello.clock, now_ms);
         let delegation = match &hello.delegation {
-            Some(delegation) => Some(
-                keys::check_delegation(delegation, &key, now_ms)
-                    .map_err(|e| Violation::refused(format!("delegation: {e}")))?,
-            ),
+            Some(delegation) => Some(keys::check_delegation(delegation, &key, now_ms).map_err(
+                |e| match skew {
+                    Some(skew) => Violation::refused(format!("delegation: {e} ({skew})")),
+                    None => Violation::refused(format!("delegation: {e}")),
+                },
+            )?),
             None if signing == Signing::Every => {
                 return Err(Violation::protocol("Hello without delegation"));
             }
@@ -156,7 +159,7 @@ impl Session {
             signing,
             epoch,
         });
-        self.outputs.push_back(Output::Greeted { epoch });
+        self.outputs.push_back(Output::Greeted { epoch, skew });
         Ok(())
     }
 
@@ -209,6 +212,34 @@ impl Session {
             .map_err(|e| Violation::refused(format!("delegation: {e}")))?;
         greeting.delegation = Some(verified);
         Ok(())
+    }
+}
+
+/// How far the other side's clock is from ours, where that is more than is allowed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skew {
+    ahead: bool,
+    seconds: u64,
+}
+
+impl Skew {
+    fn of(theirs_ms: u64, ours_ms: u64) -> Option<Self> {
+        let apart = theirs_ms.abs_diff(ours_ms);
+        (apart > SKEW_MS).then_some(Self {
+            ahead: theirs_ms > ours_ms,
+            seconds: apart / 1000,
+        })
+    }
+}
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.ahead { "ahead of" } else { "behind" };
+        write!(
+            f,
+            "the peer's clock is {} s {side} this one: set both right",
+            self.seconds
+        )
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::Code;
 use crate::identity::PeerId;
 use wire::frame::Kind;
 
+mod alive;
 mod batches;
 mod contents;
 mod delegation;

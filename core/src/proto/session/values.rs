@@ -8,6 +8,7 @@ use super::super::packet::{DecodeError, PacketType};
 use super::super::parts::PartError;
 use super::super::wire;
 use super::NONCE_BYTES;
+use super::handshake::Skew;
 use crate::config::Signing;
 use crate::error::{Code, NamespaceError};
 use crate::identity::{Identity, PeerId};
@@ -97,20 +98,27 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// The other side greeted: decide whether this connection goes on, then call [`Session::authorise`].
-    Greeted { epoch: u64 },
+    Greeted {
+        /// See [`crate::proto::wire::Hello`].
+        epoch: u64,
+        /// Where both clocks are too far apart.
+        skew: Option<Skew>,
+    },
     /// The other side is proved and has chosen this connection, and this side has not gone on yet.
     Proved,
     /// Both sides are proved; packets flow.
     Opened,
     /// A packet, in order.
     Packet(Incoming),
-    /// Parts were taken into an assembly: their window can be given back at once.
+    /// A part was taken into an assembly: its window can be given back as soon as there is room for the whole.
     Taken {
         packet_type: PacketType,
         request_id: u64,
         cost: u64,
+        /// What the whole content may come to, in bytes, by the number of its parts.
+        announced: u64,
     },
-    /// The other side gives credit: 0 is the session's.
+    /// The other side gives credit: to one of the session's windows, see [`Lane`](super::Lane), or a request's.
     Granted { request_id: u64, bytes: u64 },
     /// The asker no longer wants replies.
     Cancelled { request_id: u64 },

@@ -21,7 +21,7 @@ use crate::proto::packet::Encoded;
 use crate::proto::pair::{self, ConnectionId, Dialer, Pair, Timing};
 use crate::proto::rng::Rng;
 use crate::proto::roster::{self, Action, End, Event, Roster, Source, Target};
-use crate::proto::session::{Limits, Output, Session, SessionConfig, charged_to_session};
+use crate::proto::session::{Lane, Limits, Output, Session, SessionConfig};
 use crate::proto::testing::{NOW, identities};
 use chat::Answer;
 
@@ -58,9 +58,9 @@ struct Talk {
     dialled: bool,
     session: Session,
     /// What the other end takes before it grants more.
-    credit: u64,
+    credit: [u64; 2],
     /// What this end has handled and not given back.
-    owed: u64,
+    owed: [u64; 2],
     next_request: u64,
     /// Questions on their way out, part by part.
     asking: BTreeMap<u64, VecDeque<Encoded>>,
@@ -304,8 +304,8 @@ impl Talker {
             with,
             dialled: dial.is_some(),
             session,
-            credit: 0,
-            owed: 0,
+            credit: [0; 2],
+            owed: [0; 2],
             next_request: 1,
             asking: BTreeMap::new(),
             open: BTreeSet::new(),
@@ -368,7 +368,7 @@ impl Talker {
             id: ConnectionId(conn),
         };
         match output {
-            Output::Greeted { epoch } => {
+            Output::Greeted { epoch, .. } => {
                 let hello = pair::Event::Hello {
                     id: ConnectionId(conn),
                     epoch,
@@ -377,7 +377,7 @@ impl Talker {
             }
             Output::Proved => self.pair(with, established, now, out),
             Output::Opened => {
-                talk.credit = talk.session.agreed().expect("greeted").0.window;
+                talk.credit = [talk.session.agreed().expect("greeted").0.window; 2];
                 self.pair(with, established, now, out);
             }
             Output::Packet(incoming) => {
@@ -388,15 +388,20 @@ impl Talker {
                 packet_type,
                 request_id,
                 cost,
+                ..
             } => {
-                if charged_to_session(packet_type, request_id) {
-                    talk.owed += cost;
+                if let Some(lane) = Lane::of(packet_type, request_id) {
+                    talk.owed[lane as usize] += cost;
                 } else if !talk.open.contains(&request_id) {
                     talk.session.forget(request_id);
                 }
                 self.taken((conn, with));
             }
-            Output::Granted { bytes, .. } => talk.credit += bytes,
+            Output::Granted { request_id, bytes } => {
+                if let Some(lane) = Lane::of_credit(request_id) {
+                    talk.credit[lane as usize] += bytes;
+                }
+            }
             Output::Cancelled { request_id } => drop(talk.answering.remove(&request_id)),
             Output::Acked { up_to } => {
                 let mut log = self.log.borrow_mut();

@@ -1,11 +1,13 @@
 //! The callback rules with real threads. Nothing here sleeps: each test waits for what it is about.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::config::BATCH_EVENTS;
 
 const LONG: Duration = Duration::from_secs(20);
 const BLINK: Duration = Duration::from_millis(50);

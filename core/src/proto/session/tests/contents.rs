@@ -80,7 +80,7 @@ fn the_end_of_a_request_lets_half_a_reply_go() {
     assert_eq!(two.ends[A].assembling(), PART_BYTES, "the question stays");
 }
 
-/// As many large replies as there may be requests come side by side, with questions and a message between them.
+/// As many large replies as there may be requests come side by side, with a question and a message between them.
 #[test]
 fn all_requests_may_be_large_at_once() {
     let requests = 100;
@@ -88,8 +88,8 @@ fn all_requests_may_be_large_at_once() {
     let mut contents = vec![parts(PacketType::Message, 0, LARGE)];
     for id in 1..=requests {
         contents.push(parts(PacketType::Response, id, LARGE));
-        contents.push(parts(PacketType::Request, id, LARGE));
     }
+    contents.push(parts(PacketType::Request, 1, LARGE));
     let count = contents.len();
     let mut whole = 0;
     for part in 0..3 {
@@ -97,8 +97,15 @@ fn all_requests_may_be_large_at_once() {
             let outputs = two.send(B, &content[part..=part]).unwrap();
             // As the handler does: a part's credit comes back at once.
             for output in &outputs {
-                if let Output::Taken { cost, .. } = output {
-                    two.ends[A].grant(0, *cost);
+                if let Output::Taken {
+                    packet_type,
+                    request_id,
+                    cost,
+                    ..
+                } = output
+                    && let Some(lane) = Lane::of(*packet_type, *request_id)
+                {
+                    two.ends[A].grant(lane.credit_id(), *cost);
                 }
             }
             whole += packets(&outputs).len();
@@ -113,20 +120,19 @@ fn all_requests_may_be_large_at_once() {
 #[test]
 fn contents_beyond_those_of_open_requests_are_refused() {
     let limits = |count| move |_: usize, config: &mut SessionConfig| config.limits.requests = count;
-    for (requests, most) in [(1, 4), (u32::MAX, ASSEMBLIES_MAX as u64)] {
+    for (requests, most) in [(1, 3), (u32::MAX, ASSEMBLIES_MAX as u64)] {
         let mut two = Two::open(limits(requests));
         let first = |id| {
             let header = Header {
                 request_id: id,
                 parts: 2,
-                ..Header::new(PacketType::Request, "n", NOW)
+                ..Header::new(PacketType::Response, "", NOW)
             };
             packet::encode(&header, Bytes::from_static(b"x"))
         };
         let mut taken = 0;
         let refused = loop {
             let ids = taken + 1..=(taken + 512).min(most + 1);
-            two.ends[A].grant(0, 1 << 20);
             match two.send(B, &ids.clone().map(first).collect::<Vec<_>>()) {
                 Ok(outputs) => taken += outputs.len() as u64,
                 refused => break refused,
@@ -138,6 +144,72 @@ fn contents_beyond_those_of_open_requests_are_refused() {
             "{requests} requests"
         );
     }
+}
+
+/// Whatever is charged to one window: so a peer holds up to two contents here that are not whole, beside replies it was asked for.
+#[test]
+fn large_contents_of_one_window_come_one_after_the_other() {
+    let kinds = [
+        (PacketType::Message, 0),
+        (PacketType::Message, 5),
+        (PacketType::Internal, 0),
+        (PacketType::Request, 1),
+        (PacketType::Seek, 2),
+        (PacketType::Response, 3 | CAST_BIT),
+        (PacketType::Response, 4),
+    ];
+    for (first, second) in kinds
+        .iter()
+        .flat_map(|first| kinds.map(|second| (*first, second)))
+    {
+        if first == second {
+            continue;
+        }
+        let mut two = Two::open(|_, _| {});
+        let [one, other] = [first, second].map(|(kind, id)| parts(kind, id, LARGE));
+        two.send(A, &one[..1]).unwrap();
+        let begun = two.send(A, &other[..1]);
+        let [lane, others] = [first, second].map(|(kind, id)| Lane::of(kind, id));
+        if lane.is_some() && lane == others {
+            assert_eq!(
+                violation(begun).1,
+                "a large content began before the last one was whole",
+                "{first:?}, {second:?}"
+            );
+        } else {
+            begun.unwrap();
+        }
+    }
+    // Given up counts as over.
+    let mut two = Two::open(|_, _| {});
+    two.send(A, &parts(PacketType::Request, 1, LARGE)[..1])
+        .unwrap();
+    two.ends[A].cancel(1);
+    two.carry(A).unwrap();
+    two.send(A, &parts(PacketType::Request, 2, LARGE)[..1])
+        .unwrap();
+}
+
+/// A handler of messages may ask who sent them: what it asks must not wait for the messages that wait for it.
+#[test]
+fn what_is_asked_has_a_window_of_its_own() {
+    let one = message(&[1; 100]);
+    let question = &parts(PacketType::Request, 1, one.len() - 40)[0];
+    let mut two = Two::open(|_, config| config.limits.window = cost(one.len()));
+    two.send(A, std::slice::from_ref(&one)).unwrap();
+    two.send(A, std::slice::from_ref(question)).unwrap();
+    two.ends[B].grant(CAST_BIT, 1 << 10);
+    assert!(matches!(
+        two.carry(B).unwrap()[..],
+        [Output::Granted {
+            request_id: CAST_BIT,
+            ..
+        }]
+    ));
+    let second = &parts(PacketType::Seek, 2, 10)[0];
+    two.send(A, std::slice::from_ref(second)).unwrap();
+    let refused = two.send(A, std::slice::from_ref(&one));
+    assert_eq!(violation(refused).1, "more was sent than credit allowed");
 }
 
 #[test]

@@ -142,3 +142,47 @@ fn a_packet_of_a_session_can_be_proved_to_a_third_party() {
         assert!(shown.verify().is_err());
     }
 }
+
+/// Whom one cannot believe because of a clock is told so, and one that will soon be disbelieved as well.
+#[test]
+fn clocks_that_are_too_far_apart_are_named() {
+    const MINUTE: u64 = 60_000;
+    let greeted = |theirs: u64| {
+        let mut two = Two::new(|side, config| {
+            if side == A {
+                config.clock_ms = theirs;
+            }
+        });
+        let outputs = two.carry(A).unwrap();
+        let [Output::Greeted { skew, .. }] = outputs[..] else {
+            panic!("{outputs:?}")
+        };
+        skew.map(|skew| skew.to_string())
+    };
+    assert_eq!(greeted(NOW), None);
+    assert_eq!(greeted(NOW + 2 * MINUTE), None);
+    assert_eq!(greeted(NOW - 2 * MINUTE), None);
+    assert_eq!(
+        greeted(NOW + 3 * MINUTE).unwrap(),
+        "the peer's clock is 180 s ahead of this one: set both right"
+    );
+    assert_eq!(
+        greeted(NOW - 3 * MINUTE).unwrap(),
+        "the peer's clock is 180 s behind this one: set both right"
+    );
+    assert!(greeted(0).is_some() && greeted(u64::MAX).is_some());
+
+    let ahead = Arc::new(DelegatedKey::new(identities()[A], [9; 32], NOW + HOUR));
+    let mut two = Two::new(|side, config| {
+        if side == A {
+            config.delegated = Arc::clone(&ahead);
+            config.clock_ms = NOW + HOUR;
+        }
+    });
+    let (code, text) = violation(two.carry(A));
+    assert_eq!(code, Code::Refused);
+    assert_eq!(
+        text,
+        "delegation: the delegation was not valid at that time (the peer's clock is 3600 s ahead of this one: set both right)"
+    );
+}

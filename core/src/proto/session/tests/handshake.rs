@@ -142,6 +142,7 @@ fn frames_before_hello_and_auth_are_refused() {
             Kind::Credit(wire::Credit::default()),
             Kind::Ack(wire::Ack::default()),
             Kind::Resume(wire::Resume::default()),
+            Kind::Alive(wire::Alive { answer: true }),
             Kind::Delegation(DELEGATED[A].delegation().clone()),
         ]
     };

@@ -101,6 +101,7 @@ fn kinds() -> impl Strategy<Value = Any> {
         (number(), number())
             .prop_map(|(request_id, bytes)| Kind::Credit(wire::Credit { request_id, bytes })),
         number().prop_map(|received_up_to| Kind::Ack(wire::Ack { received_up_to })),
+        any::<bool>().prop_map(|answer| Kind::Alive(wire::Alive { answer })),
         prop_oneof![Just(DELEGATED[A].delegation().clone()), delegations()]
             .prop_map(Kind::Delegation),
         (some_bytes(), number()).prop_map(|(session, received_up_to)| Kind::Resume(wire::Resume {
@@ -117,7 +118,7 @@ fn kinds() -> impl Strategy<Value = Any> {
 }
 
 fn assert_bounded(session: &Session) -> Result<(), TestCaseError> {
-    let assemblies = 2 * LIMITS.requests as usize + ASSEMBLIES;
+    let assemblies = LIMITS.requests as usize + ASSEMBLIES;
     prop_assert!(session.assembling() <= LIMITS.content as usize * assemblies);
     prop_assert!(session.frames.len() <= 3, "{} frames", session.frames.len());
     prop_assert!(session.outputs.is_empty());

@@ -12,7 +12,7 @@ use super::{LIMITS, Talk, Talker, clock};
 use crate::error::Code;
 use crate::proto::packet::{Encoded, Header, PacketType, encode};
 use crate::proto::rng::Rng;
-use crate::proto::session::{Incoming, charged_to_session, cost};
+use crate::proto::session::{Incoming, Lane, cost};
 use crate::proto::testing::NOW;
 use crate::proto::{Now, parts, wire};
 
@@ -28,8 +28,9 @@ pub(super) struct Answer {
 impl Talker {
     /// Whether a turn would do anything.
     pub(super) fn is_busy(&self) -> bool {
-        let under_way =
-            |talk: &Talk| talk.owed > 0 || !talk.asking.is_empty() || !talk.answering.is_empty();
+        let under_way = |talk: &Talk| {
+            talk.owed != [0, 0] || !talk.asking.is_empty() || !talk.answering.is_empty()
+        };
         self.talks
             .values()
             .any(|talk| talk.session.is_open() && (self.chatting || under_way(talk)))
@@ -45,8 +46,8 @@ impl Talker {
             cost,
         } = incoming;
         let id = packet.request_id;
-        if charged_to_session(packet_type, id) {
-            talk.owed += cost;
+        if let Some(lane) = Lane::of(packet_type, id) {
+            talk.owed[lane as usize] += cost;
         }
         let mut log = self.log.borrow_mut();
         match packet_type {
@@ -90,10 +91,13 @@ impl Talker {
             if !talk.session.is_open() {
                 continue;
             }
-            if talk.owed > 0 && self.rng.chance(700) {
-                talk.session.grant(0, std::mem::take(&mut talk.owed));
-                self.flush(conn, out);
+            for lane in Lane::ALL {
+                let owed = &mut talk.owed[lane as usize];
+                if *owed > 0 && self.rng.chance(700) {
+                    talk.session.grant(lane.credit_id(), std::mem::take(owed));
+                }
             }
+            self.flush(conn, out);
             // Nothing new is said on a connection that no longer carries the session.
             let carries = self.session(self.talks[&conn].with) == Some(conn);
             if self.chatting && carries {
@@ -125,7 +129,7 @@ impl Talker {
             .iter()
             .map(|number| encode(&header, Bytes::copy_from_slice(&number.to_be_bytes())))
             .collect();
-        if self.write(conn, &packets, confirm, out) {
+        if self.write(conn, Lane::Messages, &packets, confirm, out) {
             self.next_number += count;
             let mut log = self.log.borrow_mut();
             log.sent
@@ -139,6 +143,7 @@ impl Talker {
     fn write(
         &mut self,
         conn: u64,
+        lane: Lane,
         packets: &[Encoded],
         confirm: bool,
         out: &mut Vec<Step<Bytes>>,
@@ -147,10 +152,11 @@ impl Talker {
             return false;
         };
         let price = packets.iter().map(|packet| cost(packet.len())).sum();
-        let Some(credit) = talk.credit.checked_sub(price) else {
+        let credit = &mut talk.credit[lane as usize];
+        let Some(left) = credit.checked_sub(price) else {
             return false;
         };
-        talk.credit = credit;
+        *credit = left;
         self.seal(conn, packets, confirm, out);
         true
     }
@@ -207,20 +213,32 @@ impl Talker {
         }
     }
 
-    /// One packet of each question and answer that is under way.
+    /// One packet of each answer that is under way, and of questions up to the first that is not whole then: large ones go one
+    /// after the other.
     fn go_on(&mut self, conn: u64, now: Now, out: &mut Vec<Step<Bytes>>) {
         let Some(talk) = self.talks.get_mut(&conn) else {
             return;
         };
-        for (id, mut question) in std::mem::take(&mut talk.asking) {
-            if let Some(part) = question.pop_front()
-                && !self.write(conn, std::slice::from_ref(&part), false, out)
+        let mut rest = std::mem::take(&mut talk.asking);
+        while let Some(mut question) = rest.first_entry() {
+            if let Some(part) = question.get_mut().pop_front()
+                && !self.write(
+                    conn,
+                    Lane::Requests,
+                    std::slice::from_ref(&part),
+                    false,
+                    out,
+                )
             {
-                question.push_front(part);
+                question.get_mut().push_front(part);
             }
-            if let Some(talk) = self.talks.get_mut(&conn).filter(|_| !question.is_empty()) {
-                talk.asking.insert(id, question);
+            if !question.get().is_empty() {
+                break;
             }
+            question.remove();
+        }
+        if let Some(talk) = self.talks.get_mut(&conn) {
+            talk.asking = rest;
         }
         let Some(talk) = self.talks.get_mut(&conn) else {
             return;

@@ -1,0 +1,87 @@
+"""What the satellites with and without asyncio share: constants, contents, and what a handler's result becomes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, TypedDict
+
+from ._errors import Fail, bad_input
+from ._psfs import Faults
+
+log = logging.getLogger("psfs")
+
+MESSAGE = 1
+BROADCAST = 2
+SEEK = 3
+REQUEST = 4
+
+#: What can be sent: `str` goes as UTF-8. `bytes` of 16 KiB and more are not copied.
+Content = bytes | bytearray | memoryview | str
+#: What a REQUEST handler may return as its last reply; what is neither bytes nor str goes as JSON.
+Returned = Content | dict[str, Any] | list[Any] | int | float | bool | None
+#: Key as PEM bytes, or the path of a key file, which is made when it does not exist.
+Key = bytes | str | PathLike[str]
+
+
+class Options(TypedDict, total=False):
+    """Everything else that can be set of a satellite; see the README for each."""
+
+    secret: str | bytes | None
+    bootstrap: list[str]
+    listen: list[str]
+    allow: list[str]
+    deny: list[str]
+    data_dir: str | PathLike[str] | None
+    passphrase: str | None
+    signing: str
+    mdns: bool
+    content_limit: int
+    message_window: int
+    reply_window: int
+    open_requests: int
+    queue_limit: int
+    memory_limit: int
+    worker_threads: int
+    peers: tuple[int, int]
+    connections: tuple[int, int]
+    ping: tuple[float, float]
+    faults: Faults | None
+
+
+def lists(options: Options) -> dict[str, Any]:
+    """Checks what would otherwise be misread: a str is iterable, too."""
+    for name in ("bootstrap", "listen", "allow", "deny"):
+        if isinstance(options.get(name), (str, bytes)):
+            raise bad_input(f"{name} is one str: give a list of str")
+    return dict(options)
+
+
+def callable_handler(handler: object) -> Callable[..., Any]:
+    if not callable(handler):
+        raise bad_input(f"the handler is {type(handler).__name__}: give a function")
+    return handler
+
+
+def encode(value: Returned) -> Content:
+    """A handler's result as content."""
+    if isinstance(value, (bytes, bytearray, memoryview, str)):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def tell(name: str, error: BaseException) -> None:
+    """A handler raised. psfs.Fail is an answer, anything else a mistake."""
+    if isinstance(error, Fail):
+        log.debug("the handler of %s answered with error %d: %s", name, error.code, error.text)
+    else:
+        log.error("the handler of %s failed", name, exc_info=error)
+
+
+def failure_of(error: BaseException) -> tuple[int, str]:
+    """What an asker is told of a handler's exception. 0 becomes the library's HANDLER_FAILED."""
+    if isinstance(error, Fail):
+        return error.code, error.text
+    return 0, f"{type(error).__name__}: {error}"

@@ -1,0 +1,121 @@
+"""The exceptions. One class for each kind a program may want to tell apart; the table of codes is the core's."""
+
+from __future__ import annotations
+
+from ._psfs import CODES
+
+_NAMES = {number: name for number, name, _ in CODES}
+_HINTS = {number: hint for number, _, hint in CODES}
+
+
+class Error(Exception):
+    """Something failed. `code` names the kind (the same names in every language), `hint` says what to do next."""
+
+    code: str
+    number: int
+    hint: str
+
+    def __init__(self, message: str, number: int, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.number = number
+        self.code = _NAMES.get(number, "INTERNAL")
+        self.hint = hint if hint is not None else _HINTS.get(number, "")
+
+
+class Timeout(Error, TimeoutError):
+    """The time given was over first."""
+
+
+class PeerUnreachable(Error, ConnectionError):
+    """The peer cannot be reached, the session with it ended, or nobody is connected."""
+
+
+class Refused(Error):
+    """The peer refuses, or a limit of open things is reached."""
+
+
+class NotFound(Error, KeyError):
+    """The peer was never met, or it serves no such namespace."""
+
+    # KeyError would show its argument quoted.
+    __str__ = Exception.__str__
+
+
+class Closed(Error):
+    """The satellite is not running, or the operation was cancelled."""
+
+
+class BadInput(Error, ValueError):
+    """An argument is outside what is allowed; the message names it."""
+
+
+class RemoteError(Error):
+    """The handler at the peer failed: `remote_code` and `remote_text` are what it said."""
+
+    remote_code: int
+    remote_text: str
+
+    def __init__(self, message: str, number: int, hint: str | None = None) -> None:
+        super().__init__(message, number, hint)
+        self.remote_code = number
+        self.remote_text = ""
+
+
+class Fail(Exception):
+    """Raised by a handler of a REQUEST: ends it with a positive code of your own and a text at the asker."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+_CLASSES: dict[str, type[Error]] = {
+    "BAD_INPUT": BadInput,
+    "UTF8": BadInput,
+    "BAD_KEY": BadInput,
+    "KEY_PERMISSIONS": BadInput,
+    "KEY_KIND": BadInput,
+    "PASSPHRASE": BadInput,
+    "BAD_ADDRESS": BadInput,
+    "BAD_PEER_ID": BadInput,
+    "OWN_PEER": BadInput,
+    "BAD_NAMESPACE": BadInput,
+    "TOO_LARGE": BadInput,
+    "CLOSED": Closed,
+    "CANCELLED": Closed,
+    "TIMEOUT": Timeout,
+    "UNREACHABLE": PeerUnreachable,
+    "DISCONNECTED": PeerUnreachable,
+    "NO_PEERS": PeerUnreachable,
+    "UNKNOWN_PEER": NotFound,
+    "UNKNOWN_NAMESPACE": NotFound,
+    "REFUSED": Refused,
+    "BUSY": Refused,
+    "HANDLER_FAILED": RemoteError,
+}
+
+
+def make(
+    number: int,
+    message: str,
+    hint: str | None = None,
+    remote_code: int | None = None,
+    remote_text: str | None = None,
+) -> Error:
+    """The exception of a code. Called by the native half."""
+    error = _CLASSES.get(_NAMES.get(number, ""), Error)(message, number, hint)
+    if isinstance(error, RemoteError):
+        error.remote_code = number if remote_code is None else remote_code
+        error.remote_text = remote_text or ""
+    return error
+
+
+def bad_input(message: str) -> Error:
+    """An argument that the Python half refuses by itself."""
+    return make(-2, message)
+
+
+def closed(message: str) -> Error:
+    """A use after the end that the Python half sees by itself."""
+    return make(-6, message)

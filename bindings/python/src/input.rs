@@ -1,0 +1,61 @@
+//! What Python hands in, read once at the edge.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use psfs_core::PeerId;
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::errors::Failure;
+
+/// From this size on, `bytes` are not copied: below, a copy costs less than keeping the object.
+const KEEP_FROM: usize = 16 * 1024;
+
+/// The content of a packet. `bytes` of 16 KiB and more are kept instead of copied; what can change under our hands (`bytearray`,
+/// writable memory) is copied once.
+pub(crate) fn content(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(bytes) = data.cast::<PyBytes>() {
+        if bytes.as_bytes().len() < KEEP_FROM {
+            return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+        }
+        return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
+    }
+    if let Ok(text) = data.cast::<PyString>() {
+        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
+    }
+    let Ok(buffer) = PyBuffer::<u8>::get(data) else {
+        let kind = data.get_type().name()?;
+        return Err(Failure::bad_input(format!(
+            "content is {kind}: give bytes, bytearray, memoryview of bytes, or str"
+        ))
+        .into());
+    };
+    Ok(buffer.to_vec(data.py())?.into())
+}
+
+/// For ever, as a time that can be added to the clock: about ten years.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Seconds; `None` is for ever.
+pub(crate) fn seconds(value: Option<f64>, name: &str) -> PyResult<Duration> {
+    let Some(value) = value else {
+        return Ok(FOREVER);
+    };
+    match Duration::try_from_secs_f64(value) {
+        Ok(duration) => Ok(duration.min(FOREVER)),
+        Err(_) if value >= 0.0 => Ok(FOREVER),
+        Err(_) => Err(Failure::bad_input(format!(
+            "{name} is {value}: give seconds, 0 or more, or None for ever"
+        ))
+        .into()),
+    }
+}
+
+/// A peer id in text.
+pub(crate) fn peer(text: &str) -> PyResult<PeerId> {
+    text.parse::<PeerId>()
+        .map_err(|error| Failure::from(error).into())
+}

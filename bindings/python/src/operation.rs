@@ -1,0 +1,175 @@
+//! One call that may have to wait: polled when its hub says so, or waited for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use psfs_core::{Code, Error};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::errors::Failure;
+use crate::hub::{Shared, Slot};
+
+/// What an operation gives.
+pub(crate) enum Value {
+    Nothing,
+    Text(String),
+}
+
+/// What an operation does.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send>>;
+
+/// The class of `PENDING`.
+#[pyclass(frozen, module = "psfs._psfs")]
+pub(crate) struct Pending;
+
+#[pymethods]
+impl Pending {
+    fn __repr__(&self) -> &'static str {
+        "psfs._psfs.PENDING"
+    }
+}
+
+static PENDING: PyOnceLock<Py<Pending>> = PyOnceLock::new();
+
+/// The one value that says: not yet.
+pub(crate) fn pending(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let pending = PENDING.get_or_try_init(py, || Py::new(py, Pending))?;
+    Ok(pending.clone_ref(py).into_any())
+}
+
+/// How long the main thread waits before it looks whether Python has a signal (Ctrl-C) for it.
+const SIGNAL_EVERY: Duration = Duration::from_millis(50);
+/// Other threads are told of no signals: they wait for their waker alone.
+const LONG: Duration = Duration::from_secs(3600);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+static IS_MAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = IS_MAIN.get_or_try_init(py, || {
+        threading.getattr("main_thread")?.call0().map(Bound::unbind)
+    })?;
+    Ok(threading.getattr("current_thread")?.call0()?.is(main))
+}
+
+/// Polls until it is ready, or a signal handler raises. The interpreter's lock is free meanwhile.
+pub(crate) fn wait_for<T: Send>(
+    py: Python<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send,
+) -> PyResult<T> {
+    // Most calls end here.
+    if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
+        return Ok(value);
+    }
+    let slice = if is_main_thread(py)? {
+        SIGNAL_EVERY
+    } else {
+        LONG
+    };
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        let polled = py.detach(|| {
+            let mut context = Context::from_waker(&waker);
+            let polled = poll(&mut context);
+            if polled.is_pending() {
+                std::thread::park_timeout(slice);
+            }
+            polled
+        });
+        if let Poll::Ready(value) = polled {
+            return Ok(value);
+        }
+        py.check_signals()?;
+    }
+}
+
+/// A call under way. Closing or dropping it cancels it.
+#[pyclass(frozen, module = "psfs._psfs")]
+pub(crate) struct Operation {
+    slot: Arc<Slot>,
+    waker: Waker,
+    work: Mutex<Option<Work>>,
+}
+
+impl Operation {
+    pub(crate) fn new(
+        hub: &Arc<Shared>,
+        work: impl Future<Output = Result<Value, Failure>> + Send + 'static,
+    ) -> Self {
+        let slot = hub.enlist();
+        Self {
+            waker: Waker::from(Arc::clone(&slot)),
+            slot,
+            work: Mutex::new(Some(Box::pin(work))),
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Option<Work>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_with(&self, context: &mut Context<'_>) -> Poll<Result<Value, Failure>> {
+        let mut work = self.work();
+        let Some(running) = work.as_mut() else {
+            return Poll::Ready(Err(Error::new(
+                Code::Cancelled,
+                "the operation was cancelled",
+            )
+            .into()));
+        };
+        let polled = running.as_mut().poll(context);
+        if polled.is_ready() {
+            *work = None;
+        }
+        polled
+    }
+}
+
+fn value(py: Python<'_>, result: Result<Value, Failure>) -> PyResult<Py<PyAny>> {
+    Ok(match result? {
+        Value::Nothing => py.None(),
+        Value::Text(text) => text.into_pyobject(py)?.into_any().unbind(),
+    })
+}
+
+#[pymethods]
+impl Operation {
+    #[getter]
+    fn id(&self) -> u64 {
+        self.slot.id
+    }
+
+    /// Its result, or `PENDING`.
+    fn poll(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.slot.rearm();
+        match self.poll_with(&mut Context::from_waker(&self.waker)) {
+            Poll::Ready(result) => value(py, result),
+            Poll::Pending => pending(py),
+        }
+    }
+
+    /// Its result, after waiting for it on this thread.
+    fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let result = wait_for(py, |context| self.poll_with(context))?;
+        value(py, result)
+    }
+
+    /// Cancels it.
+    fn close(&self) {
+        let work = self.work().take();
+        drop(work);
+    }
+}

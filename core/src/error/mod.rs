@@ -1,0 +1,172 @@
+//! The errors people meet: one enum for each family of operations (a file each), one table of stable codes under all of them.
+//!
+//! A code is a coarse kind with a fixed number and a hint; every language shows the same ones (C status, Python exception,
+//! Kotlin and Swift kind). The text of an error says what happened to what; [`Code::hint`] says what to do next.
+//! Codes are never renumbered. Positive numbers on the wire belong to the application (see [`RequestError::Failed`]).
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $screaming:literal, $hint:literal;)+) => {
+        /// The stable kinds of failure, the same in every language.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(i32)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $name = $number,)+ }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name, as C shows it without its prefix: `TIMEOUT`, `BAD_ADDRESS`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $screaming,)+ }
+            }
+
+            /// What to do next, in one sentence.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint,)+ }
+            }
+
+            /// The code of a number, if it is one of ours.
+            pub const fn from_number(number: i32) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A pointer that must not be NULL was NULL.
+    Null = -1, "NULL", "Pass a valid pointer; only _free functions and `err` take NULL.";
+    /// An argument is outside what the function takes.
+    BadInput = -2, "BAD_INPUT", "Read the message: it names the argument and what is allowed.";
+    /// A string is not UTF-8.
+    Utf8 = -3, "UTF8", "Encode the string as UTF-8.";
+    /// A panic was caught at the boundary.
+    Panic = -4, "PANIC", "This is a defect of the library or of a handler: report it with the message; shut this satellite down.";
+    /// The process was forked after the satellite was made.
+    Forked = -5, "FORKED", "Make satellites after fork, or in the parent only.";
+    /// The satellite is not running.
+    Closed = -6, "CLOSED", "Start the satellite first; after shutdown make a new one.";
+    /// The time given was over first.
+    Timeout = -7, "TIMEOUT", "Try again with more time, or look at the peer's state first.";
+    /// The operation was cancelled.
+    Cancelled = -8, "CANCELLED", "Nothing to do: this side asked for it.";
+    /// Something that should not happen did.
+    Internal = -9, "INTERNAL", "This is a defect of the library: report it with the message.";
+    /// The operating system refused a file or socket operation.
+    Io = -10, "IO", "Read the message: it has the system's reason and the file or address.";
+    /// A key is not readable as a key.
+    BadKey = -11, "BAD_KEY", "Use a PKCS#8 PEM file as written by `psfs id --key FILE`.";
+    /// A key file can be read by others.
+    KeyPermissions = -12, "KEY_PERMISSIONS", "Run chmod 600 on the key file.";
+    /// A key is of another kind than RSA, or too small or too large.
+    KeyKind = -13, "KEY_KIND", "Satellites need an RSA key of 2048 to 4096 bits: make one with `psfs id --key FILE`.";
+    /// The passphrase is missing or wrong.
+    Passphrase = -14, "PASSPHRASE", "Give the passphrase the key was saved with.";
+    /// Another satellite has the data folder.
+    DataDirInUse = -15, "DATA_DIR_IN_USE", "Give each satellite a data folder of its own, or end the process named in the message.";
+    /// The data folder cannot be used.
+    DataDir = -16, "DATA_DIR", "Give a folder that can be written, or none to keep everything in memory.";
+    /// The data folder was written by a newer version.
+    DataDirVersion = -17, "DATA_DIR_VERSION", "Use the newer version again, or another data folder.";
+    /// An address cannot be parsed.
+    BadAddress = -18, "BAD_ADDRESS", "Write addresses as IP:PORT or as a multiaddress, for example /ip4/127.0.0.1/tcp/4001.";
+    /// A listen address is taken.
+    AddressInUse = -19, "ADDRESS_IN_USE", "Choose another port, or port 0 for any free one.";
+    /// A peer cannot be reached at any address known.
+    Unreachable = -20, "UNREACHABLE", "Check that the peer runs and that its address and port can be reached from here.";
+    /// A peer id cannot be parsed.
+    BadPeerId = -21, "BAD_PEER_ID", "Peer ids of satellites look like Qm... and have 46 characters.";
+    /// The peer was never met.
+    UnknownPeer = -22, "UNKNOWN_PEER", "Connect to it by address first, or wait until it is met.";
+    /// The peer is this satellite itself.
+    OwnPeer = -23, "OWN_PEER", "A satellite does not talk to itself: use another peer.";
+    /// A namespace or rendezvous is empty, too long or holds NUL.
+    BadNamespace = -24, "BAD_NAMESPACE", "Use 1 to 255 bytes of UTF-8 without NUL.";
+    /// A content is over the limit.
+    TooLarge = -25, "TOO_LARGE", "Send less at once, or raise the content limit at both ends.";
+    /// The peer serves no such namespace.
+    UnknownNamespace = -26, "UNKNOWN_NAMESPACE", "Check the spelling, or register a handler at the peer.";
+    /// The peer refuses.
+    Refused = -27, "REFUSED", "Read the message: secret, allow list, policy and limits are set at the peer.";
+    /// The handler at the peer failed.
+    HandlerFailed = -28, "HANDLER_FAILED", "The peer's application failed: its text is in the message.";
+    /// The connection ended first.
+    Disconnected = -29, "DISCONNECTED", "Try again: the satellite reconnects by itself when it can.";
+    /// Nobody is connected.
+    NoPeers = -30, "NO_PEERS", "Wait until a peer is connected.";
+    /// A limit of open things is reached.
+    Busy = -31, "BUSY", "Wait for something open to end, or raise the limit.";
+    /// The peer broke the protocol.
+    Protocol = -32, "PROTOCOL", "The peer runs another or a broken program: update both ends.";
+    /// Not built into this version.
+    Unsupported = -33, "UNSUPPORTED", "Leave the option out, or use a version that has it.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Any error of this library: what other languages are handed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    code: Code,
+    message: String,
+}
+
+impl Error {
+    /// An error with a code of the table and a text of its own.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The stable kind.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, in one sentence.
+    pub fn hint(&self) -> &'static str {
+        self.code.hint()
+    }
+}
+
+/// Gives a family of errors its codes, and a way into [`Error`].
+macro_rules! family {
+    ($family:ident { $($pattern:pat => $code:expr,)+ }) => {
+        impl $family {
+            /// The stable kind of this error.
+            pub fn code(&self) -> Code {
+                use Code::*;
+                match self { $($pattern => $code,)+ }
+            }
+        }
+        impl From<$family> for Error {
+            fn from(error: $family) -> Self {
+                Self { code: error.code(), message: error.to_string() }
+            }
+        }
+    };
+}
+
+// Below the macro, which they use.
+mod own;
+mod start;
+mod talk;
+
+pub use own::{IdentityError, StoreError};
+pub use start::{ConnectError, NamespaceError, ShutdownError, StartError, SubscribeError};
+pub use talk::{ReplyError, RequestError, SendError};
