@@ -32,6 +32,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
+use super::ahead::Ahead;
 use super::gather::Gather;
 use super::tls::{self, Tls, TlsError};
 
@@ -191,7 +192,10 @@ impl UpgradeInfo for Security {
     }
 }
 
-type Secured<C> = (PeerId, Gather<Either<TlsStream<C>, noise::Output<C>>>);
+type Secured<C> = (
+    PeerId,
+    Gather<Either<TlsStream<Ahead<C>>, noise::Output<C>>>,
+);
 
 impl<C> InboundConnectionUpgrade<C> for Security
 where
@@ -204,7 +208,7 @@ where
     fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
         if info == tls::PROTOCOL {
             self.tls
-                .upgrade_inbound(socket, info)
+                .upgrade_inbound(Ahead::new(socket), info)
                 .map_ok(with_tls)
                 .err_into()
                 .boxed()
@@ -229,7 +233,7 @@ where
     fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
         if info == tls::PROTOCOL {
             self.tls
-                .upgrade_outbound(socket, info)
+                .upgrade_outbound(Ahead::new(socket), info)
                 .map_ok(with_tls)
                 .err_into()
                 .boxed()
@@ -243,7 +247,7 @@ where
     }
 }
 
-fn with_tls<C>((peer, stream): (PeerId, TlsStream<C>)) -> Secured<C> {
+fn with_tls<C>((peer, stream): (PeerId, TlsStream<Ahead<C>>)) -> Secured<C> {
     (peer, Gather::new(Either::Left(stream)))
 }
 
