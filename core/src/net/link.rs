@@ -507,8 +507,10 @@ mod tests {
         link.close(left(), clock::now());
         assert!(link.try_push(message(), false).is_err());
         assert_eq!(link.push(message(), false, None).await, Err(left()));
+        let turn = link.large_turn(false).await;
+        let parts = std::iter::once(message());
         assert_eq!(
-            link.push_parts(vec![message()], false, None, None).await,
+            link.push_parts(turn, parts, false, None, None).await,
             Err(left())
         );
         let mut outgoing = Outgoing::default();

@@ -16,11 +16,14 @@ use crate::proto::wire::StreamPacket;
 impl Driver {
     /// Announces this satellite under its rendezvous and asks who else is there.
     pub(super) fn look(&mut self) {
+        let now = clock::now();
         if self.is_calming() {
-            self.state.look_at = self.state.calm_at;
+            // A dial may come to nothing.
+            let alone = self.roster.sessions() == 0;
+            let soon = self.state.calm_at.min(now + LOOK_FIRST);
+            self.state.look_at = if alone { soon } else { self.state.calm_at };
             return;
         }
-        let now = clock::now();
         if std::mem::take(&mut self.state.kad_waits) {
             self.fill_kad();
         }

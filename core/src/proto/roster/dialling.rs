@@ -15,7 +15,7 @@ pub(super) const SPARE_DIALS: usize = 2;
 /// wanted.
 const FILL_INTERVAL: Duration = Duration::from_secs(1);
 /// The same after a dial that has no result yet.
-const FILL_PATIENCE: Duration = Duration::from_secs(5);
+const FILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is dialled next.
 pub(super) enum Pick {

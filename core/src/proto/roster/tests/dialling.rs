@@ -349,5 +349,5 @@ fn half_of_low_is_dialled_at_once_and_the_rest_one_at_a_time() {
     let [seventh, eighth] = second[..] else {
         panic!("{second:?}");
     };
-    assert_eq!((seventh, eighth), (secs(2), secs(7)));
+    assert_eq!((seventh, eighth), (secs(2), secs(4)));
 }
