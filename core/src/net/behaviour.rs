@@ -103,7 +103,9 @@ fn kad_config() -> kad::Config {
         // Announced again by ourselves, well before other implementations forget (24 h): nodes that came meanwhile learn it too.
         .set_provider_publication_interval(Some(Duration::from_secs(3 * 3600)))
         // It would dial every node of the table; peers that tell each other of peers fill it as well.
-        .set_periodic_bootstrap_interval(None);
+        .set_periodic_bootstrap_interval(None)
+        // The driver says when, see `fill_kad`.
+        .set_kbucket_inserts(kad::BucketInserts::Manual);
     config
 }
 

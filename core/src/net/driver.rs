@@ -42,9 +42,9 @@ const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);
 /// The pause of who has enough sessions: only a part of the network that nobody here has heard of is found so.
 const LOOK_RARE: Duration = Duration::from_secs(300);
-/// Who has a session by its first look, or is about to, is told of others over it, and uses the DHT only after so long, and up to as
-/// long again: a hundred that start together would else open a thousand connections for it in the moment in which they meet.
-const LOOK_CALM: Duration = Duration::from_secs(5);
+/// Who has a session by its first look, or is about to, is told of others over it, and uses the DHT only after so long, and up to
+/// three times that: a hundred that start together would else open a thousand connections for it in the moment in which they meet.
+const LOOK_CALM: Duration = Duration::from_secs(20);
 /// What synchronous callers see of the peers is made anew no more often than this: it names all of them.
 const VIEW_PAUSE: Duration = Duration::from_millis(50);
 /// How often addresses are written to disk, and the delegated key looked at.
@@ -129,6 +129,8 @@ pub(crate) struct State {
     /// From when on the DHT is used also by who has a session, or is about to.
     calm_at: Instant,
     look_pause: Duration,
+    /// There are satellites that Kademlia was not told of.
+    kad_waits: bool,
     announced: bool,
     keep_at: Instant,
     retry_at: Option<Instant>,
@@ -157,8 +159,9 @@ impl State {
             lookups: HashMap::new(),
             shown: HashMap::new(),
             look_at: now + LOOK_FIRST,
-            calm_at: now + LOOK_CALM + LOOK_CALM * u32::from(clock::random::<1>()[0]) / 256,
+            calm_at: now + LOOK_CALM + LOOK_CALM * u32::from(clock::random::<1>()[0]) / 128,
             look_pause: LOOK_FIRST,
+            kad_waits: false,
             announced: false,
             keep_at: now + HOUSEKEEPING,
             retry_at: None,
@@ -378,7 +381,10 @@ impl Driver {
             .filter(address::is_dialable)
             .take(crate::config::ADDRESSES_PER_PEER)
             .collect();
-        if speaks_kad {
+        let satellite = from_libp2p(&id);
+        if speaks_kad && satellite.is_some() && self.is_calming() {
+            self.state.kad_waits = true;
+        } else if speaks_kad {
             for address in &addresses {
                 self.swarm
                     .behaviour_mut()
@@ -386,7 +392,7 @@ impl Driver {
                     .add_address(&id, address.clone());
             }
         }
-        let Some(peer) = from_libp2p(&id) else {
+        let Some(peer) = satellite else {
             return;
         };
         let addresses = addresses.iter().map(address::without_peer).collect();

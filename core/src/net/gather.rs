@@ -14,6 +14,9 @@ use futures::{AsyncRead, AsyncWrite};
 
 /// What is gathered before it goes out: four full records of TLS.
 const FULL: usize = 64 * 1024;
+/// What is handed up before the streams above get their turn. A multiplexer reads on as long as there is something: all that the peer
+/// may send would lie in its queues, out of the processor's cache, before the first credit for it goes back.
+const TURN: usize = 128 * 1024;
 /// A buffer of up to this size is kept by an idle connection.
 const KEEP: usize = 1024;
 
@@ -24,6 +27,8 @@ pub(crate) struct Gather<S> {
     buffer: Vec<u8>,
     /// Bytes of the buffer that are out.
     written: usize,
+    /// Bytes handed up since nothing was there, or what stands above had its turn.
+    taken: usize,
 }
 
 impl<S> Gather<S> {
@@ -32,6 +37,7 @@ impl<S> Gather<S> {
             inner,
             buffer: Vec::new(),
             written: 0,
+            taken: 0,
         }
     }
 }
@@ -66,7 +72,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         if self.buffer.len() >= FULL {
             ready!(self.poll_drain(cx))?;
         }
-        let count = bytes.len().min(FULL);
+        // Never past what is full: the rest would leave as a record and a write of its own, of a few bytes.
+        let count = bytes.len().min(FULL - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..count]);
         Poll::Ready(Ok(count))
     }
@@ -91,23 +98,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<S> {
         if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        if self.taken >= TURN {
+            self.taken = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        match &read {
+            Poll::Ready(Ok(count)) => self.taken += count,
+            _ => self.taken = 0,
+        }
+        read
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
 
     use super::*;
 
-    /// Takes up to `room` bytes, and counts the writes.
+    /// Takes up to `room` bytes, and keeps the lengths of the writes.
     #[derive(Default)]
     struct Pipe {
         got: Vec<u8>,
-        writes: usize,
+        writes: Vec<usize>,
         room: usize,
         closed: bool,
+        /// A read finds as much as it asks for.
+        endless: bool,
     }
 
     impl AsyncWrite for Pipe {
@@ -121,7 +142,7 @@ mod tests {
                 return Poll::Pending;
             }
             self.room -= count;
-            self.writes += 1;
+            self.writes.push(count);
             self.got.extend_from_slice(&bytes[..count]);
             Poll::Ready(Ok(count))
         }
@@ -140,9 +161,13 @@ mod tests {
         fn poll_read(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
-            _: &mut [u8],
+            bytes: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            Poll::Pending
+            if self.endless {
+                Poll::Ready(Ok(bytes.len()))
+            } else {
+                Poll::Pending
+            }
         }
     }
 
@@ -171,11 +196,11 @@ mod tests {
         for number in 0..10 {
             assert_eq!(write(&mut gather, &[number; 12]), Poll::Ready(12));
         }
-        assert_eq!(gather.inner.writes, 0);
+        assert!(gather.inner.writes.is_empty());
         read(&mut gather);
-        assert_eq!((gather.inner.writes, gather.inner.got.len()), (1, 120));
+        assert_eq!(gather.inner.writes, [120]);
         read(&mut gather);
-        assert_eq!(gather.inner.writes, 1);
+        assert_eq!(gather.inner.writes, [120]);
         assert!(gather.buffer.capacity() <= KEEP);
     }
 
@@ -189,12 +214,62 @@ mod tests {
                 Poll::Ready(count) => rest = &rest[count..],
                 Poll::Pending => gather.inner.room += 10_000,
             }
-            assert!(gather.buffer.len() <= 2 * FULL);
+            assert!(gather.buffer.len() <= FULL);
         }
         gather.inner.room = usize::MAX;
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut gather).poll_close(&mut cx).is_ready());
         assert!(gather.inner.closed);
         assert_eq!(gather.inner.got, sent);
+    }
+    #[test]
+    fn what_is_full_leaves_in_whole_records() {
+        let mut gather = Gather::new(Pipe {
+            room: usize::MAX,
+            ..Pipe::default()
+        });
+        for _ in 0..9 {
+            for frame in [&[1; 12][..], &[2; 16 * 1024]] {
+                let mut rest = frame;
+                while let Poll::Ready(count @ 1..) = write(&mut gather, rest) {
+                    rest = &rest[count..];
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        read(&mut gather);
+        let rest = 9 * (12 + 16 * 1024) - 2 * FULL;
+        assert_eq!(gather.inner.writes, [FULL, FULL, rest]);
+    }
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_reads_without_end_is_interrupted_and_woken_at_once() {
+        let mut gather = Gather::new(Pipe {
+            endless: true,
+            ..Pipe::default()
+        });
+        for _ in 0..3 {
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let (mut cx, mut taken) = (Context::from_waker(&waker), 0);
+            while let Poll::Ready(count) =
+                Pin::new(&mut gather).poll_read(&mut cx, &mut [0; 10_000])
+            {
+                assert!(!woken.0.load(Ordering::Relaxed));
+                taken += count.unwrap();
+            }
+            assert!((TURN..TURN + 10_000).contains(&taken), "{taken}");
+            assert!(woken.0.load(Ordering::Relaxed));
+        }
     }
 }

@@ -508,9 +508,11 @@ mod tests {
         assert!(link.try_push(message(), false).is_err());
         assert_eq!(link.push(message(), false, None).await, Err(left()));
         let turn = link.large_turn(false).await;
-        let parts = vec![message()].into_iter();
-        let pushed = link.push_parts(turn, parts, false, None, None).await;
-        assert_eq!(pushed, Err(left()));
+        let parts = std::iter::once(message());
+        assert_eq!(
+            link.push_parts(turn, parts, false, None, None).await,
+            Err(left())
+        );
         let mut outgoing = Outgoing::default();
         link.take(&mut outgoing, 1 << 16);
         assert_eq!(outgoing.packets.len(), 1);

@@ -5,6 +5,7 @@
 
 mod account;
 pub(crate) mod address;
+mod ahead;
 pub(crate) mod behaviour;
 mod certificate;
 pub(crate) mod clock;

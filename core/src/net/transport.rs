@@ -32,6 +32,7 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
+use super::ahead::Ahead;
 use super::faults::{Faults, Faulty};
 use super::from_libp2p;
 use super::gather::Gather;
@@ -233,7 +234,7 @@ where
     fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
         let Self { tls, noise, faults } = self;
         let secure: BoxFuture<'static, Result<_, TransportError>> = if info == tls::PROTOCOL {
-            let secure = tls.upgrade_inbound(socket, info);
+            let secure = tls.upgrade_inbound(Ahead::new(socket), info);
             secure.map_ok(with_tls).err_into().boxed()
         } else {
             let secure = noise.upgrade_inbound(socket, info);
@@ -254,7 +255,7 @@ where
     fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
         let Self { tls, noise, faults } = self;
         let secure: BoxFuture<'static, Result<_, TransportError>> = if info == tls::PROTOCOL {
-            let secure = tls.upgrade_outbound(socket, info);
+            let secure = tls.upgrade_outbound(Ahead::new(socket), info);
             secure.map_ok(with_tls).err_into().boxed()
         } else {
             let secure = noise.upgrade_outbound(socket, info);
@@ -264,9 +265,9 @@ where
     }
 }
 
-type Secure<C> = Either<TlsStream<C>, noise::Output<C>>;
+type Secure<C> = Either<TlsStream<Ahead<C>>, noise::Output<C>>;
 
-fn with_tls<C>((peer, stream): (PeerId, TlsStream<C>)) -> (PeerId, Secure<C>) {
+fn with_tls<C>((peer, stream): (PeerId, TlsStream<Ahead<C>>)) -> (PeerId, Secure<C>) {
     (peer, Either::Left(stream))
 }
 

@@ -15,6 +15,9 @@ use super::wire;
 /// Content of one part, in bytes: with its packet, a batch of it alone is no larger than any other batch.
 pub(crate) const PART_BYTES: usize = 60 * 1024;
 
+/// Room for a content is at most so many times what came of it.
+const ANNOUNCED: usize = 8;
+
 /// Cuts a content into the parts of one frame each, without copying. An empty content is one empty part.
 pub(crate) fn split(mut content: Bytes) -> impl ExactSizeIterator<Item = Bytes> {
     let count = content.len().div_ceil(PART_BYTES).max(1);
@@ -65,17 +68,35 @@ struct Started {
     content: Vec<u8>,
 }
 
-/// Makes room for one more part: twice as much at a time, and never more than all parts of this size need. No room for what a peer only
-/// announces.
+/// Makes room for one more part: twice as much at a time, and the whole once an [`ANNOUNCED`]th of it has come. No more for what a peer
+/// only announces.
+///
+/// A large allocation that grows again and again is moved from one fresh place to the next, and a fresh page costs more than the bytes
+/// on it. One of the final size is a place that the content before it had.
 fn make_room(content: &mut Vec<u8>, part: usize, parts: u32) {
     if content.capacity() - content.len() < part {
         let whole = part.saturating_mul(parts as usize);
-        let twice = content.capacity().min(whole.saturating_sub(content.len()));
-        content.reserve_exact(twice.max(part));
+        let rest = whole.saturating_sub(content.len());
+        let more = if content.len() >= whole / ANNOUNCED {
+            rest
+        } else {
+            content.capacity().min(rest)
+        };
+        content.reserve_exact(more.max(part));
     }
 }
 
-/// Joins parts. Holds at most twice what came in.
+/// What the growing took too much is given back before somebody keeps it, but for the little that a short last part leaves: giving that
+/// back may move the whole.
+fn trimmed(content: Vec<u8>) -> Bytes {
+    if content.capacity() - content.len() <= content.len() / 16 {
+        content.into()
+    } else {
+        content.into_boxed_slice().into()
+    }
+}
+
+/// Joins parts. Holds at most [`ANNOUNCED`] times what came in.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     content_limit: usize,
@@ -169,8 +190,7 @@ impl Assembler {
         self.held -= content.len();
         packet.part = 0;
         packet.parts = 0;
-        // Boxed: what the growing took too much is given back before somebody keeps it.
-        packet.content = content.into_boxed_slice().into();
+        packet.content = trimmed(content);
         Ok(Some(packet))
     }
 
@@ -320,6 +340,7 @@ mod tests {
     #[test]
     fn a_large_content_keeps_no_more_than_itself() {
         let mut assembler = Assembler::new(1 << 20, 1);
+        let mut rooms = std::collections::BTreeSet::new();
         for i in 0..600 {
             assert_eq!(assembler.push(part(i, 601, &[1; 1000])), Ok(None));
             let room = assembler
@@ -330,11 +351,15 @@ mod tests {
                 .content
                 .capacity();
             assert!(
-                room <= 2 * assembler.held(),
+                room <= ANNOUNCED * assembler.held(),
                 "{room} for {}",
                 assembler.held()
             );
+            rooms.insert(room);
         }
+        // Twice as much up to an eighth, and then all: a large content is not moved again and again.
+        assert_eq!(rooms.len(), 9, "{rooms:?}");
+        assert_eq!(rooms.last(), Some(&601_000));
         let whole = assembler.push(part(600, 601, &[1; 1000])).unwrap().unwrap();
         assert_eq!(whole.content.len(), 601_000);
     }

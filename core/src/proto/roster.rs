@@ -7,7 +7,8 @@
 //! Its aims, where they pull in different directions in this order:
 //! - What the user asked for holds: a pinned peer is dialled for ever, one the user disconnected is left alone until it dials.
 //! - Who said goodbye is gone: not told of, not dialled and not shown, until it comes back or somebody saw it later than that.
-//! - Between `low` and `high` sessions, and few more than `low`: the first half is dialled at once, the second one at a time. Over `high` an old one is given up and not the newcomer, which came to learn of others.
+//! - Between `low` and `high` sessions, and few more than `low`: half of it is dialled at once, the rest one at a time. Over `high` an old
+//!   one is given up and not the newcomer, which came to learn of others.
 //! - A lost session is dialled again within a fraction of a second; who does not answer, ever more rarely.
 //! - Everything known is forgotten unless it is seen alive again. What others tell carries the age of *their* sighting, which only
 //!   grows on its way, so that gossip alone keeps nobody alive.

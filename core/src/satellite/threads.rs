@@ -7,10 +7,12 @@
 //! have another. Callback threads keep the program's mask, as they run the program's code, which may start processes.
 
 use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
+use tracing::subscriber::NoSubscriber;
 
 /// Signals that a thread raises by what it does: blocked, they could not be told from a hang.
 const OWN_FAULTS: [Signal; 7] = [
@@ -42,8 +44,15 @@ thread_local! {
     static LOG: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
 }
 
+/// tracing remembers of each line whether anybody wants it. While there is one dispatcher in the process it asks only the thread that
+/// comes by first, which may be another satellite's: then the line is lost to all. With two it asks both, wherever they are.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// From here on this thread's log lines go to `log`.
 pub(super) fn begin_log(log: Option<&Dispatch>) {
+    if log.is_some() {
+        LazyLock::force(&SECOND);
+    }
     LOG.set(log.map(tracing::dispatcher::set_default));
 }
 

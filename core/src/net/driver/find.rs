@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use libp2p::kad;
 use libp2p::kad::store::RecordStore;
+use libp2p::{Multiaddr, kad};
 
 use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
 use crate::identity::PeerId;
@@ -16,10 +16,13 @@ use crate::proto::wire::StreamPacket;
 impl Driver {
     /// Announces this satellite under its rendezvous and asks who else is there.
     pub(super) fn look(&mut self) {
-        let now = clock::now();
-        if self.roster.is_meeting() && now < self.state.calm_at {
+        if self.is_calming() {
             self.state.look_at = self.state.calm_at;
             return;
+        }
+        let now = clock::now();
+        if std::mem::take(&mut self.state.kad_waits) {
+            self.fill_kad();
         }
         // Who has enough sessions is told of others over them; asking the whole neighbourhood would make it dial half the network.
         let settled = self.roster.is_settled();
@@ -44,6 +47,32 @@ impl Driver {
             self.state.look_pause
         };
         self.state.look_at = now + pause;
+    }
+
+    /// Whether the DHT is left alone for now.
+    pub(super) fn is_calming(&self) -> bool {
+        self.roster.is_meeting() && clock::now() < self.state.calm_at
+    }
+
+    /// Gives Kademlia whom it was not told of while the DHT was left alone. Told of one peer it searches by itself, for its own id and
+    /// others, as long as it knows few: a few dozen connections, which cannot be turned off.
+    fn fill_kad(&mut self) {
+        let mut nodes: Vec<(PeerId, Vec<Multiaddr>)> =
+            self.state.shown.clone().into_iter().collect();
+        let connected = |met: &roster::Met| met.state == roster::State::Connected;
+        for met in self.roster.met().into_iter().filter(connected) {
+            let addresses = met
+                .addresses
+                .iter()
+                .filter_map(|address| address.parse().ok());
+            nodes.push((met.peer, addresses.collect()));
+        }
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        for (peer, addresses) in nodes {
+            for address in addresses {
+                kad.add_address(&to_libp2p(&peer), address);
+            }
+        }
     }
 
     pub(super) fn on_kad(&mut self, event: kad::Event) {

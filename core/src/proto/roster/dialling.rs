@@ -10,9 +10,9 @@ use crate::proto::Now;
 
 /// Dials under way beyond what is missing, for who has no session at all: some will fail.
 pub(super) const SPARE_DIALS: usize = 2;
-/// Once half of `low` is there or under way, how long after a dial's result, or somebody's coming, the next one is dialled, give or
-/// take a quarter. The other half comes by itself where others dial as well: with everybody dialling for all of it at once, everybody
-/// ends up with twice what it wanted.
+/// Once half of `low` is there or under way, how long after a dial's result, or somebody's coming, the next one is dialled. The other
+/// half comes by itself where others dial as well: with everybody dialling for all of it at once, everybody ends up with twice what it
+/// wanted.
 const FILL_INTERVAL: Duration = Duration::from_secs(1);
 /// The same after a dial that has no result yet.
 const FILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -117,7 +117,7 @@ impl Roster {
     }
 
     fn fill_after(&mut self, pause: Duration, now: Now) {
-        self.fill_at = now + self.rng.between(pause * 3 / 4, pause * 5 / 4);
+        self.fill_at = now + pause;
     }
 
     /// A dial has its result, or somebody came.

@@ -112,7 +112,7 @@ fn a_hundred_satellites_with_one_bootstrap_all_meet() {
             .map(|(_, node)| node.roster.sessions())
             .sum();
         assert!(
-            sessions < 100 * 20,
+            sessions < 100 * 12,
             "{sessions} ends of sessions among a hundred"
         );
     });

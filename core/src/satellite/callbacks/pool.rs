@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use super::job::Turn;
 use super::{INSIDE, panic_text};
 use crate::error::SubscribeError;
+use crate::satellite::threads;
 
 pub(super) struct Pool {
     /// 0: the application dispatches.
@@ -71,7 +72,7 @@ impl Pool {
 
     /// The loop of a callback thread.
     fn run(self: Arc<Self>) {
-        let _log = self.log.as_ref().map(tracing::dispatcher::set_default);
+        threads::begin_log(self.log.as_ref());
         let mut state = self.lock();
         loop {
             if let Some(job) = state.ready.pop_front() {
@@ -89,6 +90,7 @@ impl Pool {
                 state.idle -= 1;
             }
         }
+        threads::end_log();
         state.alive -= 1;
         drop(state);
         self.ended.notify_all();

@@ -268,7 +268,7 @@ fn sessions_are_kept_between_low_and_high() {
     }
     assert_eq!(
         dials(&run(&mut roster, secs(1))).len(),
-        limits.low + SPARE_DIALS
+        limits.low.div_ceil(2) + SPARE_DIALS
     );
     for number in 101..=105 {
         roster.handle(connected(number), at(number * 100));
@@ -319,4 +319,35 @@ fn sessions_are_kept_between_low_and_high() {
         roster.find(&peer(103)).map(|met| met.state),
         Some(State::Met)
     );
+}
+
+/// With everybody dialling at once for all it wants, everybody would end up with twice as much.
+#[test]
+fn half_of_low_is_dialled_at_once_and_the_rest_one_at_a_time() {
+    let mut roster = roster(quiet());
+    for number in 1..=20 {
+        roster.handle(learned(number, Source::Mdns, Duration::ZERO), Now::ZERO);
+    }
+    let first = dials(&run(&mut roster, secs(1)));
+    assert_eq!(first.len(), 4 + SPARE_DIALS);
+    for (_, target) in first {
+        let Target::Peer(peer) = target else {
+            panic!("{target:?}");
+        };
+        let event = Event::Connected {
+            peer,
+            address: None,
+            inbound: false,
+            explicit: false,
+        };
+        roster.handle(event, secs(1));
+    }
+    let second: Vec<Now> = dials(&run(&mut roster, secs(20)))
+        .iter()
+        .map(|(at, _)| *at)
+        .collect();
+    let [seventh, eighth] = second[..] else {
+        panic!("{second:?}");
+    };
+    assert_eq!((seventh, eighth), (secs(2), secs(7)));
 }
