@@ -402,10 +402,6 @@ impl Satellite {
     }
 
     #[pyo3(signature = (run, namespace, data, lifetime, timeout, max_replies))]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Python's keyword arguments, one by one"
-    )]
     fn broadcast_request(
         &self,
         run: Py<PyAny>,
