@@ -55,7 +55,10 @@ async fn hostile_connections_from_one_address_are_refused_beyond_its_places() {
     .await;
     // Others get in, and whoever goes makes place.
     let raw = Raw::session(&siege.victim, 2, RSA).await;
-    assert!(connected_to(&siege.victim, &raw.id));
+    until("the newcomer has its session", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
     drop(held);
     let late = config("one address", 3).bootstrap(format!("/ip4/{own}/tcp/{}", to.port()));
     let late = start(late).await;
@@ -97,7 +100,10 @@ async fn hostile_connections_beyond_the_total_are_refused() {
             break Raw::session(&siege.victim, 2, RSA).await;
         }
     };
-    assert!(connected_to(&siege.victim, &raw.id));
+    until("the newcomer has its session", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
     siege.unnoticed().await;
 }
 

@@ -170,7 +170,9 @@ async fn hostile_hellos_that_cannot_be_are_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_half_a_frame_and_silence() {
-    let mut siege = Siege::begin("silence", |config| config).await;
+    // Silence by itself ends a session as well; here it is to be patient for longer than half a content is.
+    let patient = Duration::from_secs(120);
+    let mut siege = Siege::begin("silence", |config| config.ping(patient, patient)).await;
     // All wait at the same time: before a Hello, before an Auth, in a frame, in a content.
     let mut nothing = Raw::connect(&siege.victim, 2).await;
     let mut half_hello = Raw::connect(&siege.victim, 3).await;
