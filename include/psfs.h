@@ -550,7 +550,7 @@ psfs_status psfs_config_set_rendezvous(psfs_config *config,
 // bytes.
 //
 // Ownership: everything is borrowed for the call.
-// Errors: PSFS_E_NULL.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT (over 1024 bytes).
 // Thread: any.
 // Since: 0.1.0
 psfs_status psfs_config_set_secret(psfs_config *config,
@@ -1320,6 +1320,10 @@ uint64_t psfs_peer_event_dropped(const psfs_peer_event *event);
 // arrival per peer, on a callback thread. Of several for a REQUEST the first is called; all others
 // are called all.
 //
+// Every REQUEST must be ended, with psfs_event_end or psfs_responder_end, also after its last
+// reply: one whose handler returned without (and took no responder, and retained nothing) ends as
+// PSFS_E_HANDLER_FAILED at who asked.
+//
 // Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
 // fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
 // shutdown.
@@ -1496,8 +1500,10 @@ psfs_status psfs_send(const psfs_satellite *satellite,
                       uint32_t timeout_ms,
                       psfs_error **err);
 
-// Sends one message to all satellites of the network. It is signed and passed on from peer to peer;
-// while nobody is connected it waits.
+// Sends one message of up to 61440 bytes to all satellites of the network but this one. It is
+// signed and passed on from peer to peer. With nobody connected it is PSFS_E_NO_PEERS; while those
+// who are connected cannot take it yet, it waits, within its life time. Who hears more than it can
+// handle is told so by PSFS_PEER_LAGGED.
 //
 // Ownership: everything is borrowed for the call; `options` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT,
@@ -1661,8 +1667,8 @@ psfs_status psfs_disconnect_async(const psfs_satellite *satellite,
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
-// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
-// called; the other errors of psfs_send come with `done`.
+// PSFS_E_TOO_LARGE, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_send come with `done`.
 // Thread: any; `done` is called on a callback thread, never two at once.
 // Since: 0.1.0
 psfs_status psfs_send_async(const psfs_satellite *satellite,
@@ -1682,9 +1688,9 @@ psfs_status psfs_send_async(const psfs_satellite *satellite,
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
-// of psfs_broadcast come with `done`.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_broadcast come with `done`.
 // Thread: any; `done` is called on a callback thread, never two at once.
 // Since: 0.1.0
 psfs_status psfs_broadcast_async(const psfs_satellite *satellite,
@@ -1704,8 +1710,8 @@ psfs_status psfs_broadcast_async(const psfs_satellite *satellite,
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
-// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
-// called; the other errors of psfs_request and psfs_replies_next come with `done`.
+// PSFS_E_TOO_LARGE, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_request and psfs_replies_next come with `done`.
 // Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 // Since: 0.1.0
 psfs_status psfs_request_async(const psfs_satellite *satellite,
@@ -1727,9 +1733,9 @@ psfs_status psfs_request_async(const psfs_satellite *satellite,
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
-// of psfs_seek and psfs_replies_next come with `done`.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_seek and psfs_replies_next come with `done`.
 // Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 // Since: 0.1.0
 psfs_status psfs_seek_async(const psfs_satellite *satellite,
@@ -1750,9 +1756,9 @@ psfs_status psfs_seek_async(const psfs_satellite *satellite,
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
-// of psfs_broadcast_request and psfs_replies_next come with `done`.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_broadcast_request and psfs_replies_next come with `done`.
 // Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 // Since: 0.1.0
 psfs_status psfs_broadcast_request_async(const psfs_satellite *satellite,
@@ -1776,8 +1782,9 @@ psfs_status psfs_broadcast_request_async(const psfs_satellite *satellite,
 //
 // Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last
 // call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
-// operation and `done` is not called; the other errors of psfs_event_reply come with `done`.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE (over 1 GiB),
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_event_reply come with `done`.
 // Thread: any; `done` is called on a callback thread.
 // Since: 0.1.0
 psfs_status psfs_event_reply_async(const psfs_event *event,
@@ -1793,8 +1800,9 @@ psfs_status psfs_event_reply_async(const psfs_event *event,
 //
 // Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last
 // call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
-// operation and `done` is not called; the other errors of psfs_responder_reply come with `done`.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE (over 1 GiB),
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_responder_reply come with `done`.
 // Thread: any; `done` is called on a callback thread.
 // Since: 0.1.0
 psfs_status psfs_responder_reply_async(const psfs_responder *responder,

@@ -11,6 +11,10 @@ use crate::net::faults::Faults;
 
 /// Longest namespace or rendezvous, in bytes.
 pub const NAMESPACE_MAX: usize = 255;
+/// Largest content that a satellite can be set to take, in bytes.
+pub const CONTENT_MAX: usize = 1 << 30;
+/// Longest secret, in bytes.
+pub const SECRET_MAX: usize = 1024;
 /// Largest content of a broadcast, in bytes: what one gossip message carries beside signature, delegation and key.
 pub const BROADCAST_MAX: usize = 60 * 1024;
 /// Broadcasts of ours that may wait for somebody to send them to.

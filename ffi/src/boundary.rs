@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::Bytes;
 use psfs_core::{Code, Error, PeerId};
 
 use crate::error::{Failure, psfs_error};
@@ -255,6 +256,27 @@ pub(crate) unsafe fn bytes<'a>(
     }
     // SAFETY: not NULL, so `length` bytes, and no more than an object can have.
     Ok(unsafe { std::slice::from_raw_parts(pointer, length) })
+}
+
+/// A content of the caller's, copied: the one copy on the way out. What is over the limit is refused and never touched.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn content(
+    pointer: *const u8,
+    length: usize,
+    limit: usize,
+) -> Result<Bytes, Failure> {
+    // SAFETY: passed on to the caller.
+    let content = unsafe { bytes(pointer, length, "data") }?;
+    if length > limit {
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("the content has {length} bytes, the limit is {limit}"),
+        )
+        .into());
+    }
+    Ok(Bytes::copy_from_slice(content))
 }
 
 /// A peer id of the caller's.

@@ -8,6 +8,7 @@ use std::panic::catch_unwind;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use psfs_core::config::SECRET_MAX;
 use psfs_core::{Config, Signing};
 
 use crate::boundary::{Handle, bad_input, bytes, free, handle, shield, text, wall};
@@ -136,7 +137,7 @@ pub unsafe extern "C" fn psfs_config_set_rendezvous(
 /// Only who knows this secret is let in, and nobody else can find the network by its name: 1 to 1024 bytes.
 ///
 /// Ownership: everything is borrowed for the call.
-/// Errors: PSFS_E_NULL.
+/// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT (over 1024 bytes).
 /// Thread: any.
 /// Since: 0.1.0
 ///
@@ -154,7 +155,15 @@ pub unsafe extern "C" fn psfs_config_set_secret(
         set(
             config,
             err,
-            || bytes(secret, length, "secret"),
+            || {
+                let secret = bytes(secret, length, "secret")?;
+                if length > SECRET_MAX {
+                    return Err(bad_input(format!(
+                        "`secret` has {length} bytes: give 1 to {SECRET_MAX}"
+                    )));
+                }
+                Ok(secret)
+            },
             |config, secret| config.secret(secret),
         )
     }

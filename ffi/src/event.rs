@@ -5,10 +5,11 @@ use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use psfs_core::config::CONTENT_MAX;
 use psfs_core::{Code, Error, Event, PacketType, PeerId, Satellite};
 
 use crate::boundary::{
-    Born, Handle, bad_input, bytes, handle, maybe_text, shield, take, target, wall,
+    Born, Handle, bad_input, content, handle, maybe_text, shield, take, target, wall,
 };
 use crate::error::{Failure, c_string, psfs_error};
 use crate::responder::psfs_responder;
@@ -250,8 +251,7 @@ pub unsafe extern "C" fn psfs_event_reply(
 ) -> psfs_status {
     wall(err, || {
         // SAFETY: by the contract of this function.
-        let (event, data) = unsafe { (handle(event)?, bytes(data, length, "data")?) };
-        let content = bytes::Bytes::copy_from_slice(data);
+        let (event, content) = unsafe { (handle(event)?, content(data, length, CONTENT_MAX)?) };
         wait(event.event.reply(content), time(timeout_ms)).ok_or_else(no_credit)??;
         Ok(PSFS_OK)
     })

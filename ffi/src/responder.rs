@@ -3,11 +3,11 @@
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use psfs_core::config::CONTENT_MAX;
 use psfs_core::error::ReplyError;
 use psfs_core::{Code, Error, Responder};
 
-use crate::boundary::{Born, Handle, bytes, handle, shield, take, target, wall};
+use crate::boundary::{Born, Handle, content, handle, shield, take, target, wall};
 use crate::error::{Failure, psfs_error};
 use crate::event::{Around, Ending, no_credit};
 use crate::status::{PSFS_OK, psfs_status};
@@ -70,10 +70,10 @@ pub unsafe extern "C" fn psfs_responder_reply(
 ) -> psfs_status {
     wall(err, || {
         // SAFETY: by the contract of this function.
-        let (responder, data) = unsafe { (handle(responder)?, bytes(data, length, "data")?) };
+        let (responder, content) =
+            unsafe { (handle(responder)?, content(data, length, CONTENT_MAX)?) };
         let open = responder.open()?;
-        wait(open.reply(Bytes::copy_from_slice(data)), time(timeout_ms))
-            .ok_or_else(no_credit)??;
+        wait(open.reply(content), time(timeout_ms)).ok_or_else(no_credit)??;
         Ok(PSFS_OK)
     })
 }

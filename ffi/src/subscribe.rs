@@ -48,6 +48,9 @@ pub(crate) fn given<F>(function: Option<F>, name: &str) -> Result<F, Failure> {
 /// Calls `function` with each packet of this type and namespace, one after another, in order of arrival per peer, on a callback thread. Of several for
 /// a REQUEST the first is called; all others are called all.
 ///
+/// Every REQUEST must be ended, with psfs_event_end or psfs_responder_end, also after its last reply: one whose handler returned without (and
+/// took no responder, and retained nothing) ends as PSFS_E_HANDLER_FAILED at who asked.
+///
 /// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails. Free `*out` with psfs_sub_free, which
 /// also ends it; with `out` NULL it is registered until shutdown.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT (the type), PSFS_E_CLOSED, PSFS_E_IO.

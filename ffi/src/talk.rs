@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use psfs_core::{BroadcastOptions, Code, Error, RequestOptions, SendOptions};
 
-use crate::boundary::{bytes, handle, options, target, text, wall};
+use crate::boundary::{content, handle, options, target, text, wall};
 use crate::error::{Failure, psfs_error};
 use crate::replies::psfs_replies;
 use crate::satellite::psfs_satellite;
@@ -122,16 +122,18 @@ impl<'a> Packet<'a> {
     /// # Safety
     /// `ns` is NULL or a string; `data` is NULL or has `length` bytes.
     pub(crate) unsafe fn read(
+        satellite: &psfs_satellite,
         ns: *const c_char,
         data: *const u8,
         length: usize,
     ) -> Result<Self, Failure> {
         // SAFETY: passed on to the caller.
-        let (namespace, content) = unsafe { (text(ns, "ns")?, bytes(data, length, "data")?) };
-        Ok(Self {
-            namespace,
-            content: Bytes::copy_from_slice(content),
-        })
+        unsafe {
+            Ok(Self {
+                namespace: text(ns, "ns")?,
+                content: content(data, length, satellite.satellite.content_limit())?,
+            })
+        }
     }
 }
 
@@ -164,7 +166,7 @@ pub unsafe extern "C" fn psfs_send(
         let (peer, packet, options) = unsafe {
             (
                 satellite.peer(peer)?,
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 send_options(options, timeout_ms)?,
             )
         };
@@ -176,7 +178,9 @@ pub unsafe extern "C" fn psfs_send(
     })
 }
 
-/// Sends one message to all satellites of the network. It is signed and passed on from peer to peer; while nobody is connected it waits.
+/// Sends one message of up to 61440 bytes to all satellites of the network but this one. It is signed and passed on from peer to peer. With
+/// nobody connected it is PSFS_E_NO_PEERS; while those who are connected cannot take it yet, it waits, within its life time. Who hears more
+/// than it can handle is told so by PSFS_PEER_LAGGED.
 ///
 /// Ownership: everything is borrowed for the call; `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS,
@@ -197,10 +201,11 @@ pub unsafe extern "C" fn psfs_broadcast(
 ) -> psfs_status {
     wall(err, || {
         // SAFETY: by the contract of this function.
-        let (satellite, packet, options) = unsafe {
+        let satellite = unsafe { handle(satellite) }?;
+        // SAFETY: by the contract of this function.
+        let (packet, options) = unsafe {
             (
-                handle(satellite)?,
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 broadcast_options(options)?,
             )
         };
@@ -242,7 +247,7 @@ pub unsafe extern "C" fn psfs_request(
         let (peer, packet, options) = unsafe {
             (
                 satellite.peer(peer)?,
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 request_options(options, timeout_ms)?,
             )
         };
@@ -283,7 +288,7 @@ pub unsafe extern "C" fn psfs_seek(
         // SAFETY: by the contract of this function.
         let (packet, options) = unsafe {
             (
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 request_options(options, timeout_ms)?,
             )
         };
@@ -323,7 +328,7 @@ pub unsafe extern "C" fn psfs_broadcast_request(
         // SAFETY: by the contract of this function.
         let (packet, spread, ask) = unsafe {
             (
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 self::broadcast_options(broadcast_options)?,
                 self::request_options(request_options, timeout_ms)?,
             )

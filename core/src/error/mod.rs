@@ -86,7 +86,7 @@ codes! {
     /// A namespace or rendezvous is empty, too long or holds NUL.
     BadNamespace = -24, "BAD_NAMESPACE", "Use 1 to 255 bytes of UTF-8 without NUL.";
     /// A content is over the limit.
-    TooLarge = -25, "TOO_LARGE", "Send less at once, or raise the content limit at both ends.";
+    TooLarge = -25, "TOO_LARGE", "Send less at once, or raise the content limit at both ends; a broadcast takes 61440 bytes at most.";
     /// The peer serves no such namespace.
     UnknownNamespace = -26, "UNKNOWN_NAMESPACE", "Check the spelling, or register a handler at the peer.";
     /// The peer refuses.

@@ -219,6 +219,11 @@ impl Satellite {
         &self.inner.config.rendezvous
     }
 
+    /// Largest content in bytes that it sends or takes.
+    pub fn content_limit(&self) -> usize {
+        self.inner.config.content_limit
+    }
+
     /// Where it listens, as multiaddresses with its id: what another satellite takes as bootstrap. Empty before the start.
     pub fn addresses(&self) -> Vec<String> {
         self.inner

@@ -145,7 +145,7 @@ impl Drop for Responder {
             } => {
                 self.replier.end(
                     Code::HandlerFailed as i32,
-                    "the handler was dropped without ending the request",
+                    "the handler returned, or was dropped, and did not end the request",
                 );
             }
             _ => self.replier.end(0, ""),

@@ -18,7 +18,10 @@ use tracing::Instrument;
 
 use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
-use crate::config::{COMMAND_QUEUE, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, KNOWN_PEERS};
+use crate::config::{
+    COMMAND_QUEUE, CONTENT_MAX, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, IdentitySource,
+    KNOWN_PEERS, SECRET_MAX,
+};
 use crate::error::{StartError, SubscribeError};
 use crate::net::address::Purpose;
 use crate::net::behaviour::{Behaviour, Protocols};
@@ -51,9 +54,23 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
     if config
         .secret
         .as_ref()
-        .is_some_and(|secret| secret.is_empty() || secret.len() > 1024)
+        .is_some_and(|secret| secret.is_empty() || secret.len() > SECRET_MAX)
     {
         return Err(option("secret", "give 1 to 1024 bytes"));
+    }
+    // An environment variable that is not set, most often; it would mean the working folder.
+    let empty = |path: &std::path::PathBuf| path.as_os_str().is_empty();
+    if config.data_dir.as_ref().is_some_and(empty) {
+        return Err(option(
+            "data_dir",
+            "the path is empty: name a folder, or leave the option out",
+        ));
+    }
+    if matches!(&config.identity, IdentitySource::File(path) if empty(path)) {
+        return Err(option(
+            "identity_file",
+            "the path is empty: name a file, or leave the option out",
+        ));
     }
     for address in &config.listen {
         parse_listen(address)?;
@@ -62,7 +79,7 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
         parse_dial(address)?;
     }
     let in_range = [
-        ("content_limit", config.content_limit, 1 << 10, 1 << 30),
+        ("content_limit", config.content_limit, 1 << 10, CONTENT_MAX),
         ("message_window", config.message_window, 128 << 10, 1 << 30),
         ("reply_window", config.reply_window, 128 << 10, 1 << 30),
         ("open_requests", config.open_requests, 1, 1 << 16),

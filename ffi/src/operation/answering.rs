@@ -2,10 +2,10 @@
 
 use std::ffi::c_void;
 
-use bytes::Bytes;
-
 use super::{Twin, psfs_op};
-use crate::boundary::{bytes, handle, wall};
+use psfs_core::config::CONTENT_MAX;
+
+use crate::boundary::{content, handle, wall};
 use crate::callback::{psfs_done_fn, psfs_drop_fn};
 use crate::error::psfs_error;
 use crate::event::psfs_event;
@@ -16,7 +16,7 @@ use crate::status::psfs_status;
 ///
 /// Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last call,
 /// also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE (over 1 GiB), PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
 /// `done` is not called; the other errors of psfs_event_reply come with `done`.
 /// Thread: any; `done` is called on a callback thread.
 /// Since: 0.1.0
@@ -37,9 +37,8 @@ pub unsafe extern "C" fn psfs_event_reply_async(
     let twin = Twin::new(done, ud, drop, out);
     wall(err, || {
         // SAFETY: by the contract of this function.
-        let (event, data) = unsafe { (handle(event)?, bytes(data, length, "data")?) };
+        let (event, content) = unsafe { (handle(event)?, content(data, length, CONTENT_MAX)?) };
         let open = event.event.clone();
-        let content = Bytes::copy_from_slice(data);
         let around = &event.around;
         twin.begin_silent((&around.satellite, around.born), async move {
             Ok(open.reply(content).await?)
@@ -51,7 +50,7 @@ pub unsafe extern "C" fn psfs_event_reply_async(
 ///
 /// Ownership: the bytes are copied; `ud` is kept; `drop` (may be NULL) runs once, after the last call,
 /// also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE (over 1 GiB), PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
 /// `done` is not called; the other errors of psfs_responder_reply come with `done`.
 /// Thread: any; `done` is called on a callback thread.
 /// Since: 0.1.0
@@ -72,9 +71,9 @@ pub unsafe extern "C" fn psfs_responder_reply_async(
     let twin = Twin::new(done, ud, drop, out);
     wall(err, || {
         // SAFETY: by the contract of this function.
-        let (responder, data) = unsafe { (handle(responder)?, bytes(data, length, "data")?) };
+        let (responder, content) =
+            unsafe { (handle(responder)?, content(data, length, CONTENT_MAX)?) };
         let open = responder.open()?;
-        let content = Bytes::copy_from_slice(data);
         let around = &responder.around;
         twin.begin_silent((&around.satellite, around.born), async move {
             Ok(open.reply(content).await?)

@@ -18,7 +18,7 @@ use crate::talk::{
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 /// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
-/// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+/// PSFS_E_TOO_LARGE, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
 /// called; the other errors of psfs_send come with `done`.
 /// Thread: any; `done` is called on a callback thread, never two at once.
 /// Since: 0.1.0
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn psfs_send_async(
         let (peer, packet, options) = unsafe {
             (
                 satellite.peer(peer)?,
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 send_options(options, timeout_ms)?,
             )
         };
@@ -67,8 +67,8 @@ pub unsafe extern "C" fn psfs_send_async(
 ///
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 /// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-/// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+/// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
 /// of psfs_broadcast come with `done`.
 /// Thread: any; `done` is called on a callback thread, never two at once.
 /// Since: 0.1.0
@@ -93,8 +93,12 @@ pub unsafe extern "C" fn psfs_broadcast_async(
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
         // SAFETY: by the contract of this function.
-        let (packet, options) =
-            unsafe { (Packet::read(ns, data, length)?, broadcast_options(options)?) };
+        let (packet, options) = unsafe {
+            (
+                Packet::read(satellite, ns, data, length)?,
+                broadcast_options(options)?,
+            )
+        };
         let (core, namespace, content) = (
             satellite.satellite.clone(),
             packet.namespace.to_owned(),
@@ -112,7 +116,7 @@ pub unsafe extern "C" fn psfs_broadcast_async(
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 /// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
-/// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+/// PSFS_E_TOO_LARGE, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
 /// called; the other errors of psfs_request and psfs_replies_next come with `done`.
 /// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 /// Since: 0.1.0
@@ -143,7 +147,7 @@ pub unsafe extern "C" fn psfs_request_async(
         let (peer, packet, options) = unsafe {
             (
                 satellite.peer(peer)?,
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 request_options(options, timeout_ms)?,
             )
         };
@@ -162,8 +166,8 @@ pub unsafe extern "C" fn psfs_request_async(
 ///
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 /// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-/// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+/// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
 /// of psfs_seek and psfs_replies_next come with `done`.
 /// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 /// Since: 0.1.0
@@ -192,7 +196,7 @@ pub unsafe extern "C" fn psfs_seek_async(
         // SAFETY: by the contract of this function.
         let (packet, options) = unsafe {
             (
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 request_options(options, timeout_ms)?,
             )
         };
@@ -211,8 +215,8 @@ pub unsafe extern "C" fn psfs_seek_async(
 ///
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 /// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
-/// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_TOO_LARGE,
+/// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
 /// of psfs_broadcast_request and psfs_replies_next come with `done`.
 /// Thread: any; `reply` and `done` are called on a callback thread, never two at once.
 /// Since: 0.1.0
@@ -242,7 +246,7 @@ pub unsafe extern "C" fn psfs_broadcast_request_async(
         // SAFETY: by the contract of this function.
         let (packet, spread, ask) = unsafe {
             (
-                Packet::read(ns, data, length)?,
+                Packet::read(satellite, ns, data, length)?,
                 self::broadcast_options(broadcast_options)?,
                 self::request_options(request_options, timeout_ms)?,
             )

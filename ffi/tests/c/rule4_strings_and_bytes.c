@@ -86,6 +86,9 @@ int main(void) {
     EXPECT(PSFS_OK, psfs_send(ann, id_of(bob), "\xce\xb1\xe2\x82\xac", all, 0, NULL, LONG_MS, &err));
     EXPECT(PSFS_OK, psfs_send(ann, id_of(bob), "\xce\xb1\xe2\x82\xac", all, sizeof all, NULL, LONG_MS, &err));
     EXPECT(PSFS_E_BAD_INPUT, psfs_send(ann, id_of(bob), "x", all, SIZE_MAX, NULL, LONG_MS, &err));
+    /* What is over the limit is refused by its length alone: these bytes are not there. */
+    EXPECT(PSFS_E_TOO_LARGE, psfs_send(ann, id_of(bob), "x", all, UINT32_MAX, NULL, LONG_MS, &err));
+    EXPECT(PSFS_E_TOO_LARGE, psfs_broadcast(ann, "x", all, UINT32_MAX, NULL, &err));
     latch_wait(&got, 3);
 
     /* What was kept outlives its callback, its subscription and its satellite. */

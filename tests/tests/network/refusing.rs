@@ -178,6 +178,18 @@ async fn bad_input_a_port_in_use_is_named_and_the_start_can_be_tried_again() {
     stop(&[&satellite, &other]).await;
 }
 
+#[test]
+fn bad_input_an_empty_path_is_not_the_working_folder() {
+    for (config, option) in [
+        (base().data_dir(""), "data_dir"),
+        (base().identity_file(""), "identity_file"),
+    ] {
+        let error = Satellite::new(config).unwrap_err();
+        assert!(error.to_string().contains(option), "{error}");
+        assert_eq!(error.code(), Code::BadInput);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_input_a_data_folder_in_use_names_the_process() {
     let folder = tempfile::tempdir().unwrap();
