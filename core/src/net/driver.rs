@@ -37,6 +37,8 @@ use crate::store::Store;
 const WAITERS_MAX: usize = 4096;
 /// Providers whose addresses are asked for at once.
 const LOOKUPS_MAX: usize = 8;
+/// Whom Kademlia is told of before its first search: more than the twenty below which it would search by itself.
+const KAD_NODES: usize = 32;
 /// The first look for others, and the longest pause between two.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_LAST: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use libp2p::kad::store::RecordStore;
 use libp2p::{Multiaddr, kad};
 
-use super::{Driver, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
+use super::{Driver, KAD_NODES, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
 use crate::identity::PeerId;
 use crate::net::exchange::{self, Told};
 use crate::net::{address, clock, from_libp2p, to_libp2p};
@@ -57,21 +57,23 @@ impl Driver {
         self.roster.is_meeting() && clock::now() < self.state.calm_at
     }
 
-    /// Gives Kademlia whom it was not told of while the DHT was left alone. Told of one peer it searches by itself, for its own id and
-    /// others, as long as it knows few: a few dozen connections, which cannot be turned off.
+    /// Gives Kademlia whom it was not told of while the DHT was left alone, and so many others that it has no reason to search by
+    /// itself again and again, as it does while it knows fewer than twenty.
     fn fill_kad(&mut self) {
-        let mut nodes: Vec<(PeerId, Vec<Multiaddr>)> =
-            self.state.shown.clone().into_iter().collect();
-        let connected = |met: &roster::Met| met.state == roster::State::Connected;
-        for met in self.roster.met().into_iter().filter(connected) {
-            let addresses = met
-                .addresses
-                .iter()
-                .filter_map(|address| address.parse().ok());
-            nodes.push((met.peer, addresses.collect()));
-        }
+        let local = self.shared.identity.peer_id();
+        let mut met = self.roster.met();
+        met.retain(|met| met.state != roster::State::Unreachable);
+        // Whoever has a session, then who follows in the circle of ids: not the same ones for everybody.
+        met.sort_by_key(|met| (met.state != roster::State::Connected, met.peer < local));
+        met.truncate(KAD_NODES);
+        let shown = self.state.shown.clone().into_iter();
+        let met = met.into_iter().map(|met| {
+            let addresses = met.addresses.iter();
+            let parsed = addresses.filter_map(|address| address.parse().ok());
+            (met.peer, parsed.collect::<Vec<Multiaddr>>())
+        });
         let kad = &mut self.swarm.behaviour_mut().kad;
-        for (peer, addresses) in nodes {
+        for (peer, addresses) in shown.chain(met) {
             for address in addresses {
                 kad.add_address(&to_libp2p(&peer), address);
             }
@@ -96,6 +98,16 @@ impl Driver {
             } => {
                 for provider in providers {
                     self.on_provider(provider);
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::Bootstrap(_),
+                ..
+            } => {
+                // It has found its neighbours. What it would search next, one random id for each bucket, opens dozens of connections.
+                if let Some(mut query) = self.swarm.behaviour_mut().kad.query_mut(&id) {
+                    query.finish();
                 }
             }
             kad::Event::OutboundQueryProgressed {
