@@ -1,6 +1,6 @@
 //! The native half of the Python package `psfs`: what crosses between Python and the core, and nothing that decides anything.
 //!
-//! The core never takes the interpreter's lock. What it has ready it notes in a [`hub::Hub`], whose descriptor an event loop polls or whose
+//! The core never takes the interpreter's lock. What it has ready it notes in a hub, whose descriptor an event loop polls or whose
 //! condition a thread waits for; whoever wakes there, with the lock, polls what is ready. So one wake-up serves many results, a batch
 //! of up to 256 events crosses in one call, a busy interpreter holds up nobody, and at its exit no thread of ours needs it.
 //!

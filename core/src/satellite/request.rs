@@ -142,7 +142,14 @@ impl Replies {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                Poll::Ready(None) => self.close(),
+                Poll::Ready(None) => {
+                    self.close();
+                    // What hears a broadcast's answers closes with its satellite, too, and that may be seen before the signal is.
+                    let cast = matches!(self.asking, Asking::Cast { .. });
+                    if cast && !self.late && self.stop.is_cancelled() {
+                        return Poll::Ready(Some(Err(SendError::Closed.into())));
+                    }
+                }
                 Poll::Pending => {
                     if self.stopped.as_mut().poll(cx).is_ready() {
                         self.close();
