@@ -64,6 +64,7 @@ static void settings() {
     UNSET(status::null, rendezvous(nullptr));
     UNSET(status::utf8, rendezvous("\xff"));
     UNSET(status::null, secret({nullptr, 1}));
+    UNSET(status::bad_input, secret(std::string(2000, 's')));
     UNSET(status::null, identity_file(nullptr));
     UNSET(status::null, passphrase(nullptr));
     UNSET(status::null, data_dir(nullptr));
@@ -80,7 +81,7 @@ static void settings() {
     FAILS(status::bad_namespace, psfs::satellite::make(psfs::config()));
     UNMADE(status::bad_address, add_listen("nowhere"));
     UNMADE(status::bad_address, add_bootstrap("nowhere"));
-    UNMADE(status::bad_input, secret(std::string(2000, 's')));
+    UNMADE(status::bad_input, secret(""));
     UNMADE(status::bad_input, content_limit(1));
     UNMADE(status::bad_input, message_window(1));
     UNMADE(status::bad_input, reply_window(1));

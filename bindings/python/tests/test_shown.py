@@ -1,0 +1,95 @@
+"""What is shown to people works: the examples, and the READMEs' tastes word for word."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import psfs
+import pytest
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples" / "python"
+
+
+def test_the_examples_greet_and_ask_each_other() -> None:
+    greet = subprocess.Popen(
+        [sys.executable, "-u", EXAMPLES / "greet.py", "examples-in-python"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert greet.stdout is not None
+        address = next(
+            line.removeprefix("reach me at ").strip() for line in greet.stdout if "/ip4/127.0.0.1/tcp/" in line
+        )
+        whois = subprocess.run(
+            [sys.executable, EXAMPLES / "whois.py", "examples-in-python", address],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert whois.returncode == 0, whois.stderr
+        peer = address.rsplit("/", 1)[1]
+        answer = f'{{"id":"{peer}","language":"Python"}}'
+        assert whois.stdout.splitlines() == [f"{peer} {answer}", f"asked alone: {answer}"]
+    finally:
+        greet.terminate()
+        greet.wait(60)
+
+
+def test_an_example_without_arguments_says_how_it_is_used() -> None:
+    for name in ("greet.py", "whois.py"):
+        ended = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("usage:")
+
+
+@pytest.fixture
+def other() -> Iterator[psfs.sync.Satellite]:
+    """Somebody under the name that the tastes use, on loopback alone."""
+    with psfs.sync.Satellite("pineapple", listen=["127.0.0.1:0"], mdns=False) as satellite:
+        satellite.on(psfs.SEEK, "whois", lambda message: "the other one")
+        yield satellite
+
+
+def tastes(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+def shim(other: psfs.sync.Satellite) -> types.SimpleNamespace:
+    """psfs, whose satellites find the other one and nobody else."""
+    options = {"mdns": False, "listen": ["127.0.0.1:0"], "bootstrap": other.addresses()}
+    copy = types.SimpleNamespace(**vars(psfs))
+    copy.Satellite = lambda name: psfs.Satellite(name, **options)
+    copy.sync = types.SimpleNamespace(Satellite=lambda name: psfs.sync.Satellite(name, **options))
+    return copy
+
+
+def test_the_taste_in_the_projects_readme(other: psfs.sync.Satellite) -> None:
+    [taste] = tastes(ROOT / "README.md")
+    said: list[tuple[str, bytes]] = []
+    scope: dict[str, object] = {"psfs": shim(other), "print": lambda *words: said.append(words)}
+    exec("async def taste():\n" + textwrap.indent(taste, "    "), scope)
+    asyncio.run(asyncio.wait_for(scope["taste"](), 60))  # type: ignore[operator]
+    assert said == [(other.peer_id, b"the other one")]
+
+
+def test_the_tastes_in_the_packages_readme(other: psfs.sync.Satellite) -> None:
+    with_asyncio, without, _ = tastes(ROOT / "bindings" / "python" / "README.md")
+    for taste in (with_asyncio, without):
+        said: list[tuple[str, bytes]] = []
+        copy = shim(other)
+        lines = [line for line in taste.splitlines() if not line.startswith(("import asyncio", "from psfs"))]
+        scope: dict[str, object] = {
+            "psfs": copy,
+            "sync": copy.sync,
+            "asyncio": asyncio,
+            "print": lambda *words, said=said: said.append(words),
+        }
+        exec("\n".join(lines), scope)
+        assert said == [(other.peer_id, b"the other one")]
