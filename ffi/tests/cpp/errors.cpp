@@ -217,7 +217,7 @@ static void packets() {
     auto moved = std::move(sub);
     FAILS(status::null, sub.cancel());
     MUST(ann.shutdown(long_time));
-    FAILS(status::disconnected, late.next(long_time));
+    FAILS(status::closed, late.next(long_time));
     FAILS(status::closed, ann.start());
     FAILS(status::closed, ann.send(id_of(bob), "x", "x"));
     FAILS(status::closed, ann.send_async(id_of(bob), "x", "x"));
