@@ -48,7 +48,8 @@
  *
  * The calls of one subscription come one after another, in order, on the satellite's callback threads: never on a network
  * thread, never two at once. Calls of different subscriptions run side by side (psfs_config_set_callback_threads). A
- * callback may block: that slows its own subscription and, through credit, those who send to it; nothing else.
+ * callback may block: that slows its own subscription and, through credit, those who send to it; nothing else, as long as
+ * another callback thread is free. When as many block as there are, all callbacks wait, those of operations among them.
  *
  * What a callback is handed is borrowed until it returns. psfs_event_retain keeps an event; psfs_event_take_responder lets you
  * answer later, from any thread.

@@ -75,8 +75,8 @@ def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
 import psfs, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with psfs.sync.Satellite("ctrl", listen=["127.0.0.1:0"], mdns=False) as sat:
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         {wait}
     except KeyboardInterrupt:
         print("interrupted", time.monotonic(), flush=True)
@@ -87,7 +87,10 @@ with psfs.sync.Satellite("ctrl", listen=["127.0.0.1:0"], mdns=False) as sat:
     time.sleep(0.3)
     sent = time.monotonic()
     child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=60)
+    try:
+        said, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
     word, at = said.split()
     assert (word, child.returncode) == ("interrupted", 0)
     # The promise is 0.1 s on a machine that does nothing else.
