@@ -55,11 +55,11 @@ impl Wake for Unpark {
     }
 }
 
-static IS_MAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static MAIN_THREAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     let threading = py.import("threading")?;
-    let main = IS_MAIN.get_or_try_init(py, || {
+    let main = MAIN_THREAD.get_or_try_init(py, || {
         threading.getattr("main_thread")?.call0().map(Bound::unbind)
     })?;
     Ok(threading.getattr("current_thread")?.call0()?.is(main))

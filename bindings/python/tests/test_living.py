@@ -20,11 +20,7 @@ import pytest
 from psfs.testing import Networks
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def test_nothing_is_left_after_shutdown(run) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_left_after_shutdown() -> None:
     """In a process of its own, where nothing else comes and goes."""
     program = """
 import asyncio, os, psfs

@@ -43,8 +43,6 @@ pub(crate) type Address = Arc<str>;
 
 /// Longest address kept, in bytes.
 pub(crate) const ADDRESS_MAX: usize = 256;
-/// Addresses kept of one peer.
-pub(crate) const ADDRESSES_PER_PEER: usize = 8;
 /// Bootstrap addresses kept.
 pub(crate) const BOOTSTRAP_MAX: usize = 64;
 /// Peers that can be pinned; further ones are connected to and not pinned.
@@ -324,7 +322,7 @@ impl Roster {
             }
             let dropped = addresses
                 .iter()
-                .filter(|address| !add_address(e, address, first_hand))
+                .filter(|address| !e.add_address(address, first_hand))
                 .count();
             news = untold && !e.addresses.is_empty();
             dropped
@@ -359,7 +357,7 @@ impl Roster {
         let pin = self.table.pinned() < PINNED_MAX;
         self.table.update(&peer, |e| {
             for address in addresses {
-                add_address(e, address, true);
+                e.add_address(address, true);
             }
             e.pinned |= pin;
             e.asked = !e.connected();
@@ -387,7 +385,7 @@ impl Roster {
         let pin = explicit && self.table.pinned() < PINNED_MAX;
         let unwanted = self.table.update(&peer, |e| {
             if let Some(address) = &address {
-                add_address(e, address, true);
+                e.add_address(address, true);
             }
             if !e.connected() {
                 e.link = Link::Connected(now);
@@ -590,31 +588,4 @@ fn met(peer: &PeerId, entry: &Entry) -> Met {
 
 fn usable(address: &Address) -> bool {
     (1..=ADDRESS_MAX).contains(&address.len())
-}
-
-/// Takes in an address: what the peer itself showed goes first, what others say fills what room is left. False if there is none.
-fn add_address(entry: &mut Entry, address: &Address, first_hand: bool) -> bool {
-    if !usable(address) {
-        return false;
-    }
-    let place = entry.addresses.iter().position(|a| a == address);
-    match place {
-        Some(place) if first_hand => entry.addresses[..=place].rotate_right(1),
-        Some(_) => {}
-        None if first_hand => {
-            entry.addresses.insert(0, address.clone());
-            entry.addresses.truncate(ADDRESSES_PER_PEER);
-        }
-        None => {
-            if entry.addresses.len() == ADDRESSES_PER_PEER {
-                // None of those known works: the last one makes room.
-                if entry.failures == 0 {
-                    return false;
-                }
-                entry.addresses.pop();
-            }
-            entry.addresses.push(address.clone());
-        }
-    }
-    true
 }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use super::Satellite;
 use super::callbacks::Source;
 use super::queue::Queue;
 use super::router::Router;
 use crate::config::Signing;
-use crate::error::{Code, ConnectError};
+use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::Link;
 use crate::proto::packet::PacketType;
@@ -119,37 +117,6 @@ pub enum PeerEvent {
         /// How many.
         dropped: u64,
     },
-}
-
-impl Satellite {
-    /// Resolves when sessions with at least `count` peers are open.
-    ///
-    /// # Errors
-    /// [`ConnectError::Few`] when the time is over first; [`ConnectError::Closed`].
-    pub async fn wait_connected(
-        &self,
-        count: usize,
-        timeout: Duration,
-    ) -> Result<(), ConnectError> {
-        let mut events = self.peer_events().map_err(|_| ConnectError::Closed)?;
-        self.inner.running().map_err(|_| ConnectError::Closed)?;
-        let enough = async {
-            while self.connected_count() < count {
-                if events.next().await.is_none() {
-                    return Err(ConnectError::Closed);
-                }
-            }
-            Ok(())
-        };
-        let waited = self.inner.until(timeout, enough).await;
-        waited.unwrap_or_else(|| {
-            Err(ConnectError::Few {
-                connected: self.connected_count(),
-                wanted: count,
-                after: timeout,
-            })
-        })
-    }
 }
 
 /// The events of peers, one after another. Dropping it unsubscribes.

@@ -13,14 +13,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::request::{Asking, Open};
 use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
 use crate::config::{ANSWERS_MAX, BROADCAST_MAX};
-use crate::error::{ConnectError, RequestError, SendError};
+use crate::error::{RequestError, SendError};
 use crate::identity::PeerId;
-use crate::net::address::Purpose;
 use crate::net::driver::{Command, ReachFailure};
 use crate::net::gossip::{BroadcastFailure, Waiting};
 use crate::net::link::{Ended, is_large};
 use crate::net::replies::ReplyQueue;
-use crate::net::{Link, address, clock};
+use crate::net::{Link, clock};
 use crate::proto::packet::{self, Header, PacketType, check_namespace};
 use crate::proto::session::CAST_BIT;
 use crate::proto::{cast, parts, signed};
@@ -257,64 +256,6 @@ impl Satellite {
             .await?;
         Ok(stream)
     }
-
-    /// Connects to an address and waits for the session; keeps it alive from then on.
-    ///
-    /// # Errors
-    /// [`ConnectError`].
-    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
-        let parsed =
-            address::parse(address, Purpose::Dial).map_err(|reason| ConnectError::Address {
-                address: address.into(),
-                reason: reason.to_string(),
-            })?;
-        let (reply, answer) = oneshot::channel();
-        self.inner
-            .command(Command::Connect {
-                address: parsed,
-                reply,
-            })
-            .await
-            .ok_or(ConnectError::Closed)?;
-        let answer = self
-            .inner
-            .until(timeout, answer)
-            .await
-            .ok_or(ConnectError::Timeout(timeout))?;
-        match answer.map_err(|_| ConnectError::Closed)? {
-            Ok(link) => Ok(link.peer),
-            Err(ReachFailure::Own) => Err(ConnectError::OwnAddress(address.into())),
-            Err(ReachFailure::Refused(peer, reason)) => Err(ConnectError::Refused { peer, reason }),
-            Err(ReachFailure::Unreachable(reason)) => Err(ConnectError::Unreachable {
-                address: address.into(),
-                reason,
-            }),
-            Err(ReachFailure::Unknown | ReachFailure::Busy) => Err(ConnectError::Unreachable {
-                address: address.into(),
-                reason: "too many calls wait already".into(),
-            }),
-        }
-    }
-
-    /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over and the
-    /// peer has what was accepted for it before; one to which nothing moves for 5 s, or that takes longer than 30 s, is given up.
-    ///
-    /// # Errors
-    /// [`ConnectError::NotConnected`], [`ConnectError::Closed`].
-    pub async fn disconnect(&self, peer: &PeerId) -> Result<(), ConnectError> {
-        self.inner.running().map_err(|_| ConnectError::Closed)?;
-        let link = self
-            .inner
-            .router
-            .link(peer)
-            .ok_or(ConnectError::NotConnected(*peer))?;
-        self.inner
-            .command(Command::Disconnect { peer: *peer })
-            .await
-            .ok_or(ConnectError::Closed)?;
-        link.parted().await;
-        Ok(())
-    }
 }
 
 impl Running {
@@ -431,7 +372,7 @@ impl Inner {
         }
     }
 
-    async fn command(&self, command: Command) -> Option<()> {
+    pub(super) async fn command(&self, command: Command) -> Option<()> {
         self.running().ok()?.commands.send(command).await.ok()
     }
 

@@ -6,8 +6,9 @@ use futures::AsyncWriteExt;
 use psfs_tests::{config, connected, connected_to, start, stop, until};
 use tokio::net::TcpStream;
 
-use crate::raw::{Packet, RSA, Raw};
+use crate::raw::Raw;
 use crate::siege::Siege;
+use crate::wire::{Packet, RSA};
 
 /// An address of this machine other than loopback; nothing is sent to find it. `None` where there is no network at all.
 fn own_address() -> Option<IpAddr> {
@@ -144,7 +145,7 @@ async fn hostile_connections_that_come_and_go_leave_nothing() {
             let _left = stream.close().await;
         }
         stays
-            .packets(&[Packet::new(crate::raw::MESSAGE, "void", vec![round as u8])])
+            .packets(&[Packet::new(crate::wire::MESSAGE, "void", vec![round as u8])])
             .await;
     }
     until("nothing of them is left", || {

@@ -7,10 +7,11 @@ use psfs_core::error::{RequestError, SendError};
 use psfs_core::{PacketType, RequestOptions, SendOptions, Signing};
 use psfs_tests::{connected_to, soon, until};
 
-use crate::raw::{
-    Cancel, END_RESPONSE, Kind, LAZY, MESSAGE, Packet, REQUEST, REQUESTS, RESPONSE, RSA, Raw,
-};
+use crate::raw::Raw;
 use crate::siege::Siege;
+use crate::wire::{
+    Cancel, END_RESPONSE, Kind, LAZY, MESSAGE, Packet, REQUEST, REQUESTS, RESPONSE, RSA,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_duplicate_request_ids() {
@@ -48,7 +49,7 @@ async fn memory_a_million_request_ids_and_cancels() {
     // Cancels cost no credit: of ids that were never used.
     for start in (0..1_000_000).step_by(10_000) {
         let frames = (start..start + 10_000u64).flat_map(|request_id| {
-            let frame = crate::raw::Frame {
+            let frame = crate::wire::Frame {
                 kind: Some(Kind::Cancel(Cancel { request_id })),
             };
             prost::Message::encode_length_delimited_to_vec(&frame)

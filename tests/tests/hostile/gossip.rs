@@ -9,8 +9,9 @@ use prost::Message;
 use psfs_core::{BroadcastOptions, Identity, PacketType, Stats};
 use psfs_tests::{key, soon, until};
 
-use crate::raw::{BROADCAST, Packet, RSA, Raw, varint};
+use crate::raw::{Raw, varint};
 use crate::siege::Siege;
+use crate::wire::{BROADCAST, Packet, RSA};
 
 const GOSSIP: &str = "/meshsub/1.1.0";
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use psfs_tests::{PATIENCE, key, until};
 
-use crate::raw::{Kind, MESSAGE, Packet, RSA, Raw, varint};
+use crate::raw::{Raw, varint};
 use crate::siege::Siege;
+use crate::wire::{Kind, MESSAGE, Packet, RSA};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_garbage_on_the_bare_socket() {
@@ -103,7 +104,7 @@ async fn hostile_packets_before_auth() {
         .await;
 
     let mut raw = Raw::connect(&siege.victim, 3).await;
-    let auth = crate::raw::Auth {
+    let auth = crate::wire::Auth {
         signature: vec![0; 256].into(),
         membership: Bytes::new(),
     };
@@ -130,7 +131,7 @@ async fn hostile_packets_before_auth() {
 }
 
 /// What is wrong with a Hello.
-type Change = fn(&mut crate::raw::Hello);
+type Change = fn(&mut crate::wire::Hello);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_hellos_that_cannot_be_are_refused_with_the_reason() {
@@ -151,7 +152,7 @@ async fn hostile_hellos_that_cannot_be_are_refused_with_the_reason() {
         ("Hello without limits", |hello| hello.limits = None),
         // Policy EVERY without the key that is to sign.
         ("Hello without delegation", |hello| {
-            hello.policy = crate::raw::EVERY
+            hello.policy = crate::wire::EVERY
         }),
     ];
     for (number, (reason, change)) in table.into_iter().enumerate() {

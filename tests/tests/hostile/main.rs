@@ -13,3 +13,4 @@ mod handshake;
 mod raw;
 mod session;
 mod siege;
+mod wire;

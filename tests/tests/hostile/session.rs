@@ -5,11 +5,11 @@ use std::time::Duration;
 use psfs_core::PacketType;
 use psfs_tests::{key, soon, until};
 
-use crate::raw::{
-    Ack, BROADCAST, Batch, Credit, Kind, LAZY, MESSAGE, Packet, REQUEST, RESPONSE, RSA, Raw,
-    Resume, varint,
-};
+use crate::raw::{Raw, varint};
 use crate::siege::Siege;
+use crate::wire::{
+    Ack, BROADCAST, Batch, Credit, Kind, LAZY, MESSAGE, Packet, REQUEST, RESPONSE, RSA, Resume,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_valid_frame_one_byte_at_a_time_is_taken_in() {
@@ -20,7 +20,7 @@ async fn a_valid_frame_one_byte_at_a_time_is_taken_in() {
         .unwrap();
     let mut raw = Raw::session(&siege.victim, 2, RSA).await;
     let batch = raw.batch(&[Packet::new(MESSAGE, "slowly", "byte by byte")]);
-    let frame = prost::Message::encode_to_vec(&crate::raw::Frame {
+    let frame = prost::Message::encode_to_vec(&crate::wire::Frame {
         kind: Some(Kind::Batch(batch)),
     });
     for byte in varint(frame.len() as u64).iter().chain(&frame) {

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::Address;
+use super::{Address, usable};
+use crate::config::ADDRESSES_PER_PEER;
 use crate::identity::PeerId;
 use crate::proto::Now;
 
@@ -131,6 +132,33 @@ impl Entry {
             _ => Queue::Failed,
         };
         Some((queue, self.next_dial))
+    }
+
+    /// Takes in an address: what the peer itself showed goes first, what others say fills what room is left. False if there is none.
+    pub(super) fn add_address(&mut self, address: &Address, first_hand: bool) -> bool {
+        if !usable(address) {
+            return false;
+        }
+        let place = self.addresses.iter().position(|a| a == address);
+        match place {
+            Some(place) if first_hand => self.addresses[..=place].rotate_right(1),
+            Some(_) => {}
+            None if first_hand => {
+                self.addresses.insert(0, address.clone());
+                self.addresses.truncate(ADDRESSES_PER_PEER);
+            }
+            None => {
+                if self.addresses.len() == ADDRESSES_PER_PEER {
+                    // None of those known works: the last one makes room.
+                    if self.failures == 0 {
+                        return false;
+                    }
+                    self.addresses.pop();
+                }
+                self.addresses.push(address.clone());
+            }
+        }
+        true
     }
 }
 

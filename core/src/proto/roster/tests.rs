@@ -1,5 +1,6 @@
 use super::telling::TELLING;
 use super::*;
+use crate::config::ADDRESSES_PER_PEER;
 use crate::proto::rng::Rng;
 
 mod dialling;
