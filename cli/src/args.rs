@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args as Group, Parser, Subcommand, value_parser};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, value_parser};
 use psfs_core::PeerId;
 
 use crate::failure::Failure;
@@ -37,6 +37,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Up(Up),
     Id(Id),
+    Listen(Listen),
     Peers(Peers),
     Send(Send),
     Request(Request),
@@ -127,6 +128,45 @@ pub(crate) struct Id {
     /// File with the key's passphrase (or set PSFS_PASSPHRASE)
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Print the messages and broadcasts that come in namespaces, one line each, until interrupted.
+#[derive(Debug, Group)]
+#[command(after_help = "Examples:
+  psfs listen news -r pineapple                              prints every broadcast and message in `news`
+  psfs listen notes --type message --count 1 --raw -r pineapple > notes.txt
+
+It is a satellite of its own, so messages for it go to the peer id that it prints first: `peer ID:suffix`, `listening ADDRESS` for each
+address, then a line for each packet: TIME TYPE PEER NAMESPACE CONTENT, the time by its sender's clock. With --raw nothing but contents.
+A `psfs up` hears nothing for it, and no one-shot does: who wants what is told in a namespace listens there when it is told.")]
+pub(crate) struct Listen {
+    /// Where to listen. May be repeated
+    #[arg(required = true, value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    #[command(flatten)]
+    pub(crate) network: Network,
+    /// Only packets of this type. Default: both
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) only: Option<Heard>,
+    /// Print contents alone, byte for byte, each with a newline after it
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// End after so many packets
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Refused: it listens with a satellite of its own, not with a running one
+    #[arg(long, value_name = "ADDR", hide = true)]
+    pub(crate) api: Option<OsString>,
+    /// Refused, as --api is
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) data_dir: Option<OsString>,
+}
+
+/// A packet type that is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Heard {
+    Message,
+    Broadcast,
 }
 
 /// How a one-shot command reaches the network: through a running `psfs up`, or with -r through a satellite of its own.
@@ -298,7 +338,7 @@ fn one_line(error: &clap::Error) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::usage(
             "no command is given",
-            "Say what to do: psfs up, id, peers, send, request or broadcast; or psfs --help.",
+            "Say what to do: psfs up, id, listen, peers, send, request or broadcast; or psfs --help.",
         );
     }
     let text = error.to_string();
@@ -319,6 +359,7 @@ impl Command {
     fn check(&self) -> Result<(), Failure> {
         match self {
             Self::Up(up) => up.check(),
+            Self::Listen(listen) => listen.check(),
             Self::Peers(peers) => peers.reach.network.check(None),
             Self::Send(send) => send.target.reach.network.check(None),
             Self::Request(request) => request.target.reach.network.check(None),
@@ -385,6 +426,28 @@ impl Up {
             _ => {}
         }
         self.network.check(self.data_dir.as_deref().map(OsStr::new))
+    }
+}
+
+impl Listen {
+    fn check(&self) -> Result<(), Failure> {
+        for (option, value) in [("--api", &self.api), ("--data-dir", &self.data_dir)] {
+            if value.is_some() {
+                return Err(Failure::usage(
+                    format!(
+                        "{option} names a running satellite, and psfs listen is one of its own"
+                    ),
+                    "Leave it out and give -r NAME.",
+                ));
+            }
+        }
+        if self.network.rendezvous.is_none() {
+            return Err(Failure::usage(
+                "no rendezvous is given",
+                "Say under which name to listen: psfs listen NAMESPACE -r NAME.",
+            ));
+        }
+        self.network.check(None)
     }
 }
 
