@@ -209,7 +209,7 @@ pub(crate) struct Send {
 
 /// Send one request and print the replies as they come, one per line.
 #[derive(Debug, Group)]
-#[command(after_help = format!("Examples:\n  psfs request PEER whois --data-dir ~/.psfs\n  psfs request PEER photo cat.jpg --raw -r pineapple > cat.jpg\n\n{REACH}"))]
+#[command(after_help = format!("Examples:\n  psfs request PEER whois --data-dir ~/.psfs\n  psfs request PEER photo 'the cat' --raw -r pineapple > cat.jpg\n  psfs request PEER shrink - --raw -r pineapple < large.jpg > small.jpg\n\n{REACH}"))]
 pub(crate) struct Request {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -252,7 +252,7 @@ pub(crate) struct Target {
 pub(crate) struct What {
     /// What it is about: who listens there gets it
     pub(crate) namespace: String,
-    /// What to say; `-` takes it from stdin; nothing when left out. Put `--` before content that starts with a hyphen
+    /// What to say, as it stands; `-` takes it from stdin, a file by `- < FILE`; nothing when left out. Put `--` before content that starts with a hyphen
     pub(crate) content: Option<OsString>,
 }
 
