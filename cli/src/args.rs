@@ -237,7 +237,7 @@ pub(crate) struct Broadcast {
 #[derive(Debug, Group)]
 pub(crate) struct Target {
     /// The peer's id or fingerprint, as `psfs up` prints it there
-    #[arg(id = "whom", value_name = "PEER", value_parser = parse_peer)]
+    #[arg(id = "whom", value_name = "PEER")]
     pub(crate) peer: PeerId,
     #[command(flatten)]
     pub(crate) what: What,
@@ -296,18 +296,6 @@ fn parse_api(text: &str) -> Result<ApiAddress, String> {
     text.parse()
         .map(ApiAddress::At)
         .map_err(|_| "give IP:PORT, :PORT or off".to_owned())
-}
-
-/// A peer id, or a fingerprint whose suffix is the id's.
-pub(crate) fn parse_peer(text: &str) -> Result<PeerId, String> {
-    let id = text.split_once(':').map_or(text, |(id, _)| id);
-    let peer: PeerId = id
-        .parse()
-        .map_err(|error: psfs_core::identity::PeerIdError| error.to_string())?;
-    if id.len() != text.len() && peer.fingerprint() != text {
-        return Err(format!("the fingerprint of {peer} has another suffix"));
-    }
-    Ok(peer)
 }
 
 /// The command line, or `None` when help or the version was asked for and is printed.
