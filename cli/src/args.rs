@@ -56,7 +56,7 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
 It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
-POST /request; every call needs the header `Authorization: Bearer TOKEN`.")]
+POST /request, GET /listen/NAMESPACE; every call needs the header `Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) network: Network,
@@ -130,45 +130,6 @@ pub(crate) struct Id {
     pub(crate) passphrase_file: Option<PathBuf>,
 }
 
-/// Print the messages and broadcasts that come in namespaces, one line each, until interrupted.
-#[derive(Debug, Group)]
-#[command(after_help = "Examples:
-  psfs listen news -r pineapple                              prints every broadcast and message in `news`
-  psfs listen notes --type message --count 1 --raw -r pineapple > notes.txt
-
-It is a satellite of its own, so messages for it go to the peer id that it prints first: `peer ID:suffix`, `listening ADDRESS` for each
-address, then a line for each packet: TIME TYPE PEER NAMESPACE CONTENT, the time by its sender's clock. With --raw nothing but contents.
-A `psfs up` hears nothing for it, and no one-shot does: who wants what is told in a namespace listens there when it is told.")]
-pub(crate) struct Listen {
-    /// Where to listen. May be repeated
-    #[arg(required = true, value_name = "NAMESPACE")]
-    pub(crate) namespaces: Vec<String>,
-    #[command(flatten)]
-    pub(crate) network: Network,
-    /// Only packets of this type. Default: both
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) only: Option<Heard>,
-    /// Print contents alone, byte for byte, each with a newline after it
-    #[arg(long)]
-    pub(crate) raw: bool,
-    /// End after so many packets
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
-    /// Refused: it listens with a satellite of its own, not with a running one
-    #[arg(long, value_name = "ADDR", hide = true)]
-    pub(crate) api: Option<OsString>,
-    /// Refused, as --api is
-    #[arg(long, value_name = "DIR", hide = true)]
-    pub(crate) data_dir: Option<OsString>,
-}
-
-/// A packet type that is listened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Heard {
-    Message,
-    Broadcast,
-}
-
 /// How a one-shot command reaches the network: through a running `psfs up`, or with -r through a satellite of its own.
 #[derive(Debug, Group)]
 pub(crate) struct Reach {
@@ -187,6 +148,33 @@ pub(crate) struct Reach {
 
 /// Which way a one-shot goes is said once, the same for all.
 const REACH: &str = "Without -r the command goes through the API of a running `psfs up`; with -r it starts a short-lived satellite of its own.";
+
+/// Print the messages and broadcasts that come in namespaces, one line each, until interrupted.
+#[derive(Debug, Group)]
+#[command(after_help = format!("Examples:\n  psfs listen news -r pineapple\n  psfs listen news notes --data-dir ~/.psfs\n  psfs listen notes --type message --count 1 --raw -r pineapple > notes.txt\n\n{REACH}\nIt prints `listening through URL`, or the `peer ID:suffix` that messages for it are sent to and `listening ADDRESS` for each of its\naddresses; then TIME TYPE PEER NAMESPACE CONTENT for each packet, the time by its sender's clock. With --raw nothing but contents.\nWhat a satellite broadcasts it does not hear itself."))]
+pub(crate) struct Listen {
+    /// Where to listen. May be repeated
+    #[arg(required = true, value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// Only packets of this type. Default: both
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) only: Option<Heard>,
+    /// Print contents alone, byte for byte, each with a newline after it
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// End after so many packets
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// A packet type that is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Heard {
+    Message,
+    Broadcast,
+}
 
 /// Print the peers met, one per line: the id, and whether it is connected or met.
 #[derive(Debug, Group)]
@@ -347,7 +335,7 @@ impl Command {
     fn check(&self) -> Result<(), Failure> {
         match self {
             Self::Up(up) => up.check(),
-            Self::Listen(listen) => listen.check(),
+            Self::Listen(listen) => listen.reach.network.check(None),
             Self::Peers(peers) => peers.reach.network.check(None),
             Self::Send(send) => send.target.reach.network.check(None),
             Self::Request(request) => request.target.reach.network.check(None),
@@ -414,28 +402,6 @@ impl Up {
             _ => {}
         }
         self.network.check(self.data_dir.as_deref().map(OsStr::new))
-    }
-}
-
-impl Listen {
-    fn check(&self) -> Result<(), Failure> {
-        for (option, value) in [("--api", &self.api), ("--data-dir", &self.data_dir)] {
-            if value.is_some() {
-                return Err(Failure::usage(
-                    format!(
-                        "{option} names a running satellite, and psfs listen is one of its own"
-                    ),
-                    "Leave it out and give -r NAME.",
-                ));
-            }
-        }
-        if self.network.rendezvous.is_none() {
-            return Err(Failure::usage(
-                "no rendezvous is given",
-                "Say under which name to listen: psfs listen NAMESPACE -r NAME.",
-            ));
-        }
-        self.network.check(None)
     }
 }
 

@@ -169,6 +169,57 @@ fn what_is_sent_and_broadcast_is_printed_by_a_listener() {
 }
 
 #[test]
+fn a_listener_hears_what_a_running_satellite_hears() {
+    let (ada, mut bob) = pair("hears");
+    let folder = ada.data_dir();
+    let args = [
+        "listen",
+        "news",
+        "a/b ?",
+        "--data-dir",
+        folder.to_str().unwrap(),
+    ];
+    let mut ear = Running::start(&args);
+    ear.wait_for("listening through http://");
+    bob.through(&["broadcast", "news", "it rains"]).worked();
+    run_with(
+        &[
+            "send",
+            &ada.id,
+            "a/b ?",
+            "-",
+            "--data-dir",
+            bob.data_dir().to_str().unwrap(),
+        ],
+        b"\xff\n",
+    )
+    .worked();
+    ear.wait_until(|line| line.ends_with(&format!("Z BROADCAST {} news it rains", bob.id)));
+    ear.wait_until(|line| line.ends_with(&format!("Z MESSAGE {} a/b ? \\xff\\n", bob.id)));
+
+    let line = ada.through(&["listen", ""]).failed(1);
+    assert!(line.contains("/listen/NAMESPACE"), "{line}");
+    let wrong = ada.call("GET", "/listen/news?type=request", "", "");
+    assert!(
+        parsed(&wrong)["error"]
+            .as_str()
+            .unwrap()
+            .contains("not understood")
+    );
+
+    ear.signal("TERM");
+    assert_eq!(ear.wait().code(), Some(0));
+    // Gone with its reader: bob's next message has nobody who wants it, and is taken in all the same.
+    bob.through(&["send", &ada.id, "news", "x"]).worked();
+
+    let mut ear = Running::start(&args);
+    ear.wait_for("listening through http://");
+    ada.signal("TERM");
+    assert_eq!(ear.wait().code(), Some(1));
+    bob.wait_for(&format!("disconnected {}: ", ada.id));
+}
+
+#[test]
 fn a_listener_ends_by_itself_and_prints_contents_as_they_are() {
     let name = rendezvous("raw");
     let mut ada = Up::start(&name, &[]);
