@@ -127,10 +127,7 @@ impl Operation {
         work: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) -> Result<Option<Self>, Failure> {
         let mut work: Work = Box::pin(async move { work.await.map(|()| Value::Nothing) });
-        match work
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(done) => done.map(|_| None),
             Poll::Pending => Ok(Some(Self::of(hub, work))),
         }

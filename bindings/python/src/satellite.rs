@@ -338,8 +338,7 @@ impl Satellite {
             .confirmed(confirmed)
             .timeout(seconds(timeout, "timeout")?);
         let core = self.core()?;
-        let sending =
-            async move { Ok(core.send(&to, &namespace, data, options).await?) };
+        let sending = async move { Ok(core.send(&to, &namespace, data, options).await?) };
         Ok(Operation::unless_done(&self.hub, sending)?)
     }
 
