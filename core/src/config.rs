@@ -328,7 +328,7 @@ impl Config {
     }
 
     /// After how much silence a peer is asked for a sign of life, and how long that may take to come before the session ends with the
-    /// reason TIMEOUT: one that froze is noticed after both together. 100 ms or more each. Default 15 s and 10 s.
+    /// reason TIMEOUT: one that froze is noticed after both together. 100 ms to 1 day each. Default 15 s and 10 s.
     #[must_use]
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         self.ping_interval = interval;

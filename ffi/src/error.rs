@@ -15,7 +15,7 @@ pub struct psfs_error {
     code: psfs_status,
     message: CString,
     hint: CString,
-    app: Option<(i32, CString)>,
+    app: Option<(i32, Option<CString>)>,
 }
 
 /// An error on its way to the boundary.
@@ -55,7 +55,10 @@ impl From<Failure> for psfs_error {
             code: status_of(failure.error.code()),
             message: c_string(failure.error.message()),
             hint: c_string(failure.error.hint()),
-            app: failure.app.map(|(code, text)| (code, c_string(&text))),
+            app: failure.app.map(|(code, text)| {
+                let text = (!text.is_empty()).then(|| c_string(&text));
+                (code, text)
+            }),
         }
     }
 }
@@ -143,7 +146,8 @@ pub unsafe extern "C" fn psfs_error_app_text(error: *const psfs_error) -> *const
     // SAFETY: NULL or valid, by the contract of this function.
     unsafe { error.as_ref() }
         .and_then(|error| error.app.as_ref())
-        .map_or(ptr::null(), |(_, text)| text.as_ptr())
+        .and_then(|(_, text)| text.as_ref())
+        .map_or(ptr::null(), |text| text.as_ptr())
 }
 
 /// Frees an error.

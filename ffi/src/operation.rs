@@ -6,7 +6,7 @@ use std::future::Future;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use psfs_core::error::RequestError;
+use psfs_core::error::{RequestError, SendError};
 use psfs_core::{Items, Operation, Replies, Reply, Satellite};
 
 use crate::boundary::{Born, Handle, Out, handle, maybe_target, shield, take, wall};
@@ -61,8 +61,26 @@ impl Twin {
         Self { done, user, out }
     }
 
-    /// Begins it. `item` is called with what the work sends.
+    /// Begins it, on a satellite that runs. `item` is called with what the work sends.
     fn begin<I, W>(
+        self,
+        satellite: (&Satellite, Born),
+        work: impl FnOnce(Items<I>) -> W,
+        item: impl Fn(I, *mut c_void) + Send + 'static,
+    ) -> Result<psfs_status, Failure>
+    where
+        I: Send + 'static,
+        W: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        given(self.done, "done")?;
+        if !satellite.0.is_running() {
+            return Err(SendError::Closed.into());
+        }
+        self.begin_stopped(satellite, work, item)
+    }
+
+    /// The same on a satellite that need not run.
+    fn begin_stopped<I, W>(
         self,
         (satellite, born): (&Satellite, Born),
         work: impl FnOnce(Items<I>) -> W,

@@ -513,7 +513,8 @@ pub unsafe extern "C" fn psfs_satellite_disconnect(
     })
 }
 
-/// With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has something to call. Poll it; never read from it.
+/// With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has something to do, mostly something to call. Poll it; never
+/// read from it.
 ///
 /// Ownership: the descriptor is the satellite's, until it and every event and responder kept of it are freed.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads). `*out` is -1 then.
@@ -539,10 +540,11 @@ pub unsafe extern "C" fn psfs_satellite_event_fd(
     })
 }
 
-/// With 0 callback threads: waits up to `timeout_ms` until something is to be called, and calls it on this thread. Returns after one round, so
+/// With 0 callback threads: waits up to `timeout_ms` until something is called, which is done on this thread. Returns after one round, so
 /// call it again while the descriptor is readable.
 ///
-/// Ownership: borrows the satellite. `*out` is how many callbacks ran; `out` may be NULL.
+/// Ownership: borrows the satellite. `*out` is how many callbacks ran, done functions among them and drop functions not; 0 when the time was
+/// over first. `out` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads, or called inside a callback), PSFS_E_CLOSED.
 /// Thread: any that the program wants its callbacks on.
 /// Since: 0.1.0

@@ -139,6 +139,7 @@ impl<'a> Packet<'a> {
 }
 
 /// Sends one message to one peer. PSFS_OK: it is accepted within the credit the peer gave (with `confirmed`: the peer's satellite has it).
+/// PSFS_E_TIMEOUT: it was not sent, unless the message of the error says that it may have arrived (with `confirmed`, or a content in parts).
 ///
 /// Ownership: everything is borrowed for the call; `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
@@ -185,8 +186,8 @@ pub unsafe extern "C" fn psfs_send(
 ///
 /// Ownership: everything is borrowed for the call; `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS,
-/// PSFS_E_BUSY, PSFS_E_CLOSED.
-/// Thread: any. Twin: psfs_broadcast_async.
+/// PSFS_E_TIMEOUT (peers are connected, and none took it in its life time), PSFS_E_BUSY, PSFS_E_CLOSED.
+/// Thread: any; blocks for up to the life time. Twin: psfs_broadcast_async.
 /// Since: 0.1.0
 ///
 /// # Safety

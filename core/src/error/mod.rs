@@ -246,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_says_nothing_leaves_no_colon() {
+        let (peer, text) = (peer(), String::new());
+        let failed = RequestError::Failed {
+            peer,
+            code: 9,
+            text: text.clone(),
+        };
+        assert!(failed.to_string().ends_with(" failed (9)"), "{failed}");
+        let refused = RequestError::Refused { peer, reason: text };
+        assert!(refused.to_string().ends_with(" refused"), "{refused}");
+    }
+
+    #[test]
     fn a_rendezvous_that_is_not_set_is_named_as_the_option() {
         let error = Error::from(StartError::Rendezvous(NamespaceError::Empty));
         assert_eq!(error.code(), Code::BadNamespace);

@@ -201,8 +201,11 @@ pub enum ShutdownError {
     /// A handler was still running when the time was over.
     #[error("a handler was still running after {0:?}: call shutdown again to wait longer")]
     Timeout(Duration),
+    /// The network was not left when the time was over.
+    #[error("the network was not left {}: it goes on by itself; call shutdown again to wait longer", within(*.0))]
+    Network(Duration),
 }
 
 family!(ShutdownError {
-    Self::Timeout(_) => Timeout,
+    Self::Timeout(_) | Self::Network(_) => Timeout,
 });

@@ -65,6 +65,12 @@ pub enum SendError {
     /// The time was over.
     #[error("not accepted {}", within(*.0))]
     Timeout(Duration),
+    /// The time was over when sending had begun, which cannot be taken back.
+    #[error("not confirmed {}: it may have arrived, or arrive yet, so sent again it may come twice", within(*.0))]
+    Unconfirmed(Duration),
+    /// Peers are connected, and none took the broadcast in its life time.
+    #[error("no peer took the broadcast {}", within(*.0))]
+    Untaken(Duration),
     /// The time was over, and there was no session yet.
     #[error("no session with {peer} {}: {reason}", within(*after))]
     NoSession {
@@ -91,7 +97,10 @@ family!(SendError {
     Self::NoPeers => NoPeers,
     Self::Busy(_) => Busy,
     Self::Option { .. } => BadInput,
-    Self::Timeout(_) | Self::NoSession { .. } => Timeout,
+    Self::Timeout(_)
+    | Self::Unconfirmed(_)
+    | Self::Untaken(_)
+    | Self::NoSession { .. } => Timeout,
     Self::Closed => Closed,
 });
 
@@ -111,7 +120,7 @@ pub enum RequestError {
         namespace: String,
     },
     /// The peer refused the request.
-    #[error("peer {peer} refused: {reason}")]
+    #[error("peer {peer} refused{}", said(reason))]
     Refused {
         /// Who was asked.
         peer: PeerId,
@@ -119,7 +128,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The peer's handler failed, or was dropped without an answer.
-    #[error("the handler of {peer} failed{}: {text}", number(*code))]
+    #[error("the handler of {peer} failed{}{}", number(*code), said(text))]
     Failed {
         /// Who was asked.
         peer: PeerId,
@@ -149,6 +158,15 @@ pub enum RequestError {
         /// The deadline given.
         after: Duration,
     },
+}
+
+/// What a peer said, if it said anything.
+fn said(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    }
 }
 
 /// The code of a handler that named one.

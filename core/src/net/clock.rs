@@ -1,6 +1,11 @@
 //! The clock and the dice: the only place where time of day and randomness come from.
 
+use std::time::{Duration, Instant};
+
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+
+/// What stands for longer times: the clock holds it, with all that is added.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Milliseconds since 1970 by this machine's clock.
 #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
@@ -19,8 +24,13 @@ pub(crate) fn delegated_from_ms() -> u64 {
 
 /// Time for intervals.
 #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
-pub(crate) fn now() -> std::time::Instant {
-    std::time::Instant::now()
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// When `duration` from now is over. It is somebody's own, and may be too long for the clock.
+pub(crate) fn after(duration: Duration) -> Instant {
+    now() + duration.min(FOREVER)
 }
 
 /// Fresh random bytes. The operating system's generator failing is not something to go on after.

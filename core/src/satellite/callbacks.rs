@@ -26,12 +26,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Code, Error, SubscribeError};
+use crate::net::clock;
 use job::{Job, Work};
 use pool::{Pool, Turn};
 
@@ -64,13 +65,40 @@ pub(crate) trait Handler<T>: Send {
     /// One item.
     fn item(&mut self, item: T);
 
-    /// The last call, after the last item, also when the job is cancelled or the satellite shut down.
-    fn end(&mut self) {}
+    /// Whether items still come to the application.
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    /// The last call, after the last item, also when the job is cancelled or the satellite shut down. Whether the application was
+    /// called.
+    fn end(&mut self) -> bool {
+        false
+    }
 }
 
 impl<T, F: FnMut(T) + Send> Handler<T> for F {
     fn item(&mut self, item: T) {
         self(item);
+    }
+}
+
+/// A source of what is told to the very end: it ends when all other jobs and the network have, and what is in it then comes out first.
+struct ToTheEnd<S> {
+    source: S,
+    pool: Arc<Pool>,
+}
+
+impl<T, S: Source<T>> Source<T> for ToTheEnd<S> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<bool> {
+        if self.pool.last.load(Ordering::SeqCst) {
+            self.source.close();
+        }
+        self.source.poll_batch(cx, out, max)
+    }
+
+    fn close(&mut self) {
+        self.source.close();
     }
 }
 
@@ -145,6 +173,7 @@ impl Callbacks {
             ended: Condvar::new(),
             event,
             panics: AtomicU64::new(0),
+            last: AtomicBool::new(false),
             log,
         })))
     }
@@ -162,7 +191,36 @@ impl Callbacks {
         T: Send + 'static,
         S: Source<T> + 'static,
     {
-        let work = Work::new(source, handler);
+        self.register(Work::new(source, handler), false)
+    }
+
+    /// The same for what tells of the satellite's end, too: it goes on through that, and `source` must be one that gives what is in
+    /// it after it was closed.
+    ///
+    /// # Errors
+    /// As [`Callbacks::attach`].
+    pub(crate) fn attach_to_the_end<T, S>(
+        &self,
+        source: S,
+        handler: Box<dyn Handler<T>>,
+    ) -> Result<Subscription, SubscribeError>
+    where
+        T: Send + 'static,
+        S: Source<T> + 'static,
+    {
+        let pool = self.0.clone();
+        self.register(Work::new(ToTheEnd { source, pool }, handler), true)
+    }
+
+    fn register<T, S>(
+        &self,
+        work: Work<T, S>,
+        to_the_end: bool,
+    ) -> Result<Subscription, SubscribeError>
+    where
+        T: Send + 'static,
+        S: Source<T> + 'static,
+    {
         let mut state = self.0.lock();
         let refused = if state.closing {
             Err(SubscribeError::Closed)
@@ -171,14 +229,19 @@ impl Callbacks {
         };
         if let Err(error) = refused {
             drop(state);
-            work.end(&self.0, false);
+            work.refuse(&self.0);
             return Err(error);
         }
         let id = state.next_id;
         state.next_id += 1;
-        let job = Job::new(id, &self.0, work);
+        let job = Job::new(id, &self.0, work, to_the_end);
         state.jobs.insert(id, job.clone());
-        self.0.push(state, job.clone());
+        drop(state);
+        job.clone().begin();
+        if self.0.lock().closing {
+            // Nobody may come by any more to end it.
+            self.last_turns();
+        }
         Ok(Subscription(job))
     }
 
@@ -187,8 +250,8 @@ impl Callbacks {
         self.0.event.as_ref().map(|(reader, _)| reader.as_raw_fd())
     }
 
-    /// Own-loop mode: gives every ready job one turn on this thread, after waiting up to `timeout` for the first. Returns how many
-    /// callbacks ran.
+    /// Own-loop mode: waits up to `timeout` until something is to be called, and calls it on this thread: one turn of every job that is
+    /// ready. Returns how many callbacks ran.
     ///
     /// # Errors
     /// With callback threads; inside a callback; after shutdown.
@@ -205,31 +268,38 @@ impl Callbacks {
                 "dispatch was called inside a callback: return first",
             ));
         }
-        let mut state = self.0.lock();
-        state.idle += 1;
-        let (mut state, _) = self
-            .0
-            .work
-            .wait_timeout_while(state, timeout, |state| {
-                state.ready.is_empty() && !state.closing
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        state.idle -= 1;
-        if state.closing && state.jobs.is_empty() {
-            return Err(Error::new(Code::Closed, "the satellite is shut down"));
+        let until = clock::after(timeout);
+        loop {
+            let left = until.saturating_duration_since(clock::now());
+            let mut state = self.0.lock();
+            state.idle += 1;
+            let (mut state, _) = self
+                .0
+                .work
+                .wait_timeout_while(state, left, |state| {
+                    state.ready.is_empty() && !state.is_closed()
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+            if state.is_closed() {
+                return Err(Error::new(Code::Closed, "the satellite is shut down"));
+            }
+            // One round, so that a job that is always ready cannot keep the loop; what is ready again keeps the descriptor readable.
+            let round = state.ready.len();
+            drop(state);
+            let mut calls = 0;
+            for _ in 0..round {
+                let Some(job) = self.0.pop() else { break };
+                calls += job.turn();
+            }
+            if self.0.lock().closing {
+                calls += self.0.run_all();
+            }
+            // A turn may find that there is nothing to call: of what was cancelled, or of an event another thread took.
+            if calls > 0 || clock::now() >= until {
+                return Ok(calls);
+            }
         }
-        // One round, so that a job that is always ready cannot keep the loop; what is ready again keeps the descriptor readable.
-        let round = state.ready.len();
-        drop(state);
-        let mut calls = 0;
-        for _ in 0..round {
-            let Some(job) = self.0.pop() else { break };
-            calls += job.turn();
-        }
-        if self.0.lock().closing {
-            self.0.run_all();
-        }
-        Ok(calls)
     }
 
     /// Panics of handlers caught so far.
@@ -237,8 +307,8 @@ impl Callbacks {
         self.0.panics.load(Ordering::Relaxed)
     }
 
-    /// No further call begins; handlers are dropped by the callback threads (own loop: by [`Callbacks::dispatch`] or
-    /// [`Callbacks::last_turns`]). Does not wait.
+    /// No further call begins but of what is told to the end; handlers are dropped by the callback threads (own loop: by
+    /// [`Callbacks::dispatch`] or [`Callbacks::last_turns`]). Does not wait.
     pub(crate) fn begin_close(&self) {
         self.0.begin_close();
     }
@@ -251,9 +321,18 @@ impl Callbacks {
         }
     }
 
-    /// [`Callbacks::begin_close`], then waits for all of it, unless inside a callback. May be called again, also after `TimedOut`.
+    /// Own-loop mode, when the network has been left or nobody will tell when it is: what was told to the end ends, on this thread.
+    pub(crate) fn last_of_all(&self) {
+        if self.0.event.is_some() && !inside_callback() {
+            self.0.end_last();
+            self.0.run_all();
+        }
+    }
+
+    /// Ends all jobs, those that are told to the end too, then waits for all of it, unless inside a callback. May be called again, also after `TimedOut`.
     pub(crate) fn close(&self, timeout: Duration) -> Closed {
         self.0.begin_close();
+        self.0.end_last();
         if inside_callback() {
             return Closed::Pending;
         }
@@ -278,6 +357,7 @@ impl Callbacks {
 impl Drop for Callbacks {
     fn drop(&mut self) {
         self.0.begin_close();
+        self.0.end_last();
         // Nobody can dispatch any more.
         self.last_turns();
     }

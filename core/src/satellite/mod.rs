@@ -83,10 +83,9 @@ struct Last(Weak<Inner>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade()
-            && inner.begin_end(LINGER_MAX)
-        {
-            inner.callbacks.last_turns();
+        if let Some(inner) = self.0.upgrade() {
+            inner.begin_end(LINGER_MAX);
+            inner.callbacks.last_of_all();
             // By a thread of its own: here may be one of an application's runtime, which must not block.
             inner.end_in_background();
         }
@@ -111,6 +110,8 @@ pub(crate) struct Inner {
     /// The runtime, if it is the satellite's own; taken when it ends.
     runtime: Mutex<Option<Runtime>>,
     stop: CancellationToken,
+    /// All that runs on the runtime, from the start to the end.
+    tasks: TaskTracker,
     /// By when the network must have been left, once `stop` is given.
     leave_by: watch::Sender<Instant>,
     cast_sequence: AtomicU64,
@@ -134,6 +135,13 @@ struct Running {
     tasks: TaskTracker,
     commands: mpsc::Sender<Command>,
     shared: Arc<NetShared>,
+}
+
+impl Drop for Inner {
+    /// Where an end was not waited for to its end: this thread may be one that must not block.
+    fn drop(&mut self) {
+        self.drop_runtime();
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -181,6 +189,7 @@ impl Satellite {
             running: RwLock::default(),
             runtime: Mutex::new(None),
             stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             leave_by: watch::Sender::new(crate::net::clock::now()),
             cast_sequence: AtomicU64::new(0),
             ending: Mutex::default(),
@@ -291,10 +300,9 @@ impl Satellite {
         if !packet_type.has_handlers() {
             return Err(SubscribeError::Type(packet_type.name()));
         }
-        if self.inner.stage() == Stage::Ended {
-            return Err(SubscribeError::Closed);
-        }
-        Ok(Events::new(&self.inner.router, packet_type, namespace))
+        let events = Events::new(&self.inner.router, packet_type, namespace);
+        self.inner.still_open()?;
+        Ok(events)
     }
 
     /// Calls `handler` with everything that happens to peers.
@@ -314,10 +322,9 @@ impl Satellite {
     /// # Errors
     /// [`SubscribeError`] after shutdown.
     pub fn peer_events(&self) -> Result<PeerEvents, SubscribeError> {
-        if self.inner.stage() == Stage::Ended {
-            return Err(SubscribeError::Closed);
-        }
-        Ok(PeerEvents::new(&self.inner.router))
+        let events = PeerEvents::new(&self.inner.router);
+        self.inner.still_open()?;
+        Ok(events)
     }
 
     /// What was counted so far.
@@ -347,6 +354,14 @@ impl Satellite {
 impl Inner {
     fn stage(&self) -> Stage {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asked after a queue was added: the end closes those it finds, and one added behind its back would never end.
+    fn still_open(&self) -> Result<(), SubscribeError> {
+        match self.stage() {
+            Stage::Ended => Err(SubscribeError::Closed),
+            _ => Ok(()),
+        }
     }
 
     fn store(&self) -> Result<Store, StartError> {

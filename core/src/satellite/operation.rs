@@ -112,18 +112,21 @@ where
     D: FnOnce(Outcome) + Send,
 {
     fn item(&mut self, item: I) {
-        if !self.shared.cancel.is_cancelled() {
-            (self.item)(item);
-        }
+        (self.item)(item);
     }
 
-    fn end(&mut self) {
+    fn is_wanted(&self) -> bool {
+        !self.shared.cancel.is_cancelled()
+    }
+
+    fn end(&mut self) -> bool {
         // Without an outcome by now it was the satellite's shutdown that ended the job.
         let outcome = self.shared.settle(Err(Shared::closed()));
         self.shared.cancel.cancel();
         if let Some(done) = self.done.take() {
             done(outcome);
         }
+        true
     }
 }
 
@@ -175,17 +178,14 @@ impl Satellite {
     {
         let inner = &self.inner;
         let handle = inner.task_runtime()?;
-        let spawn = |task| match inner.brought_up() {
-            Some(running) => drop(running.tasks.spawn_on(task, &handle)),
-            None => drop(handle.spawn(task)),
-        };
+        let spawn = |task| drop(inner.tasks.spawn_on(task, &handle));
         inner
             .callbacks
             .operate(inner.stop.clone(), spawn, work, item, done)
     }
 
-    /// Calls `handler` on the callback threads with what comes out of `items`: for what an application, or a binding, wants told in
-    /// the same way as events.
+    /// Calls `handler` on the callback threads with what comes out of `items`, to the very end: what is sent while the satellite is
+    /// shut down is told before the handler is dropped. For what tells of the satellite itself, as its log lines.
     ///
     /// # Errors
     /// [`SubscribeError::Closed`] after shutdown began; [`SubscribeError::Thread`].
@@ -194,7 +194,9 @@ impl Satellite {
         items: mpsc::Receiver<T>,
         handler: impl FnMut(T) + Send + 'static,
     ) -> Result<Subscription, SubscribeError> {
-        self.inner.callbacks.attach(items, Box::new(handler))
+        self.inner
+            .callbacks
+            .attach_to_the_end(items, Box::new(handler))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes out: messages, requests, seeks, broadcasts, and the sessions they need.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,9 +65,16 @@ impl Satellite {
             return self.inner.within(options.timeout, push).await?;
         }
         let inner = &self.inner;
-        let sending = inner.send_slowly(peer, &header, content, options.confirmed);
+        let begun = AtomicBool::new(false);
+        let sending = inner.send_slowly(peer, &header, content, options.confirmed, &begun);
         let sent = inner.until(options.timeout, sending).await;
-        sent.unwrap_or_else(|| Err(inner.late(peer, options.timeout)))
+        sent.unwrap_or_else(|| {
+            Err(if begun.load(Ordering::Relaxed) {
+                SendError::Unconfirmed(options.timeout)
+            } else {
+                inner.late(peer, options.timeout)
+            })
+        })
     }
 
     /// Asks one peer. The replies come as a stream that ends with the peer's end of the request, an error, or the deadline.
@@ -91,7 +98,7 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = clock::now() + options.deadline;
+        let deadline = clock::after(options.deadline);
         let mut replies = None;
         let mut full = None;
         let ask = async {
@@ -126,7 +133,7 @@ impl Satellite {
             };
             let large = is_large(&content);
             running
-                .push(&link, &header, content, true, None)
+                .push(&link, &header, content, true, None, || {})
                 .await
                 .map_err(|_| self.inner.gone(peer))?;
             link.grant_extra(request_id, extra, large);
@@ -180,7 +187,7 @@ impl Satellite {
         )?;
         let extra = self.inner.extra_window(options.window)?;
         let running = self.inner.running()?;
-        let deadline = clock::now() + options.deadline;
+        let deadline = clock::after(options.deadline);
         let links = self.inner.router.links();
         if links.is_empty() {
             return Err(SendError::NoPeers.into());
@@ -224,7 +231,7 @@ impl Satellite {
     /// have it. While nobody connected can take it yet, it waits, within its life time.
     ///
     /// # Errors
-    /// [`SendError`]: over 60 KiB, nobody connected, or too many wait.
+    /// [`SendError`]: over 60 KiB, nobody connected, nobody took it in its life time, or too many wait.
     pub async fn broadcast(
         &self,
         namespace: &str,
@@ -249,7 +256,7 @@ impl Satellite {
         replies: RequestOptions,
     ) -> Result<Replies, RequestError> {
         self.inner.running()?;
-        let deadline = clock::now() + replies.deadline;
+        let deadline = clock::after(replies.deadline);
         let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
         let queue = ReplyQueue::new();
         queue.expect_one();
@@ -277,7 +284,7 @@ impl Satellite {
 
 impl Running {
     pub(super) fn sleep(&self, duration: Duration) -> Pin<Box<Sleep>> {
-        self.sleep_until(clock::now() + duration)
+        self.sleep_until(clock::after(duration))
     }
 
     pub(super) fn sleep_until(&self, until: Instant) -> Pin<Box<Sleep>> {
@@ -287,7 +294,7 @@ impl Running {
     }
 
     /// Puts a packet, whole or in parts, onto a link. Parts go on by themselves once begun: half a content helps nobody. Until then
-    /// the caller waits, and holds what it wants to send.
+    /// the caller waits, and holds what it wants to send. `begun` is called when it can no longer be taken back.
     async fn push(
         &self,
         link: &Arc<Link>,
@@ -295,11 +302,14 @@ impl Running {
         content: Bytes,
         urgent: bool,
         confirm: Option<oneshot::Sender<()>>,
+        begun: impl FnOnce(),
     ) -> Result<(), Ended> {
         if !is_large(&content) {
             let packet = packet::encode(header, content);
             if confirm.is_some() {
-                return link.push(packet, urgent, confirm).await;
+                link.push(packet, urgent, confirm).await?;
+                begun();
+                return Ok(());
             }
             return match link.try_push(packet, urgent) {
                 Ok(()) => Ok(()),
@@ -317,6 +327,7 @@ impl Running {
             },
             &self.handle,
         );
+        begun();
         pushing
             .await
             .unwrap_or_else(|error| Err(Ended::new(crate::error::Code::Closed, error.to_string())))
@@ -506,13 +517,16 @@ impl Inner {
         header: &Header<'_>,
         content: Bytes,
         confirmed: bool,
+        begun: &AtomicBool,
     ) -> Result<(), SendError> {
         let link = self.reach(peer).await?;
         self.check_peer_size(content.len(), &link)?;
         let (confirm, confirmation) = oneshot::channel();
         let confirm = confirmed.then_some(confirm);
         self.running()?
-            .push(&link, header, content, false, confirm)
+            .push(&link, header, content, false, confirm, || {
+                begun.store(true, Ordering::Relaxed);
+            })
             .await
             .map_err(|_| self.gone(peer))?;
         if confirmed {
@@ -557,7 +571,7 @@ impl Inner {
             content,
         );
         let (reply, answer) = oneshot::channel();
-        let until = clock::now() + options.lifetime;
+        let until = clock::after(options.lifetime);
         let waiting = Waiting {
             data: data.to_vec(),
             until,
@@ -570,6 +584,12 @@ impl Inner {
             .map_err(|_| SendError::Closed)?;
         match answer.await.map_err(|_| SendError::Closed)? {
             Ok(()) => Ok(()),
+            // It waited for somebody to take it, which is not to wait for somebody.
+            Err(BroadcastFailure::NoPeers)
+                if clock::now() >= until && self.router.connected() > 0 =>
+            {
+                Err(SendError::Untaken(options.lifetime))
+            }
             Err(BroadcastFailure::NoPeers) => Err(SendError::NoPeers),
             Err(BroadcastFailure::Busy) => Err(SendError::Busy(crate::config::BROADCAST_QUEUE)),
             Err(BroadcastFailure::TooLarge) => Err(SendError::TooLarge {

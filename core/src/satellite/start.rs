@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, TransportError, gossipsub, identity, swarm};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -40,6 +41,10 @@ const CHECK_QUEUE: usize = 1024;
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Once every listener has told an address, those of the other interfaces come at once; this is for one that does not.
 const INTERFACES_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long an interval of pings, or the wait for an answer, may be.
+const PING_TIMES: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
 
 fn option(option: &'static str, reason: impl Into<String>) -> StartError {
     StartError::Option {
@@ -109,10 +114,9 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
     if config.peers_low > config.peers_high {
         return Err(option("peers_low", "is above peers_high"));
     }
-    if config.ping_interval < Duration::from_millis(100)
-        || config.ping_timeout < Duration::from_millis(100)
-    {
-        return Err(option("ping", "interval and timeout are 100 ms or more"));
+    let pings = [config.ping_interval, config.ping_timeout];
+    if !pings.iter().all(|time| PING_TIMES.contains(time)) {
+        return Err(option("ping", "interval and timeout are 100 ms to 1 day"));
     }
     if config.mdns && !cfg!(feature = "mdns") {
         return Err(StartError::Unsupported {
@@ -145,40 +149,55 @@ impl Satellite {
     /// [`StartError`]: an address in use or refused by the system, or started before.
     pub async fn start(&self) -> Result<(), StartError> {
         self.inner.advance(Stage::Made, Stage::Starting)?;
-        let inner = Arc::clone(&self.inner);
-        let started = async {
-            let handle = inner.runtime_handle()?;
-            let task = Arc::clone(&inner);
-            let own = handle.clone();
-            handle
-                .spawn(async move {
-                    // Made here: this thread's log is the satellite's.
-                    let span = tracing::info_span!("satellite", id = %task.identity.peer_id());
-                    task.bring_up(own).instrument(span).await
-                })
-                .await
-                .map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
-        }
-        .await;
-        match started {
-            Ok(running) => {
-                self.inner.set_running(Some(Arc::new(running)));
-                let started = self.inner.advance(Stage::Starting, Stage::Started);
-                if started.is_err() {
-                    // Shut down in the middle of the start: the tasks see the token and end.
-                    self.inner.set_running(None);
-                }
-                started
-            }
-            Err(error) => {
-                *self
-                    .inner
-                    .stage
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Stage::Made;
-                self.inner.drop_runtime();
+        let attempt = Attempt(Arc::clone(&self.inner));
+        let handle = self.inner.runtime_handle()?;
+        let own = handle.clone();
+        let (tell, told) = oneshot::channel();
+        // A task of its own: it takes effect also when nobody waits for it any more.
+        let bringing_up = async move { drop(tell.send(attempt.run(own).await)) };
+        self.inner.tasks.spawn_on(bringing_up, &handle);
+        match told.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((error, attempt))) => {
+                drop(attempt);
                 Err(error)
             }
+            Err(gone) if self.inner.stage() != Stage::Ended => {
+                Err(StartError::Runtime(std::io::Error::other(gone)))
+            }
+            Err(_) => Err(StartError::Twice("shut down")),
+        }
+    }
+}
+
+/// A start under way. When it is dropped and led to nothing, the satellite can be started again: whoever waits for the start drops
+/// it, or if nobody does the task.
+struct Attempt(Arc<Inner>);
+
+impl Attempt {
+    async fn run(self, handle: Handle) -> Result<(), (StartError, Self)> {
+        let inner = &self.0;
+        // Made here: this thread's log is the satellite's.
+        let span = tracing::info_span!("satellite", id = %inner.identity.peer_id());
+        let brought_up = tokio::select! {
+            biased;
+            () = inner.stop.cancelled() => Err(StartError::Twice("shut down")),
+            brought_up = inner.bring_up(handle).instrument(span) => brought_up,
+        };
+        let started = brought_up.and_then(|running| {
+            inner.set_running(Some(Arc::new(running)));
+            inner.advance(Stage::Starting, Stage::Started)
+        });
+        started.map_err(|error| (error, self))
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.0.stage() == Stage::Starting {
+            self.0.drop_runtime();
+            // Shut down meanwhile: then it stays so.
+            let _ended = self.0.advance(Stage::Starting, Stage::Made);
         }
     }
 }
@@ -271,7 +290,7 @@ impl Inner {
             },
             internal_in,
         );
-        let tasks = TaskTracker::new();
+        let tasks = self.tasks.clone();
         let mut swarm = self.swarm(&shared, &handle, &tasks)?;
         self.listen(&mut swarm).await?;
 
@@ -320,7 +339,6 @@ impl Inner {
             "satellite started"
         );
         tasks.spawn_on(driver.run().in_current_span(), &handle);
-        tasks.close();
         Ok(Running {
             handle,
             tasks,
@@ -474,7 +492,9 @@ impl Inner {
             driver.bootstrap(&parse_dial(text)?);
         }
         let store = self.store()?;
-        let remembered = tokio::task::spawn_blocking(move || store.remembered())
+        let remembered = self
+            .tasks
+            .spawn_blocking(move || store.remembered())
             .await
             .map_err(|error| StartError::Runtime(std::io::Error::other(error)))??;
         driver.remembered(remembered);

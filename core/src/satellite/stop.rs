@@ -3,8 +3,10 @@
 //! The signal is one token that the driver waits for. What has to be waited for (tasks, callback threads, the runtime) may block,
 //! so it is done by a thread of its own, which is joined before the caller hears of it.
 
+use std::pin::pin;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::task::{Context, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -46,6 +48,34 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>
 
 /// How long the background waits for callbacks that block; then what they hold is left to them.
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(60);
+/// The least that threads without work are given to end.
+const THREADS_END: Duration = Duration::from_millis(100);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits on this thread, by no runtime's clock: an application's may stand still. False: the time was over.
+fn wait_until(future: impl Future<Output = ()>, until: Instant) -> bool {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    while future
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_pending()
+    {
+        let left = until.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::park_timeout(left);
+    }
+    true
+}
 
 impl Satellite {
     /// Ends the satellite: what was accepted is delivered, peers are told, handlers dropped, threads, sockets and files closed. Calls
@@ -54,7 +84,8 @@ impl Satellite {
     /// ([`Stats::messages_abandoned`](crate::Stats::messages_abandoned)). May be called again, also after a timeout. Inside a callback it only begins and answers [`Shutdown::Pending`].
     ///
     /// # Errors
-    /// [`ShutdownError::Timeout`]: a callback still runs after `timeout`; what [`Shutdown::Done`] promises holds only after it returns.
+    /// [`ShutdownError`]: a callback still runs, or the network was not left, after `timeout`. It goes on by itself; what
+    /// [`Shutdown::Done`] promises holds only once it is over ([`Satellite::ended`]).
     pub async fn shutdown(&self, timeout: Duration) -> Result<Shutdown, ShutdownError> {
         let inside = inside_callback();
         self.inner
@@ -66,33 +97,42 @@ impl Satellite {
         // An application with its own loop is called by no other thread, not even at the end.
         self.inner.callbacks.last_turns();
         let inner = Arc::clone(&self.inner);
-        let until = clock::now() + timeout;
+        let until = clock::after(timeout);
+        let (left, network_left) = oneshot::channel::<()>();
         let (done, ended) = oneshot::channel();
         let thread = spawn(move || {
             // The caller may have stopped waiting.
-            let _gone = done.send(inner.end(until));
+            let _gone = done.send(inner.end(until, || drop(left)));
         });
-        let closed = match thread {
+        let ended = match thread {
             Ok(thread) => {
-                let closed = ended.await.unwrap_or(Closed::TimedOut);
+                // Nothing is ever sent. What the network's end told of is called on this thread, too.
+                let _left = network_left.await;
+                self.inner.callbacks.last_of_all();
+                let ended = ended.await.unwrap_or(false);
                 // It has nothing left to do: this only waits for the thread's own end.
                 let _ended = thread.join();
-                closed
+                ended
             }
             // No thread to be had: then this one waits.
-            Err(_) => self.inner.end(until),
+            Err(_) => {
+                let last = || self.inner.callbacks.last_of_all();
+                self.inner.end(until, last)
+            }
         };
+        if !ended {
+            self.inner.end_in_background();
+            return Err(if self.inner.tasks.is_empty() {
+                ShutdownError::Timeout(timeout)
+            } else {
+                ShutdownError::Network(timeout)
+            });
+        }
         // It ends with the wait above; taken only then, because it may be what that waits for.
-        if closed == Closed::Done
-            && let Some(thread) = self.inner.background_thread()
-        {
+        if let Some(thread) = self.inner.background_thread() {
             let _ended = thread.join();
         }
-        if closed == Closed::TimedOut {
-            Err(ShutdownError::Timeout(timeout))
-        } else {
-            Ok(Shutdown::Done)
-        }
+        Ok(Shutdown::Done)
     }
 
     /// Resolves when the satellite has ended, by whomever: all that [`Shutdown::Done`] promises holds then. Not to be waited for inside
@@ -106,16 +146,16 @@ impl Satellite {
     /// Begins to end the satellite, and does not wait.
     pub fn start_shutdown(&self) {
         self.inner.begin_end(LINGER_MAX);
-        self.inner.callbacks.last_turns();
+        self.inner.callbacks.last_of_all();
         self.inner.end_in_background();
     }
 }
 
 impl Inner {
-    /// The signal, and how long the rest may take. True the first time; later ones can only shorten the time.
-    pub(super) fn begin_end(&self, timeout: Duration) -> bool {
+    /// The signal, and how long the rest may take. Later ones can only shorten the time.
+    pub(super) fn begin_end(&self, timeout: Duration) {
         // What comes after the network, threads above all, takes its time as well.
-        let by = clock::now() + timeout - (timeout / 8).min(BYE_TIMEOUT);
+        let by = clock::after(timeout) - (timeout / 8).min(BYE_TIMEOUT);
         let first = self.stage() != Stage::Ended;
         self.leave_by.send_if_modified(|at| {
             let sooner = first || by < *at;
@@ -132,7 +172,6 @@ impl Inner {
             self.callbacks.begin_close();
             self.router.close();
         }
-        before != Stage::Ended
     }
 
     pub(super) fn end_in_background(self: &Arc<Self>) {
@@ -142,7 +181,7 @@ impl Inner {
         }
         let inner = Arc::clone(self);
         let spawned = spawn(move || {
-            inner.end(clock::now() + BACKGROUND_LIMIT);
+            inner.end(clock::after(BACKGROUND_LIMIT), || {});
         });
         match spawned {
             Ok(thread) => ending.background = Some(thread),
@@ -152,59 +191,49 @@ impl Inner {
         }
     }
 
-    /// Waits for everything to end, or for whoever waits for that already. Blocks; never on a network or callback thread.
-    fn end(&self, until: Instant) -> Closed {
+    /// Waits for everything to end, or for whoever waits for that already; `network_left` is called between network and callbacks.
+    /// False: it has not ended in time. Blocks; never on a network or callback thread.
+    fn end(&self, until: Instant, network_left: impl FnOnce()) -> bool {
         let left = until.saturating_duration_since(clock::now());
         let (mut ending, _) = self
             .ending_changed
             .wait_timeout_while(self.ending(), left, |ending| ending.busy)
             .unwrap_or_else(PoisonError::into_inner);
         if *self.ended.borrow() {
-            return Closed::Done;
+            return true;
         }
         if ending.busy {
-            return Closed::TimedOut;
+            return false;
         }
         ending.busy = true;
         drop(ending);
-        let closed = self.end_all(until);
-        if closed == Closed::Done {
+        let ended = self.end_all(until, network_left);
+        if ended {
             self.ended.send_replace(true);
         }
         self.ending().busy = false;
         self.ending_changed.notify_all();
-        closed
+        ended
     }
 
-    fn end_all(&self, until: Instant) -> Closed {
+    fn end_all(&self, until: Instant, network_left: impl FnOnce()) -> bool {
         let left = || until.saturating_duration_since(clock::now());
+        // Tasks end by themselves: the driver gives peers a moment to hear of it, and a connection's task ends with it.
+        self.tasks.close();
+        if !wait_until(self.tasks.wait(), until) {
+            tracing::warn!("network tasks did not end in time");
+            return false;
+        }
+        network_left();
+        let closed = self.callbacks.close(left());
         // Gone when this is asked again: then only callbacks are left to wait for.
         let own = self
             .runtime
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(running) = self.brought_up()
-            && (own.is_some() || self.config.runtime.is_some())
-        {
-            let tasks = running.tasks.clone();
-            // Tasks end by themselves: the driver gives peers a moment to hear of it, and a connection's task ends with it.
-            let waited = futures::executor::block_on(async {
-                let sleep = running.sleep(left());
-                tokio::select! {
-                    // After an earlier call there are no tasks, and no runtime with a clock either.
-                    biased;
-                    () = tasks.wait() => true,
-                    () = sleep => false,
-                }
-            });
-            if !waited {
-                tracing::warn!("network tasks did not end in time");
-            }
-        }
-        let closed = self.callbacks.close(left());
         if let Some(runtime) = own {
-            runtime.shutdown_timeout(left());
+            runtime.shutdown_timeout(left().max(THREADS_END));
         }
         self.set_running(None);
         // The last clone: its file and lock are released here.
@@ -214,7 +243,7 @@ impl Inner {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
-        closed
+        closed == Closed::Done
     }
 
     fn background_thread(&self) -> Option<JoinHandle<()>> {
@@ -225,7 +254,7 @@ impl Inner {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a start that failed: nothing is left of it.
+    /// Ends the runtime and does not wait: after a start that failed, nothing is left of it.
     pub(super) fn drop_runtime(&self) {
         if let Some(runtime) = self
             .runtime

@@ -187,7 +187,7 @@ pub unsafe extern "C" fn psfs_config_set_connections(
 }
 
 /// After how much silence a peer is asked for a sign of life, and how long that may take to come before the session ends with the
-/// reason PSFS_E_TIMEOUT: one that froze is noticed after both together. Default 15000 and 10000; each 100 or more.
+/// reason PSFS_E_TIMEOUT: one that froze is noticed after both together. Default 15000 and 10000; each 100 to 86400000.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.

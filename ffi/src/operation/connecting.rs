@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use psfs_core::PeerId;
+use psfs_core::{Items, PeerId};
 
 use super::{Twin, psfs_op};
 use crate::boundary::{handle, text, wall};
@@ -10,7 +10,6 @@ use crate::callback::{psfs_done_fn, psfs_drop_fn, psfs_peer_fn};
 use crate::error::{c_string, psfs_error};
 use crate::satellite::psfs_satellite;
 use crate::status::psfs_status;
-use crate::subscribe::given;
 use crate::wait::time;
 
 /// As psfs_satellite_start, without waiting: `done` is called when it listens.
@@ -38,11 +37,12 @@ pub unsafe extern "C" fn psfs_start_async(
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
         let core = satellite.satellite.clone();
-        twin.begin_silent(satellite.parts(), async move { Ok(core.start().await?) })
+        let starting = async move { Ok(core.start().await?) };
+        twin.begin_stopped(satellite.parts(), |_: Items<()>| starting, |(), _| {})
     })
 }
 
-/// As psfs_satellite_connect, without waiting: `connected` is called with the peer's id, then
+/// As psfs_satellite_connect, without waiting: `connected` (may be NULL) is called with the peer's id, then
 /// `done`.
 ///
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
@@ -72,19 +72,22 @@ pub unsafe extern "C" fn psfs_connect_async(
         let satellite = unsafe { handle(satellite) }?;
         // SAFETY: by the contract of this function.
         let address = unsafe { text(address, "address") }?.to_owned();
-        let connected = given(connected, "connected")?;
         let core = satellite.satellite.clone();
         twin.begin(
             satellite.parts(),
             async move |items| {
                 let peer = core.connect(&address, time(timeout_ms)).await?;
-                items.send(peer).await;
+                if connected.is_some() {
+                    items.send(peer).await;
+                }
                 Ok(())
             },
             move |peer: PeerId, ud| {
                 let peer = c_string(&peer.to_string());
-                // SAFETY: the caller's function, with the caller's pointer; the text lives until it returns.
-                unsafe { connected(peer.as_ptr(), ud) }
+                if let Some(connected) = connected {
+                    // SAFETY: the caller's function, with the caller's pointer; the text lives until it returns.
+                    unsafe { connected(peer.as_ptr(), ud) }
+                }
             },
         )
     })

@@ -84,7 +84,7 @@ static void on_fail(const psfs_event *event, void *ud) {
     EXPECT(PSFS_OK, psfs_event_end(event, 9, "nine", &err));
 }
 
-static latch asked = LATCH;
+static latch asked = LATCH, early = LATCH;
 static psfs_event *kept[3];
 static twin replying = TWIN, responding = TWIN;
 static psfs_responder *responder;
@@ -119,7 +119,7 @@ int main(void) {
     psfs_op *op;
     twin starts = TWIN, again = TWIN, connects = TWIN, sends = TWIN, fails = TWIN, two = TWIN, seeks = TWIN, casts = TWIN,
          cast_asks = TWIN, answers = TWIN, cancelled = TWIN, forgotten = TWIN, closed = TWIN, cut = TWIN, bad = TWIN,
-         nobody = TWIN, late = TWIN, meets = TWIN, few = TWIN;
+         nobody = TWIN, late = TWIN, meets = TWIN, few = TWIN, reconnects = TWIN;
     psfs_identity *identity;
 
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "two", on_two, NULL, NULL, NULL, &err));
@@ -129,6 +129,10 @@ int main(void) {
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "keep", on_keep, NULL, NULL, NULL, &err));
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "answer", on_answer, NULL, NULL, NULL, &err));
 
+    /* Not started: no operation, and ud comes back. */
+    op = (psfs_op *)ann;
+    EXPECT(PSFS_E_CLOSED, psfs_broadcast_async(ann, "x", NULL, 0, NULL, on_done, &early, count_drop, &op, &err));
+    CHECK(op == NULL && latch_count(&early) == 1);
     HANDED_OVER(&starts);
     EXPECT(PSFS_OK, psfs_start_async(ann, on_done, &starts, on_drop, &op, &err));
     EXPECT(PSFS_OK, psfs_op_wait(op, LONG_MS, &err));
@@ -145,6 +149,10 @@ int main(void) {
     ended(&connects, op, PSFS_OK, 0);
     CHECK(strcmp(connects.peer, id_of(bob)) == 0);
     has_peers(bob, 1);
+    HANDED_OVER(&reconnects);
+    EXPECT(PSFS_OK, psfs_connect_async(ann, psfs_strings_at(addresses, 0), LONG_MS, NULL, on_done, &reconnects, on_drop,
+                                       &op, &err));
+    ended(&reconnects, op, PSFS_OK, 0);
     HANDED_OVER(&meets);
     EXPECT(PSFS_OK, psfs_wait_connected_async(ann, 1, LONG_MS, on_done, &meets, on_drop, &op, &err));
     ended(&meets, op, PSFS_OK, 0);

@@ -5,9 +5,12 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use psfs_core::error::ShutdownError;
-use psfs_core::{Cancelled, PacketType, Satellite, SendOptions, Shutdown, Subscription};
-use psfs_tests::{PATIENCE, config, connected, pair, stop, until};
+use psfs_core::error::{ShutdownError, SubscribeError};
+use psfs_core::{
+    BroadcastOptions, Cancelled, PacketType, RequestOptions, Satellite, SendOptions, Shutdown,
+    Subscription,
+};
+use psfs_tests::{PATIENCE, config, connected, echo, pair, soon, stop, until};
 
 /// Sends messages without pause until the satellite, or its peer, is gone.
 fn rain(from: &Satellite, to: &Satellite, namespace: &'static str) -> tokio::task::JoinHandle<()> {
@@ -227,4 +230,156 @@ async fn the_last_handle_dropped_ends_the_satellite() {
     assert!(messages.next().await.is_none());
     until("ada knows", || ada.connected_count() == 0).await;
     stop(&[&ada]).await;
+}
+
+/// Begins to start, and no more.
+async fn begun<T>(starting: std::pin::Pin<&mut impl Future<Output = T>>) {
+    tokio::select! {
+        biased;
+        _ = starting => panic!("it starts at once"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_nobody_waits_for_takes_effect_all_the_same() {
+    let ada = Satellite::new(config("dropped", 0)).unwrap();
+    begun(Box::pin(ada.start()).as_mut()).await;
+    until("it runs", || ada.is_running()).await;
+    assert!(!ada.addresses().is_empty());
+    stop(&[&ada]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_failed_unseen_can_be_tried_again() {
+    let taken = psfs_tests::start(config("taken", 0)).await;
+    let address = taken.addresses()[0].clone();
+    let tcp = address.split("/p2p/").next().unwrap();
+    let ada = Satellite::new(config("taken", 1).listen(tcp)).unwrap();
+    begun(Box::pin(ada.start()).as_mut()).await;
+    let started = async {
+        // "Started" until the first attempt has failed, and then the reason of another.
+        while !matches!(
+            ada.start().await,
+            Err(psfs_core::error::StartError::AddressInUse { .. })
+        ) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the second attempt", started).await;
+    stop(&[&taken, &ada]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shut_down_in_the_middle_of_a_start_that_fails_it_stays_so() {
+    let taken = psfs_tests::start(config("middle", 0)).await;
+    let address = taken.addresses()[0].clone();
+    let tcp = address.split("/p2p/").next().unwrap();
+    let ada = Satellite::new(config("middle", 1).listen(tcp)).unwrap();
+    let mut starting = Box::pin(ada.start());
+    begun(starting.as_mut()).await;
+    stop(&[&ada]).await;
+    assert!(starting.await.is_err());
+    assert!(matches!(
+        ada.subscribe(PacketType::Message, "n"),
+        Err(SubscribeError::Closed)
+    ));
+    stop(&[&taken]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_that_cannot_leave_the_network_in_time_says_so_and_ends_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || {
+        psfs_core::Config::new("stalled")
+            .mdns(false)
+            .listen("127.0.0.1:0")
+            .data_dir(folder.path())
+    };
+    // A runtime of one thread, which can be made to stand still.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let ada = psfs_tests::start(config().runtime(runtime.handle().clone())).await;
+    let (stalled, stalls) = sync_channel(1);
+    let (release, released) = sync_channel::<()>(1);
+    runtime.spawn(async move {
+        stalled.send(()).unwrap();
+        let _over = released.recv();
+    });
+    tokio::task::spawn_blocking(move || stalls.recv_timeout(PATIENCE).unwrap())
+        .await
+        .unwrap();
+    let short = Duration::from_millis(200);
+    assert_eq!(
+        ada.shutdown(short).await,
+        Err(ShutdownError::Network(short))
+    );
+    // All of it is still there.
+    assert!(Satellite::new(config()).is_err());
+    release.send(()).unwrap();
+    soon("it ends by itself", ada.ended()).await;
+    assert_eq!(ada.shutdown(Duration::ZERO).await, Ok(Shutdown::Done));
+    drop(Satellite::new(config()).unwrap());
+    runtime.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_without_time_is_never_done_at_once() {
+    let (ada, bob) = pair(config("no time", 0), config("no time", 1)).await;
+    let now = Duration::ZERO;
+    assert_eq!(ada.shutdown(now).await, Err(ShutdownError::Network(now)));
+    soon("it ends by itself", ada.ended()).await;
+    stop(&[&ada, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_subscribed_while_the_satellite_ends_is_refused_or_ends() {
+    for _ in 0..2000 {
+        let ada = Satellite::new(config("race", 0)).unwrap();
+        let other = ada.clone();
+        let (go, goes) = sync_channel::<()>(0);
+        let ending = std::thread::spawn(move || {
+            goes.recv().unwrap();
+            other.start_shutdown();
+        });
+        go.send(()).unwrap();
+        while let Ok(mut events) = ada.subscribe(PacketType::Message, "n") {
+            if ada.subscribe(PacketType::Message, "m").is_err() {
+                assert!(soon("the end", events.next()).await.is_none());
+            }
+        }
+        assert!(ada.peer_events().is_err());
+        ending.join().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_times_there_are_can_be_given() {
+    let (ada, bob) = pair(config("ever", 0), config("ever", 1)).await;
+    echo(&bob, "echo");
+    let ever = Duration::MAX;
+    let peer = bob.peer_id();
+    let asking = RequestOptions::default().deadline(ever);
+    assert_eq!(ada.connect(&bob.addresses()[0], ever).await.unwrap(), peer);
+    ada.wait_connected(1, ever).await.unwrap();
+    for confirmed in [false, true] {
+        let options = SendOptions::default().timeout(ever).confirmed(confirmed);
+        ada.send(&peer, "n", "x", options).await.unwrap();
+    }
+    let mut replies = ada.request(&peer, "echo", "x", asking).await.unwrap();
+    assert!(soon("a reply", replies.next()).await.unwrap().is_ok());
+    let mut sought = ada.seek("nobody", "x", asking).unwrap();
+    assert!(soon("the end", sought.next()).await.is_none());
+    let spread = BroadcastOptions::default();
+    drop(
+        ada.broadcast_request("n", "x", spread, asking)
+            .await
+            .unwrap(),
+    );
+    assert_eq!(ada.shutdown(ever).await, Ok(Shutdown::Done));
+    assert!(Satellite::new(config("ever", 2).ping(ever, ever)).is_err());
+    assert_eq!(bob.shutdown(ever).await, Ok(Shutdown::Done));
 }

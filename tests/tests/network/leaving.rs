@@ -162,6 +162,50 @@ async fn a_frozen_peer_holds_nobody_up_and_what_is_lost_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_arrived_is_not_said_to_be_unsent() {
+    let (ada, bob, frozen) = over_a_wire("in doubt").await;
+    let peer = bob.peer_id();
+    frozen.notify_one();
+    let short = Duration::from_millis(200);
+    let confirmed = SendOptions::default().confirmed(true).timeout(short);
+    let unconfirmed = Err(SendError::Unconfirmed(short));
+    assert_eq!(ada.send(&peer, "n", "x", confirmed).await, unconfirmed);
+    // Its parts go on by themselves, as far as there is credit.
+    let parts = SendOptions::default().timeout(short);
+    let large = vec![0; 9 << 20];
+    assert_eq!(ada.send(&peer, "n", large, parts).await, unconfirmed);
+    // There is none left for this one, and it was never accepted.
+    assert_eq!(
+        ada.send(&peer, "n", vec![0; 50_000], confirmed).await,
+        Err(SendError::Timeout(short))
+    );
+    ada.shutdown(Duration::from_secs(1)).await.unwrap();
+    stop(&[&bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_that_no_peer_takes_is_late_and_not_alone() {
+    let (ada, bob, frozen) = over_a_wire("untaken").await;
+    frozen.notify_one();
+    let life = Duration::from_secs(1);
+    let options = BroadcastOptions::default().lifetime(life);
+    let untaken = async {
+        loop {
+            if let Err(error) = ada.broadcast("n", vec![0; 60_000], options).await {
+                return error;
+            }
+        }
+    };
+    assert_eq!(
+        soon("nobody takes it", untaken).await,
+        SendError::Untaken(life)
+    );
+    assert_eq!(ada.connected_count(), 1);
+    ada.shutdown(Duration::from_secs(1)).await.unwrap();
+    stop(&[&bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_frozen_peer_holds_nobody_up() {
     let (ada, bob, frozen) = over_a_wire("idle and frozen").await;
     frozen.notify_one();

@@ -21,6 +21,7 @@ const CANCEL: u8 = 8;
 pub(super) struct Job<T, S> {
     id: u64,
     pool: Arc<Pool>,
+    to_the_end: bool,
     phase: AtomicU8,
     /// Locked only by who moved the phase to RUNNING, so never waited for.
     work: Mutex<Option<Work<T, S>>>,
@@ -49,13 +50,23 @@ impl<T, S: Source<T>> Work<T, S> {
             .poll_batch(context, &mut self.batch, BATCH_EVENTS)
     }
 
-    /// The last of it: producers are told, and the handler, if it was `registered`; then both are dropped.
-    pub(super) fn end(mut self, pool: &Pool, registered: bool) {
+    /// The last of it: producers are told, and the handler; then both are dropped. Whether the application was called.
+    fn end(mut self, pool: &Pool) -> bool {
         self.source.close();
         self.batch.clear();
-        if registered {
-            pool.user("the last call of a handler", || self.handler.end());
-        }
+        let called = pool.user("the last call of a handler", || self.handler.end());
+        self.discard(pool);
+        // A panic came out of the application.
+        called.unwrap_or(true)
+    }
+
+    /// The end of what was never registered.
+    pub(super) fn refuse(mut self, pool: &Pool) {
+        self.source.close();
+        self.discard(pool);
+    }
+
+    fn discard(self, pool: &Pool) {
         let Self {
             source, handler, ..
         } = self;
@@ -69,14 +80,52 @@ where
     T: Send + 'static,
     S: Source<T> + 'static,
 {
-    /// Ready at once: the first turn asks the source, and so leaves a waker with it.
-    pub(super) fn new(id: u64, pool: &Arc<Pool>, work: Work<T, S>) -> Arc<Self> {
+    /// Claimed by who makes it, until [`Job::begin`].
+    pub(super) fn new(id: u64, pool: &Arc<Pool>, work: Work<T, S>, to_the_end: bool) -> Arc<Self> {
         Arc::new(Self {
             id,
             pool: Arc::clone(pool),
-            phase: AtomicU8::new(READY),
+            to_the_end,
+            phase: AtomicU8::new(RUNNING),
             work: Mutex::new(Some(work)),
         })
+    }
+
+    /// Asks the source for the first time, and so leaves a waker with it, on the thread that makes the job: a turn for that would wake the
+    /// application's loop for nothing. Calls nothing.
+    pub(super) fn begin(self: Arc<Self>) {
+        let mut polled = Poll::Ready(false);
+        if let Some(work) = self.work().as_mut() {
+            let waker = Waker::from(self.clone());
+            polled = work.poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() {
+                work.ahead = Some(polled);
+            }
+        }
+        if !self.rest(polled.is_ready()) {
+            // All is to end. Its handler is no business of this thread's: whoever takes turns ends it.
+            self.phase.store(READY | CANCEL, Ordering::SeqCst);
+            let pool = self.pool.clone();
+            pool.push(pool.lock(), self);
+        }
+    }
+
+    /// Gives up the claim: ready for another turn where there is more, else idle. False: it is cancelled, and still claimed.
+    fn rest(self: &Arc<Self>, more: bool) -> bool {
+        loop {
+            let phase = self.phase.load(Ordering::SeqCst);
+            if phase & CANCEL != 0 {
+                return false;
+            }
+            if more || phase & AGAIN != 0 {
+                if self.swap(phase, READY) {
+                    self.pool.push(self.pool.lock(), self.clone());
+                    return true;
+                }
+            } else if self.swap(phase, IDLE) {
+                return true;
+            }
+        }
     }
 
     /// Moves `from` to `to`, keeping nothing else.
@@ -90,13 +139,13 @@ where
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(&self) {
+    /// The last of it. Returns how many callbacks ran.
+    fn finish(&self) -> usize {
         let work = self.work().take();
-        if let Some(work) = work {
-            work.end(&self.pool, true);
-        }
+        let called = work.is_some_and(|work| work.end(&self.pool));
         self.phase.store(ENDED, Ordering::SeqCst);
         self.pool.forget(self.id);
+        called.into()
     }
 
     /// Calls the handler with what is there, and asks for what comes after it: a turn for nothing but to hear that there is no more would
@@ -115,7 +164,7 @@ where
         let mut calls = 0;
         for item in work.batch.drain(..) {
             // What is not called any more is dropped with the rest of the batch: requests among it answer their asker so.
-            if self.phase.load(Ordering::Acquire) & CANCEL != 0 {
+            if self.phase.load(Ordering::Acquire) & CANCEL != 0 || !work.handler.is_wanted() {
                 break;
             }
             calls += 1;
@@ -146,25 +195,11 @@ where
             });
         let Ok(before) = claimed else { return 0 };
         if before & CANCEL != 0 {
-            self.finish();
-            return 0;
+            return self.finish();
         }
         let (calls, polled) = self.batch();
-        loop {
-            let phase = self.phase.load(Ordering::SeqCst);
-            if phase & CANCEL != 0 || polled == Poll::Ready(false) {
-                self.finish();
-                break;
-            }
-            if polled.is_ready() || phase & AGAIN != 0 {
-                if self.swap(phase, READY) {
-                    let pool = self.pool.clone();
-                    pool.push(pool.lock(), self);
-                    break;
-                }
-            } else if self.swap(phase, IDLE) {
-                break;
-            }
+        if polled == Poll::Ready(false) || !self.rest(polled.is_ready()) {
+            return calls + self.finish();
         }
         calls
     }
@@ -209,6 +244,14 @@ where
             let pool = self.pool.clone();
             pool.push(pool.lock(), self);
         }
+    }
+
+    fn is_to_the_end(&self) -> bool {
+        self.to_the_end
+    }
+
+    fn ask(self: Arc<Self>) {
+        self.wake();
     }
 
     fn is_ended(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -19,6 +19,10 @@ pub(super) trait Turn: Send + Sync {
     fn cancel(self: Arc<Self>) -> Cancelled;
     /// Sets CANCEL and lets the next turn end it.
     fn stop(self: Arc<Self>);
+    /// Whether it goes on when all others are stopped.
+    fn is_to_the_end(&self) -> bool;
+    /// Lets it have a turn.
+    fn ask(self: Arc<Self>);
     fn is_ended(&self) -> bool;
 }
 
@@ -33,6 +37,8 @@ pub(super) struct Pool {
     /// Own-loop mode: the application polls the first, one byte is in it while anything is ready.
     pub(super) event: Option<(UnixStream, UnixStream)>,
     pub(super) panics: AtomicU64,
+    /// What is told to the end ends now.
+    pub(super) last: AtomicBool,
     /// Log lines of callback threads go where the satellite's go.
     pub(super) log: Option<tracing::Dispatch>,
 }
@@ -52,6 +58,11 @@ pub(super) struct State {
 impl State {
     pub(super) fn is_over(&self) -> bool {
         self.jobs.is_empty() && self.alive == 0
+    }
+
+    /// All jobs have ended, and none comes.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closing && self.jobs.is_empty()
     }
 }
 
@@ -88,7 +99,7 @@ impl Pool {
                 drop(state);
                 job.turn();
                 state = self.lock();
-            } else if state.closing && state.jobs.is_empty() {
+            } else if state.is_closed() {
                 break;
             } else {
                 state.idle += 1;
@@ -131,11 +142,13 @@ impl Pool {
         job
     }
 
-    /// Own-loop mode, at the end: every job's last turn, on this thread.
-    pub(super) fn run_all(&self) {
+    /// Own-loop mode, at the end: every job's last turn, on this thread. Returns how many callbacks ran.
+    pub(super) fn run_all(&self) -> usize {
+        let mut calls = 0;
         while let Some(job) = self.pop() {
-            job.turn();
+            calls += job.turn();
         }
+        calls
     }
 
     pub(super) fn begin_close(&self) {
@@ -144,15 +157,28 @@ impl Pool {
         let jobs: Vec<_> = state.jobs.values().cloned().collect();
         drop(state);
         for job in jobs {
-            job.stop();
+            if !job.is_to_the_end() {
+                job.stop();
+            }
         }
         self.work.notify_all();
+    }
+
+    /// After [`Pool::begin_close`]: what is told to the end tells what it has, and ends.
+    pub(super) fn end_last(&self) {
+        self.last.store(true, Ordering::SeqCst);
+        let jobs: Vec<_> = self.lock().jobs.values().cloned().collect();
+        for job in jobs {
+            if job.is_to_the_end() {
+                job.ask();
+            }
+        }
     }
 
     pub(super) fn forget(&self, id: u64) {
         let mut state = self.lock();
         let job = state.jobs.remove(&id);
-        let last = state.closing && state.jobs.is_empty();
+        let last = state.is_closed();
         drop(state);
         drop(job);
         self.ended.notify_all();

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::Waker;
 
 use tokio::sync::mpsc;
 
@@ -463,9 +464,7 @@ fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
             }),
         )
         .unwrap();
-    // The first turn only leaves the waker with the source.
-    assert!(readable(&callbacks));
-    assert_eq!(callbacks.dispatch(Duration::ZERO), Ok(0));
+    // The waker was left with the source without a turn for it.
     assert!(!readable(&callbacks));
     assert_eq!(callbacks.dispatch(Duration::ZERO), Ok(0));
     assert_eq!(threads(&callbacks), 0);
@@ -481,10 +480,7 @@ fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
 
     let other = sender.clone();
     let rain = std::thread::spawn(move || other.blocking_send(3).unwrap());
-    let mut calls = 0;
-    while calls == 0 {
-        calls = callbacks.dispatch(LONG).unwrap();
-    }
+    assert_eq!(callbacks.dispatch(LONG), Ok(1));
     rain.join().unwrap();
     assert_eq!(callbacks.close(BLINK), Closed::TimedOut);
     drop(sender);
@@ -547,4 +543,71 @@ fn own_loop_closed_inside_a_callback_drops_all_before_dispatch_returns() {
     assert_eq!(of(&drops), 2);
     assert_eq!(callbacks.panics(), 0);
     assert_eq!(callbacks.close(LONG), Closed::Done);
+}
+
+/// Says each time that it is asked.
+struct Asked<S>(S, SyncSender<Waker>);
+
+impl<T, S: Source<T>> Source<T> for Asked<S> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<bool> {
+        let polled = self.0.poll_batch(cx, out, max);
+        self.1.send(cx.waker().clone()).unwrap();
+        polled
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+#[test]
+fn own_loop_dispatch_waits_for_a_call_and_not_for_a_turn_without_one() {
+    let callbacks = callbacks(0);
+    let (sender, receiver) = mpsc::channel(1);
+    let (asks, asked) = sync_channel(10);
+    let source = Asked(receiver, asks);
+    callbacks.attach(source, Box::new(|_: u32| {})).unwrap();
+    let first = asked.recv_timeout(LONG).unwrap();
+    let other = std::thread::spawn(move || {
+        first.wake();
+        // It had its turn, with nothing to call.
+        asked.recv_timeout(LONG).unwrap();
+        sender.try_send(1).unwrap();
+        (sender, asked)
+    });
+    assert_eq!(callbacks.dispatch(LONG), Ok(1));
+    let _open = other.join().unwrap();
+    assert_eq!(callbacks.dispatch(BLINK), Ok(0));
+}
+
+#[test]
+fn what_is_told_to_the_end_is_told_when_all_others_have_ended() {
+    for threads in [0, 1] {
+        let callbacks = callbacks(threads);
+        let (seen, saw) = sync_channel(10);
+        let (lines, receiver) = mpsc::channel(10);
+        let tell = move |line: u32| seen.send(line).unwrap();
+        callbacks
+            .attach_to_the_end(receiver, Box::new(tell))
+            .unwrap();
+        let drops = count();
+        let guard = Dropped(drops.clone());
+        let (_other, receiver) = mpsc::channel::<u32>(1);
+        let held = move |_| {
+            let _held = &guard;
+        };
+        callbacks.attach(receiver, Box::new(held)).unwrap();
+        callbacks.begin_close();
+        callbacks.last_turns();
+        while of(&drops) == 0 {
+            std::thread::yield_now();
+        }
+        for line in [1, 2] {
+            lines.try_send(line).unwrap();
+        }
+        callbacks.last_of_all();
+        assert_eq!(callbacks.close(LONG), Closed::Done);
+        assert_eq!(saw.iter().collect::<Vec<_>>(), [1, 2]);
+        assert!(lines.try_send(3).is_err());
+    }
 }

@@ -195,3 +195,26 @@ fn refused_it_calls_nobody() {
     assert!(matches!(refused, Err(SubscribeError::Closed)));
     assert_eq!(all(&called), []);
 }
+
+#[test]
+fn own_loop_counts_the_items_and_the_end() {
+    let world = World::new(0);
+    let (_operation, called) = world
+        .begin(async |items: Items<u32>| {
+            items.send(1).await;
+            items.send(2).await;
+            Ok(())
+        })
+        .unwrap();
+    let mut calls = 0;
+    while calls < 3 {
+        let ran = world.callbacks.dispatch(LONG).unwrap();
+        assert!(ran > 0, "after {calls}");
+        calls += ran;
+    }
+    assert_eq!(calls, 3);
+    assert_eq!(
+        all(&called),
+        [Call::Item(1), Call::Item(2), Call::Done(Ok(()))]
+    );
+}
