@@ -478,8 +478,8 @@ psfs_status psfs_identity_to_bytes(const psfs_identity *identity,
 // Since: 0.1.0
 const char *psfs_identity_peer_id(const psfs_identity *identity);
 
-// The fingerprint of this key, for people to compare: peer id, colon, and a few characters made of
-// its last bytes.
+// The fingerprint of this key, for people to compare: peer id, colon, and words made of its last
+// bytes.
 //
 // Ownership: the text lives as long as the handle.
 // Errors: NULL for NULL.
@@ -615,9 +615,9 @@ psfs_status psfs_config_set_data_dir(psfs_config *config,
 psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_error **err);
 
 // Where log lines of satellites made with this config go: `level` and all that is graver
-// (PSFS_LOG_*). Lines come as callbacks do, one after another, never from a network thread; when
-// the program is too slow for them, lines are dropped and counted in a line of their own. Default:
-// nowhere.
+// (PSFS_LOG_*). Lines come as callbacks do, never from a network thread, and one after another for
+// each satellite: those of two satellites may come at once. When the program is too slow for them,
+// lines are dropped and counted in a line of their own. Default: nowhere.
 //
 // Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function)
 // and its satellites have ended, also when this fails.
@@ -706,7 +706,7 @@ psfs_status psfs_config_set_connections(psfs_config *config,
 
 // After how much silence a peer is asked for a sign of life, and how long that may take to come
 // before the session ends with the reason PSFS_E_TIMEOUT: one that froze is noticed after both
-// together. Default 15000 and 10000; each 100 or more.
+// together. Default 15000 and 10000; each 100 to 86400000.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -874,7 +874,7 @@ void psfs_peers_free(psfs_peers *peers);
 // (an option out of its range, an empty path), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
 // PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
 // PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from
-// had made a satellite).
+// had made a satellite, or tried to).
 // Thread: any; takes a tenth of a second, at times three, when a key is made.
 // Since: 0.1.0
 psfs_status psfs_satellite_new(const psfs_config *config,
@@ -963,8 +963,7 @@ psfs_status psfs_satellite_peer_id(const psfs_satellite *satellite,
                                    const char **out,
                                    psfs_error **err);
 
-// Its fingerprint, for people to compare: peer id, colon, and a few characters made of its last
-// bytes.
+// Its fingerprint, for people to compare: peer id, colon, and words made of its last bytes.
 //
 // Ownership: the text lives as long as the satellite's handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -1066,7 +1065,7 @@ psfs_status psfs_satellite_disconnect(const psfs_satellite *satellite,
                                       psfs_error **err);
 
 // With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has
-// something to call. Poll it; never read from it.
+// something to do, mostly something to call. Poll it; never read from it.
 //
 // Ownership: the descriptor is the satellite's, until it and every event and responder kept of it
 // are freed.
@@ -1078,10 +1077,11 @@ psfs_status psfs_satellite_event_fd(const psfs_satellite *satellite,
                                     int32_t *out,
                                     psfs_error **err);
 
-// With 0 callback threads: waits up to `timeout_ms` until something is to be called, and calls it
-// on this thread. Returns after one round, so call it again while the descriptor is readable.
+// With 0 callback threads: waits up to `timeout_ms` until something is called, which is done on
+// this thread. Returns after one round, so call it again while the descriptor is readable.
 //
-// Ownership: borrows the satellite. `*out` is how many callbacks ran; `out` may be NULL.
+// Ownership: borrows the satellite. `*out` is how many callbacks ran, done functions among them and
+// drop functions not; 0 when the time was over first. `out` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads, or called inside a
 // callback), PSFS_E_CLOSED.
 // Thread: any that the program wants its callbacks on.
@@ -1513,7 +1513,8 @@ typedef struct {
 } psfs_request_options;
 
 // Sends one message to one peer. PSFS_OK: it is accepted within the credit the peer gave (with
-// `confirmed`: the peer's satellite has it).
+// `confirmed`: the peer's satellite has it). PSFS_E_TIMEOUT: it was not sent, unless the message of
+// the error says that it may have arrived (with `confirmed`, or a content in parts).
 //
 // Ownership: everything is borrowed for the call; `options` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE,
@@ -1537,8 +1538,9 @@ psfs_status psfs_send(const psfs_satellite *satellite,
 //
 // Ownership: everything is borrowed for the call; `options` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT,
-// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS, PSFS_E_BUSY, PSFS_E_CLOSED.
-// Thread: any. Twin: psfs_broadcast_async.
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS, PSFS_E_TIMEOUT (peers are connected, and
+// none took it in its life time), PSFS_E_BUSY, PSFS_E_CLOSED.
+// Thread: any; blocks for up to the life time. Twin: psfs_broadcast_async.
 // Since: 0.1.0
 psfs_status psfs_broadcast(const psfs_satellite *satellite,
                            const char *ns,
@@ -1615,8 +1617,11 @@ psfs_status psfs_broadcast_request(const psfs_satellite *satellite,
 psfs_status psfs_op_cancel(const psfs_op *op,
                            psfs_error **err);
 
-// Waits for the end of an operation, not for its done function. Answers how the operation ended:
-// PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0 only asks).
+// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most
+// wait for their callbacks: with more, an operation cannot end while nobody runs these, as inside
+// the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the
+// operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0
+// only asks).
 //
 // Ownership: borrows the handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, and those of the operation.
@@ -1653,8 +1658,8 @@ psfs_status psfs_start_async(const psfs_satellite *satellite,
                              psfs_op **out,
                              psfs_error **err);
 
-// As psfs_satellite_connect, without waiting: `connected` is called with the peer's id, then
-// `done`.
+// As psfs_satellite_connect, without waiting: `connected` (may be NULL) is called with the peer's
+// id, then `done`.
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
