@@ -1,0 +1,302 @@
+//! The satellite's handle: arguments are read, the core is called, results become completions and sources.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryFutureExt;
+use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
+
+use crate::failure::NativeError;
+use crate::hub::{Hub, Outcome, Shared};
+use crate::options::{NativeOptions, count, milliseconds, packet_type, peer};
+use crate::source::{NativePeer, NativeSource};
+
+/// One member of one network. Times are in ms; 2^63 - 1 is for ever.
+#[derive(Debug, uniffi::Object)]
+pub struct NativeSatellite {
+    core: psfs_core::Satellite,
+    hub: Hub,
+}
+
+impl NativeSatellite {
+    fn hub(&self) -> &Arc<Shared> {
+        &self.hub.0
+    }
+
+    fn run<F>(
+        &self,
+        id: i64,
+        work: impl FnOnce(psfs_core::Satellite) -> F,
+    ) -> Result<bool, NativeError>
+    where
+        F: Future<Output = Result<Outcome, NativeError>> + Send + 'static,
+    {
+        self.hub().run(id, work(self.core.clone()))
+    }
+}
+
+fn request_options(
+    timeout_ms: i64,
+    max_replies: Option<i64>,
+    window: Option<i64>,
+) -> Result<RequestOptions, NativeError> {
+    let mut options = RequestOptions::default().deadline(milliseconds(timeout_ms, "timeout")?);
+    if let Some(replies) = max_replies {
+        options = options.max_replies(count(replies, "max_replies")?);
+    }
+    if let Some(window) = window {
+        options = options.window(count(window, "window")?);
+    }
+    Ok(options)
+}
+
+fn broadcast_options(lifetime_ms: i64) -> Result<BroadcastOptions, NativeError> {
+    Ok(BroadcastOptions::default().lifetime(milliseconds(lifetime_ms, "lifetime")?))
+}
+
+#[uniffi::export]
+impl NativeSatellite {
+    /// Checks every option, opens the data folder, and loads or makes the key: blocks for up to 0.1 s. It does not run yet.
+    #[uniffi::constructor]
+    pub fn new(hub: &Hub, options: NativeOptions) -> Result<Arc<Self>, NativeError> {
+        let core = psfs_core::Satellite::new(options.into_config()?)?;
+        Ok(Arc::new(Self {
+            core,
+            hub: Hub(Arc::clone(&hub.0)),
+        }))
+    }
+
+    /// The id others know it by.
+    pub fn peer_id(&self) -> String {
+        self.core.peer_id().to_string()
+    }
+
+    /// The id with a suffix that people can compare.
+    pub fn fingerprint(&self) -> String {
+        self.core.fingerprint()
+    }
+
+    /// The rendezvous it was made for.
+    pub fn rendezvous(&self) -> String {
+        self.core.rendezvous().to_owned()
+    }
+
+    /// Largest content in bytes.
+    pub fn content_limit(&self) -> i64 {
+        i64::try_from(self.core.content_limit()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether it was started and not shut down.
+    pub fn is_running(&self) -> bool {
+        self.core.is_running()
+    }
+
+    /// Its key as PEM text, protected if a passphrase is given.
+    pub fn key_pem(&self, passphrase: Option<String>) -> Result<String, NativeError> {
+        let pem = self.core.identity().to_pem(passphrase.as_deref())?;
+        Ok(pem.to_string())
+    }
+
+    /// Where it listens: what another satellite takes as bootstrap. Empty before the start.
+    pub fn addresses(&self) -> Vec<String> {
+        self.core.addresses()
+    }
+
+    /// Everybody met.
+    pub fn peers(&self) -> Vec<NativePeer> {
+        self.core
+            .peers()
+            .into_iter()
+            .map(NativePeer::from)
+            .collect()
+    }
+
+    /// How many sessions are open.
+    pub fn connected_count(&self) -> i32 {
+        i32::try_from(self.core.connected_count()).unwrap_or(i32::MAX)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> HashMap<String, i64> {
+        let entries = self.core.stats().entries().into_iter();
+        entries
+            .map(|(name, number)| (name.to_owned(), i64::try_from(number).unwrap_or(i64::MAX)))
+            .collect()
+    }
+
+    /// Runs it. Over when all addresses are known.
+    pub fn start(&self, id: i64) -> Result<bool, NativeError> {
+        self.run(id, |core| async move {
+            core.start().await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Ends it: over when nothing of it is left. Open calls end as CLOSED, sources end.
+    pub fn shutdown(&self, id: i64, timeout_ms: i64) -> Result<bool, NativeError> {
+        let timeout = milliseconds(timeout_ms, "timeout")?;
+        self.run(id, |core| async move {
+            match core.shutdown(timeout).await? {
+                Shutdown::Done | Shutdown::Pending => Ok(Outcome::Done),
+            }
+        })
+    }
+
+    /// Begins to end it, and does not wait.
+    pub fn begin_shutdown(&self) {
+        self.core.start_shutdown();
+    }
+
+    /// Over when the satellite has ended, by whomever.
+    pub fn ended(&self, id: i64) -> Result<bool, NativeError> {
+        self.run(id, |core| async move {
+            core.ended().await;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Over when `peers` sessions are open.
+    pub fn wait_connected(
+        &self,
+        id: i64,
+        peers: i64,
+        timeout_ms: i64,
+    ) -> Result<bool, NativeError> {
+        let (peers, timeout) = (count(peers, "peers")?, milliseconds(timeout_ms, "timeout")?);
+        self.run(id, |core| async move {
+            core.wait_connected(peers, timeout).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Connects to an address and waits for the session. Gives the peer's id.
+    pub fn connect(&self, id: i64, address: String, timeout_ms: i64) -> Result<bool, NativeError> {
+        let timeout = milliseconds(timeout_ms, "timeout")?;
+        self.run(id, |core| async move {
+            let peer = core.connect(&address, timeout).await?;
+            Ok(Outcome::Text {
+                text: peer.to_string(),
+            })
+        })
+    }
+
+    /// Ends the session with a peer.
+    pub fn disconnect(&self, id: i64, peer_id: &str) -> Result<bool, NativeError> {
+        let to = peer(peer_id)?;
+        self.run(id, |core| async move {
+            core.disconnect(&to).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Sends a message to one peer. Over when it is accepted, or if `confirmed` when the peer has taken it in.
+    pub fn send(
+        &self,
+        id: i64,
+        peer_id: &str,
+        namespace: String,
+        content: &[u8],
+        confirmed: bool,
+        timeout_ms: i64,
+    ) -> Result<bool, NativeError> {
+        let (to, content) = (peer(peer_id)?, Bytes::copy_from_slice(content));
+        let options = SendOptions::default()
+            .confirmed(confirmed)
+            .timeout(milliseconds(timeout_ms, "timeout")?);
+        self.run(id, |core| async move {
+            core.send(&to, &namespace, content, options).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Sends to everybody under the rendezvous.
+    pub fn broadcast(
+        &self,
+        id: i64,
+        namespace: String,
+        content: &[u8],
+        lifetime_ms: i64,
+    ) -> Result<bool, NativeError> {
+        let content = Bytes::copy_from_slice(content);
+        let options = broadcast_options(lifetime_ms)?;
+        self.run(id, |core| async move {
+            core.broadcast(&namespace, content, options).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Asks one peer. It is asked when the first batch of replies is.
+    pub fn request(
+        &self,
+        peer_id: &str,
+        namespace: String,
+        content: &[u8],
+        timeout_ms: i64,
+        max_replies: Option<i64>,
+        window: Option<i64>,
+    ) -> Result<Arc<NativeSource>, NativeError> {
+        let (to, content) = (peer(peer_id)?, Bytes::copy_from_slice(content));
+        let options = request_options(timeout_ms, max_replies, window)?;
+        let core = self.core.clone();
+        let replies = async move { core.request(&to, &namespace, content, options).await };
+        Ok(NativeSource::of_replies(
+            self.hub(),
+            replies.try_flatten_stream(),
+        ))
+    }
+
+    /// Asks every connected peer.
+    pub fn seek(
+        &self,
+        namespace: &str,
+        content: &[u8],
+        timeout_ms: i64,
+        max_replies: Option<i64>,
+    ) -> Result<Arc<NativeSource>, NativeError> {
+        let content = Bytes::copy_from_slice(content);
+        let options = request_options(timeout_ms, max_replies, None)?;
+        let replies = self.core.seek(namespace, content, options)?;
+        Ok(NativeSource::of_replies(self.hub(), replies))
+    }
+
+    /// Asks whoever hears a broadcast. It is sent when the first batch of answers is asked for.
+    pub fn broadcast_request(
+        &self,
+        namespace: String,
+        content: &[u8],
+        lifetime_ms: i64,
+        timeout_ms: i64,
+        max_replies: Option<i64>,
+    ) -> Result<Arc<NativeSource>, NativeError> {
+        let content = Bytes::copy_from_slice(content);
+        let lifetime = broadcast_options(lifetime_ms)?;
+        let options = request_options(timeout_ms, max_replies, None)?;
+        let core = self.core.clone();
+        let replies = async move {
+            core.broadcast_request(&namespace, content, lifetime, options)
+                .await
+        };
+        Ok(NativeSource::of_replies(
+            self.hub(),
+            replies.try_flatten_stream(),
+        ))
+    }
+
+    /// Packets of one type (1 MESSAGE, 2 BROADCAST, 3 SEEK, 4 REQUEST) and namespace.
+    pub fn subscribe(
+        &self,
+        packet_type: i32,
+        namespace: &str,
+    ) -> Result<Arc<NativeSource>, NativeError> {
+        let packet_type = self::packet_type(packet_type)?;
+        let events = self.core.subscribe(packet_type, namespace)?;
+        Ok(NativeSource::of_packets(self.hub(), events))
+    }
+
+    /// What happens to peers.
+    pub fn peer_events(&self) -> Result<Arc<NativeSource>, NativeError> {
+        Ok(NativeSource::of_peers(self.hub(), self.core.peer_events()?))
+    }
+}
