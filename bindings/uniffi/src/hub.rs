@@ -1,6 +1,6 @@
 //! Where calls end that had to wait: an executor whose one thread is lent by the other language.
 //!
-//! Wakers run on network threads. They put a task into a list under one short lock and wake whoever is in [`Hub::wait`]; the task is polled
+//! Wakers run on network threads. They put a task into a list under one short lock and wake whoever is in [`Hub::completions`]; the task is polled
 //! there. It owns no thread, and calls nobody.
 
 use std::collections::HashMap;
@@ -205,7 +205,7 @@ impl Hub {
     }
 
     /// Blocks until calls have ended, and hands them out. Empty once the hub is stopped. For one thread of the language's.
-    pub fn wait(&self) -> Vec<Completion> {
+    pub fn completions(&self) -> Vec<Completion> {
         loop {
             let (tasks, mut over) = {
                 let mut ready = self
@@ -248,7 +248,7 @@ impl Hub {
         work.is_some()
     }
 
-    /// Ends [`Hub::wait`], now and from now on. Calls that are open never end.
+    /// Ends [`Hub::completions`], now and from now on. Calls that are open never end.
     pub fn stop(&self) {
         self.0.ready().stopped = true;
         self.0.changed.notify_all();
@@ -272,7 +272,7 @@ mod tests {
         assert!(!hub.0.run(5, text(said)).unwrap());
         let waiting = std::thread::spawn({
             let hub = Arc::clone(&hub);
-            move || hub.wait()
+            move || hub.completions()
         });
         say.send("hello").unwrap();
         let ended = waiting.join().unwrap();
@@ -295,7 +295,11 @@ mod tests {
         let (say, said) = oneshot::channel();
         say.send("now").unwrap();
         assert!(!hub.0.run(3, text(said)).unwrap());
-        let ended: Vec<i64> = hub.wait().iter().map(|completion| completion.id).collect();
+        let ended: Vec<i64> = hub
+            .completions()
+            .iter()
+            .map(|completion| completion.id)
+            .collect();
         assert_eq!(ended, [3]);
     }
 
@@ -311,10 +315,14 @@ mod tests {
         let (say, said) = oneshot::channel();
         hub.0.run(2, text(said)).unwrap();
         say.send("in time").unwrap();
-        let ended: Vec<i64> = hub.wait().iter().map(|completion| completion.id).collect();
+        let ended: Vec<i64> = hub
+            .completions()
+            .iter()
+            .map(|completion| completion.id)
+            .collect();
         assert_eq!(ended, [2]);
         hub.stop();
-        assert!(hub.wait().is_empty());
+        assert!(hub.completions().is_empty());
     }
 
     #[test]
@@ -328,7 +336,7 @@ mod tests {
             })
             .unwrap();
         drop(say);
-        let ended = hub.wait();
+        let ended = hub.completions();
         assert!(
             matches!(&ended[0].outcome, Outcome::Failed { failure } if failure.name == "PANIC")
         );

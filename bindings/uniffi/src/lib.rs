@@ -8,7 +8,7 @@
 //!
 //! A [`Hub`](hub::Hub) is where they end. The language gives each such call a number of its own choosing (`id`, unused by others that are open), and
 //! remembers who waits before it calls. The call is tried at once, on the caller's thread: with `true`, a batch or an error it is over
-//! and the hub says nothing of it. With `false` or nothing it ends later: one thread of the language, forever in [`Hub::wait`](hub::Hub::wait), is handed all that
+//! and the hub says nothing of it. With `false` or nothing it ends later: one thread of the language, forever in [`Hub::completions`](hub::Hub::completions), is handed all that
 //! ended since it asked, each with its number. What is cancelled is dropped, and nothing is said of it after
 //! [`Hub::cancel`](hub::Hub::cancel) has returned true.
 //!
