@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::start::NamespaceError;
-use super::{Code, Error};
+use super::{Code, Error, within};
 use crate::identity::PeerId;
 
 /// Sending a message or a broadcast.
@@ -63,10 +63,10 @@ pub enum SendError {
         reason: String,
     },
     /// The time was over.
-    #[error("not accepted within {0:?}")]
+    #[error("not accepted {}", within(*.0))]
     Timeout(Duration),
     /// The time was over, and there was no session yet.
-    #[error("no session with {peer} within {after:?}: {reason}")]
+    #[error("no session with {peer} {}: {reason}", within(*after))]
     NoSession {
         /// The peer.
         peer: PeerId,
@@ -119,7 +119,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The peer's handler failed, or was dropped without an answer.
-    #[error("the handler of {peer} failed ({code}): {text}")]
+    #[error("the handler of {peer} failed{}: {text}", number(*code))]
     Failed {
         /// Who was asked.
         peer: PeerId,
@@ -129,7 +129,7 @@ pub enum RequestError {
         text: String,
     },
     /// The deadline passed.
-    #[error("peer {peer} did not finish within {after:?}")]
+    #[error("peer {peer} did not finish {}", within(*after))]
     TimedOut {
         /// Who was asked.
         peer: PeerId,
@@ -139,9 +139,25 @@ pub enum RequestError {
     /// The session ended in the middle.
     #[error("the session with {0} ended before the last reply")]
     Disconnected(PeerId),
-    /// Too many requests are open.
-    #[error("{0} requests are open already")]
-    Busy(usize),
+    /// As many requests as the peer takes at once were open until the deadline.
+    #[error("peer {peer} takes {requests} requests at once, and so many were open for {after:?}")]
+    Busy {
+        /// Who was to be asked.
+        peer: PeerId,
+        /// How many it takes.
+        requests: u32,
+        /// The deadline given.
+        after: Duration,
+    },
+}
+
+/// The code of a handler that named one.
+fn number(code: i32) -> String {
+    match Code::from_number(code) {
+        Some(Code::HandlerFailed) => String::new(),
+        Some(known) => format!(" ({known})"),
+        None => format!(" ({code})"),
+    }
 }
 
 family!(RequestError {
@@ -151,7 +167,7 @@ family!(RequestError {
     Self::Failed { .. } => HandlerFailed,
     Self::TimedOut { .. } => Timeout,
     Self::Disconnected(_) => Disconnected,
-    Self::Busy(_) => Busy,
+    Self::Busy { .. } => Busy,
 });
 
 /// Answering a request.
