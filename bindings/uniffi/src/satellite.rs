@@ -11,6 +11,7 @@ use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
 use crate::failure::NativeError;
 use crate::hub::{Hub, Outcome, Shared};
 use crate::options::{NativeOptions, count, milliseconds, packet_type, peer};
+use crate::packed;
 use crate::source::{NativePeer, NativeSource};
 
 /// One member of one network. Times are in ms; 2^63 - 1 is for ever.
@@ -207,6 +208,27 @@ impl NativeSatellite {
             .timeout(milliseconds(timeout_ms, "timeout")?);
         self.run(id, |core| async move {
             core.send(&to, &namespace, content, options).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// Sends several messages to one peer, in order, as one call: for each a u32 of its length (little-endian) and its bytes. Over when the
+    /// last is accepted; when it fails or is cancelled, the first ones may have been.
+    pub fn send_all(
+        &self,
+        id: i64,
+        peer_id: &str,
+        namespace: String,
+        contents: &[u8],
+        timeout_ms: i64,
+    ) -> Result<bool, NativeError> {
+        let to = peer(peer_id)?;
+        let mut contents = packed::split(Bytes::copy_from_slice(contents));
+        let options = SendOptions::default().timeout(milliseconds(timeout_ms, "timeout")?);
+        self.run(id, |core| async move {
+            while let Some(content) = contents.next()? {
+                core.send(&to, &namespace, content, options).await?;
+            }
             Ok(Outcome::Done)
         })
     }
