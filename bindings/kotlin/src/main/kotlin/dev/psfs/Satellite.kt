@@ -356,7 +356,8 @@ public class Satellite(
                 while (packed.advance()) {
                     val message = packed.message(source, type, namespace)
                     emit(message)
-                    if (!packed.answerable) message.release()
+                    // What can be answered is whoever's who collects, until he ends it or the flow ends.
+                    if (!packed.answerable) message.handled(null)
                 }
             }
         } finally {
@@ -390,7 +391,6 @@ public class Satellite(
                 }
             } while (!batch.over)
         } finally {
-            source.finish()
             source.destroy()
         }
     }
