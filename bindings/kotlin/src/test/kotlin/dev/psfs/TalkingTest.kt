@@ -11,6 +11,7 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.take
@@ -120,6 +121,22 @@ class TalkingTest {
         asked.await()
         asking.cancel()
         asking.join()
+        told.await()
+    }
+
+    @Test
+    fun `who waits for a first reply and is cancelled, cancels at the other side`() = network(2) { (ann, ben) ->
+        val asked = CompletableDeferred<Unit>()
+        val told = CompletableDeferred<Unit>()
+        ben.on(PacketType.REQUEST, "silence") { message ->
+            asked.complete(Unit)
+            // Nobody is told of a cancel who does not reply: he has to look.
+            while (!message.isCancelled) delay(10)
+            told.complete(Unit)
+        }
+        val asking = launch { ann.request(ben.peerId, "silence").collect { } }
+        asked.await()
+        asking.cancel()
         told.await()
     }
 
