@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::faults::Faults;
+use crate::hidden::Hidden;
 use crate::identity::{Identity, PeerId};
 
 /// Longest namespace or rendezvous, in bytes.
@@ -86,9 +87,9 @@ pub(crate) enum IdentitySource {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) rendezvous: String,
-    pub(crate) secret: Option<Vec<u8>>,
+    pub(crate) secret: Option<Hidden<Vec<u8>>>,
     pub(crate) identity: IdentitySource,
-    pub(crate) passphrase: Option<String>,
+    pub(crate) passphrase: Option<Hidden<String>>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Vec<String>,
     pub(crate) bootstrap: Vec<String>,
@@ -160,7 +161,7 @@ impl Config {
     /// Only who knows this secret is let in, and nobody else can find the network by its name. 1 to 1024 bytes.
     #[must_use]
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
-        self.secret = Some(secret.into());
+        self.secret = Some(Hidden::new(secret.into()));
         self
     }
 
@@ -181,7 +182,7 @@ impl Config {
     /// Opens (or protects, when it is made) the key file.
     #[must_use]
     pub fn passphrase(mut self, passphrase: impl Into<String>) -> Self {
-        self.passphrase = Some(passphrase.into());
+        self.passphrase = Some(Hidden::new(passphrase.into()));
         self
     }
 

@@ -79,7 +79,7 @@ impl Handle for psfs_satellite {
 /// Ownership: borrows the config; free `*out` with psfs_satellite_free, after psfs_satellite_shutdown.
 /// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT (an option out of its range, an empty path),
 /// PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY, PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
-/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite).
+/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite, or tried to).
 /// Thread: any; takes a tenth of a second, at times three, when a key is made.
 /// Since: 0.1.0
 ///
@@ -295,7 +295,7 @@ pub unsafe extern "C" fn psfs_satellite_peer_id(
     })
 }
 
-/// Its fingerprint, for people to compare: peer id, colon, and a few characters made of its last bytes.
+/// Its fingerprint, for people to compare: peer id, colon, and words made of its last bytes.
 ///
 /// Ownership: the text lives as long as the satellite's handle.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.

@@ -145,7 +145,7 @@ public:
 
     // "Qm..."; these three live as long as the satellite.
     returns<std::string_view> peer_id() const { return text(psfs_satellite_peer_id); }
-    // For people to compare: peer id, colon, and a few characters made of its last bytes.
+    // For people to compare: peer id, colon, and words made of its last bytes.
     returns<std::string_view> fingerprint() const { return text(psfs_satellite_fingerprint); }
     returns<std::string_view> rendezvous() const { return text(psfs_satellite_rendezvous); }
 

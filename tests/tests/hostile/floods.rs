@@ -275,6 +275,49 @@ async fn memory_contents_that_never_become_whole() {
     siege.unnoticed_for(3000).await;
 }
 
+/// A large question waited for memory, was cancelled, and took its window with it: its session could never ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_a_cancelled_question_gives_its_window_back() {
+    const LIMIT: usize = 4 << 20;
+    const WINDOW: usize = 128 << 10;
+    let siege = Siege::begin("cancelled", |config| {
+        config
+            .signing(Signing::Lazy)
+            .memory_limit(LIMIT)
+            .content_limit(LIMIT / 2)
+            .message_window(WINDOW)
+    })
+    .await;
+    // Contents that never become whole fill the memory.
+    let mut peers = Vec::new();
+    for number in 3..6 {
+        let mut raw = Raw::session(&siege.victim, number, LAZY).await;
+        let contents = [Packet::new(MESSAGE, "void", ""), Packet::request("void", 1)];
+        begin(&mut raw, WINDOW as i64, 120, &contents).await;
+        peers.push(raw);
+    }
+    let mut raw = Raw::session(&siege.victim, 2, LAZY).await;
+    let before = siege.victim.stats().contents_waited;
+    begin(&mut raw, WINDOW as i64, 120, &[Packet::request("void", 1)]).await;
+    assert!(siege.victim.stats().contents_waited > before, "it waits");
+    raw.send(Kind::Cancel(Cancel { request_id: 1 })).await;
+    drop(peers);
+    let given = async {
+        let mut given = 0;
+        while given < WINDOW / 2 {
+            match raw.next().await {
+                Some(Kind::Credit(credit)) if credit.request_id == REQUESTS => {
+                    given += usize::try_from(credit.bytes).unwrap();
+                }
+                Some(_) => {}
+                None => panic!("the session ended"),
+            }
+        }
+    };
+    soon("its window is its own again", given).await;
+    siege.unnoticed_for(3000).await;
+}
+
 /// Their windows are those of requests that the satellite itself made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_replies_that_never_become_whole() {

@@ -84,7 +84,7 @@ impl Handler {
                 }
             }
             Output::Cancelled { request_id } => {
-                self.session.forget(request_id);
+                // The session let go of the question. Its replies to a request of ours under the same number are none of this.
                 self.drop_halves();
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);

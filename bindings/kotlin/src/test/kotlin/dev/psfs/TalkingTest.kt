@@ -17,6 +17,7 @@ import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -137,7 +138,8 @@ class TalkingTest {
         val asking = launch { ann.request(ben.peerId, "silence").collect { } }
         asked.await()
         asking.cancel()
-        told.await()
+        // Sooner than the deadline of the request.
+        withTimeout(10.seconds) { told.await() }
     }
 
     @Test
