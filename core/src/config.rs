@@ -28,6 +28,8 @@ pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
 pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
 /// Bytes of broadcasts that may wait to be checked.
 pub(crate) const UNCHECKED_MAX: usize = 4 << 20;
+/// Longest text of a handler that failed, in bytes.
+pub(crate) const END_TEXT_MAX: usize = 1024;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.

@@ -164,3 +164,25 @@ pub unsafe extern "C" fn psfs_error_free(error: *mut psfs_error) {
     // SAFETY: NULL or ours to free, by the contract of this function.
     shield(|| unsafe { free(error) });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_that_fails_without_a_text_leaves_none() {
+        let texts = ["", "nine"].map(|text| {
+            let error = psfs_error::from(Failure::of_request(RequestError::Failed {
+                peer: "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+                    .parse()
+                    .unwrap(),
+                code: 9,
+                text: text.into(),
+            }));
+            // SAFETY: the error lives.
+            let text = unsafe { psfs_error_app_text(&raw const error) };
+            (error.app.map(|(code, _)| code), text.is_null())
+        });
+        assert_eq!(texts, [(Some(9), true), (Some(9), false)]);
+    }
+}

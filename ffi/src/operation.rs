@@ -179,7 +179,8 @@ impl Twin {
     }
 }
 
-/// Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never waits.
+/// Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never waits. It takes nothing back: what the
+/// operation was for may have been done, or still be done (see psfs_send for messages).
 ///
 /// Ownership: borrows the handle, which must still be freed.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.

@@ -5,15 +5,13 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::Inner;
+use crate::config::{END_TEXT_MAX, LINGER_MAX};
 use crate::error::{Code, ReplyError};
 use crate::identity::PeerId;
 use crate::net::link::ReplyEnd;
 use crate::net::{Answer, Link, clock};
 use crate::proto::packet::{self, Header, PacketType};
 use crate::proto::parts::{self, PART_BYTES};
-
-/// Longest text of an error sent to an asker, in bytes.
-const TEXT_MAX: usize = 1024;
 
 /// Where replies go.
 #[derive(Debug)]
@@ -39,8 +37,9 @@ enum Path {
 #[derive(Debug)]
 pub(super) struct Replier {
     path: Path,
-    /// Large replies go one at a time, so that their parts do not mix.
-    large: tokio::sync::Mutex<()>,
+    /// Large replies go one at a time, so that their parts do not mix. Whether one was dropped in the middle: the asker waits for the rest
+    /// of it, and would take the beginning of another for a broken rule.
+    large: tokio::sync::Mutex<bool>,
 }
 
 /// The handle to answer a question with. Dropped without [`Responder::end`] or [`Responder::fail`], a REQUEST ends with the error
@@ -82,7 +81,7 @@ impl Responder {
         Self {
             replier: Arc::new(Replier {
                 path,
-                large: tokio::sync::Mutex::new(()),
+                large: tokio::sync::Mutex::new(false),
             }),
             ended: false,
         }
@@ -179,10 +178,15 @@ impl Replier {
                         .await
                         .map_err(reply_error);
                 }
-                let _one_at_a_time = self.large.lock().await;
+                let mut half = self.large.lock().await;
+                if *half {
+                    return Err(ReplyError::Half);
+                }
+                *half = true;
                 for part in parts::encode(header, content) {
                     link.reply(answer, part, true).await.map_err(reply_error)?;
                 }
+                *half = false;
                 Ok(())
             }
             Path::Origin {
@@ -197,10 +201,11 @@ impl Replier {
                     });
                 }
                 let satellite = satellite.upgrade().ok_or(ReplyError::Disconnected)?;
-                let link = satellite
-                    .reach(origin)
-                    .await
-                    .map_err(|_| ReplyError::Disconnected)?;
+                // Nobody else sets it a limit.
+                let reached = satellite.until(LINGER_MAX, satellite.reach(origin)).await;
+                let link = reached
+                    .and_then(Result::ok)
+                    .ok_or(ReplyError::Disconnected)?;
                 let header = Header {
                     request_id: *request_id,
                     ..Header::new(PacketType::Response, "", clock::now_ms())
@@ -221,7 +226,7 @@ impl Replier {
         else {
             return;
         };
-        let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+        let text = &text[..text.floor_char_boundary(END_TEXT_MAX)];
         let header = Header {
             request_id: *request_id,
             status,

@@ -283,24 +283,6 @@ async fn hostile_absurd_credit() {
     siege.unnoticed().await;
 }
 
-/// The request of ours that reached the peer, as its answer begins.
-async fn asked(raw: &mut Raw, namespace: &str) -> Packet {
-    loop {
-        let Some(Kind::Batch(batch)) = raw.next().await else {
-            continue;
-        };
-        for packet in batch.packets {
-            let packet: Packet = prost::Message::decode(packet).unwrap();
-            if packet.namespace == namespace {
-                return Packet {
-                    request_id: packet.request_id,
-                    ..Packet::new(RESPONSE, "", "")
-                };
-            }
-        }
-    }
-}
-
 /// Both sides number their requests from 1. A Cancel of the peer's request once threw away the half of a reply to ours under the same
 /// number; the rest of it was taken for nothing, and the request ended well without it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,7 +300,7 @@ async fn a_cancel_leaves_the_half_reply_to_a_request_of_the_same_number_alone() 
         .request(&raw.id, "large", "", options)
         .await
         .unwrap();
-    let answer = soon("our request", asked(&mut raw, "large")).await;
+    let answer = soon("our request", raw.asked("large")).await;
     let part = |part: u32, content: &'static str| Packet {
         part,
         parts: 2,

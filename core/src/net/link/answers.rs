@@ -83,6 +83,8 @@ impl Link {
         };
         queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
         drop(queues);
+        // A reply that still waits for credit would get none any more.
+        answer.credit.close();
         self.task.wake();
         true
     }
@@ -117,7 +119,8 @@ impl Link {
 
     /// The peer no longer wants replies to its request.
     pub(crate) fn cancelled(&self, request_id: u64) {
-        if let Some(answer) = self.queues().answering.remove(&request_id) {
+        let answer = self.queues().answering.remove(&request_id);
+        if let Some(answer) = answer {
             answer.cancelled.store(true, Ordering::Release);
             answer.credit.close();
         }
