@@ -1029,6 +1029,18 @@ psfs_status psfs_satellite_connect(const psfs_satellite *satellite,
                                    psfs_string **out,
                                    psfs_error **err);
 
+// Waits until sessions with at least `count` peers are open.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (its message says how many there were),
+// PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_wait_connected_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_wait_connected(const psfs_satellite *satellite,
+                                          size_t count,
+                                          uint32_t timeout_ms,
+                                          psfs_error **err);
+
 // Ends the session with a peer. It stays met, and may connect again. What was accepted for it
 // before is delivered first: this returns when the peer has it, or was given up because nothing
 // moved for 5 s (30 s in all).
@@ -1642,6 +1654,24 @@ psfs_status psfs_connect_async(const psfs_satellite *satellite,
                                psfs_drop_fn drop,
                                psfs_op **out,
                                psfs_error **err);
+
+// As psfs_satellite_wait_connected, without waiting: `done` is called when there are as many
+// sessions.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_satellite_wait_connected come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_wait_connected_async(const psfs_satellite *satellite,
+                                      size_t count,
+                                      uint32_t timeout_ms,
+                                      psfs_done_fn done,
+                                      void *ud,
+                                      psfs_drop_fn drop,
+                                      psfs_op **out,
+                                      psfs_error **err);
 
 // As psfs_satellite_disconnect, without waiting: `done` is called when the session has ended.
 //

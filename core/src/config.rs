@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::faults::Faults;
 use crate::identity::{Identity, PeerId};
-use crate::net::faults::Faults;
 
 /// Longest namespace or rendezvous, in bytes.
 pub const NAMESPACE_MAX: usize = 255;

@@ -24,6 +24,7 @@
 
 pub mod config;
 pub mod error;
+mod faults;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod identity;
@@ -38,8 +39,8 @@ pub use error::{
     Code, ConnectError, Error, IdentityError, NamespaceError, ReplyError, RequestError, SendError,
     ShutdownError, StartError, StoreError, SubscribeError,
 };
+pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};
-pub use net::faults::{Faults, Slow};
 pub use proto::packet::{PacketType, UnknownPacketType};
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,

@@ -89,6 +89,8 @@ impl LogTo {
         let engine = LevelFilter::from(self.level).min(LevelFilter::WARN);
         let filter = Targets::new()
             .with_target("psfs", self.level)
+            // Its warnings say that nobody is there yet; the satellite says that itself, with the address.
+            .with_target("libp2p_kad", LevelFilter::ERROR.min(engine))
             .with_default(engine);
         let lines = tracing_subscriber::fmt::layer()
             .without_time()

@@ -463,6 +463,30 @@ pub unsafe extern "C" fn psfs_satellite_connect(
     })
 }
 
+/// Waits until sessions with at least `count` peers are open.
+///
+/// Ownership: everything is borrowed for the call.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (its message says how many there were), PSFS_E_CLOSED.
+/// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_wait_connected_async.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_satellite_wait_connected(
+    satellite: *const psfs_satellite,
+    count: usize,
+    timeout_ms: u32,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let satellite = unsafe { handle(satellite) }?;
+        wait_for(satellite.satellite.wait_connected(count, time(timeout_ms)))??;
+        Ok(PSFS_OK)
+    })
+}
+
 /// Ends the session with a peer. It stays met, and may connect again. What was accepted for it before is delivered first: this
 /// returns when the peer has it, or was given up because nothing moved for 5 s (30 s in all).
 ///

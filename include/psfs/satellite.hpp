@@ -206,6 +206,15 @@ public:
                                           address, detail::ms(within));
     }
 
+    // Waits until sessions with at least `count` peers are open.
+    returns<void> wait_connected(std::size_t count = 1, std::chrono::milliseconds within = patience) {
+        return detail::outcome(detail::call(psfs_satellite_wait_connected, get(), count, detail::ms(within)));
+    }
+    returns<operation<void>> wait_connected_async(std::size_t count = 1, std::chrono::milliseconds within = patience) {
+        return detail::begin<void>(detail::nothing{}, psfs_wait_connected_async, std::tuple<>(), get(), count,
+                                   detail::ms(within));
+    }
+
     // Ends the session with a peer. It stays met, and may connect again.
     returns<void> disconnect(const text_arg &peer) {
         return detail::outcome(detail::call(psfs_satellite_disconnect, get(), peer));

@@ -139,9 +139,16 @@ pub enum RequestError {
     /// The session ended in the middle.
     #[error("the session with {0} ended before the last reply")]
     Disconnected(PeerId),
-    /// Too many requests are open.
-    #[error("{0} requests are open already")]
-    Busy(usize),
+    /// As many requests as the peer takes at once were open until the deadline.
+    #[error("peer {peer} takes {requests} requests at once, and so many were open for {after:?}")]
+    Busy {
+        /// Who was to be asked.
+        peer: PeerId,
+        /// How many it takes.
+        requests: u32,
+        /// The deadline given.
+        after: Duration,
+    },
 }
 
 family!(RequestError {
@@ -151,7 +158,7 @@ family!(RequestError {
     Self::Failed { .. } => HandlerFailed,
     Self::TimedOut { .. } => Timeout,
     Self::Disconnected(_) => Disconnected,
-    Self::Busy(_) => Busy,
+    Self::Busy { .. } => Busy,
 });
 
 /// Answering a request.

@@ -11,7 +11,7 @@ pub(crate) mod certificate;
 pub(crate) mod clock;
 pub(crate) mod driver;
 pub(crate) mod exchange;
-pub(crate) mod faults;
+mod faulty;
 pub(crate) mod gate;
 mod gather;
 pub(crate) mod gossip;

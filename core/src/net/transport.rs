@@ -33,10 +33,11 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
 use super::ahead::Ahead;
-use super::faults::{Faults, Faulty};
+use super::faulty::Faulty;
 use super::from_libp2p;
 use super::gather::Gather;
 use super::tls::{self, Tls, TlsError};
+use crate::faults::Faults;
 
 /// Streams open at once on a connection. A satellite needs a handful for each protocol; yamux would allow 512 with their buffers.
 const STREAMS_PER_CONNECTION: usize = 256;

@@ -215,6 +215,14 @@ impl Roster {
             .is_some_and(|e| e.bar == Some(Bar::User))
     }
 
+    /// Whether a peer should be dialled only in ways that fail at once when it is not there: its session was just lost, and it may be back
+    /// any moment. Every fourth time it is dialled in all ways, should the quick ones be closed now.
+    pub(crate) fn is_in_a_hurry(&self, peer: &PeerId) -> bool {
+        self.table
+            .find(peer)
+            .is_some_and(|e| e.lost && e.failures % 4 != 3)
+    }
+
     /// How many sessions there are.
     pub(crate) fn sessions(&self) -> usize {
         self.table.sessions()

@@ -93,10 +93,18 @@ impl Satellite {
         let running = self.inner.running()?;
         let deadline = clock::now() + options.deadline;
         let mut replies = None;
+        let mut full = None;
         let ask = async {
             let link = self.inner.reach(peer).await?;
             self.inner.check_peer_size(content.len(), &link)?;
-            let slot = link.slot().await.map_err(|_| self.inner.gone(peer))?;
+            let slot = match link.try_slot() {
+                Some(slot) => slot,
+                None => {
+                    full = Some(link.limits.requests);
+                    link.slot().await.map_err(|_| self.inner.gone(peer))?
+                }
+            };
+            full = None;
             let queue = ReplyQueue::new();
             let window = self.inner.config.reply_window as u64;
             let request_id = link
@@ -140,7 +148,16 @@ impl Satellite {
                 &self.inner,
             )
         });
-        sent.unwrap_or_else(|| Err(self.inner.late(peer, options.deadline)))?;
+        sent.unwrap_or_else(|| {
+            Err(match full {
+                Some(requests) => RequestError::Busy {
+                    peer: *peer,
+                    requests,
+                    after: options.deadline,
+                },
+                None => self.inner.late(peer, options.deadline).into(),
+            })
+        })?;
         replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
     }
 

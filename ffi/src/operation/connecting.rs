@@ -1,4 +1,4 @@
-//! The twins of what a satellite is told to do: start, connect, disconnect.
+//! The twins of what a satellite is told to do: start, connect, wait for sessions, disconnect.
 
 use std::ffi::{c_char, c_void};
 
@@ -87,6 +87,39 @@ pub unsafe extern "C" fn psfs_connect_async(
                 unsafe { connected(peer.as_ptr(), ud) }
             },
         )
+    })
+}
+
+/// As psfs_satellite_wait_connected, without waiting: `done` is called when there are as many sessions.
+///
+/// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+/// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+/// `done` is not called; the other errors of psfs_satellite_wait_connected come with `done`.
+/// Thread: any; `done` is called on a callback thread, never two at once.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid; the functions take `ud` on any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_wait_connected_async(
+    satellite: *const psfs_satellite,
+    count: usize,
+    timeout_ms: u32,
+    done: psfs_done_fn,
+    ud: *mut c_void,
+    drop: psfs_drop_fn,
+    out: *mut *mut psfs_op,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    let twin = Twin::new(done, ud, drop, out);
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let satellite = unsafe { handle(satellite) }?;
+        let core = satellite.satellite.clone();
+        twin.begin_silent(satellite.parts(), async move {
+            Ok(core.wait_connected(count, time(timeout_ms)).await?)
+        })
     })
 }
 

@@ -214,6 +214,7 @@ static void satellites(const psfs_satellite *s) {
     REFUSED(psfs_satellite_stats_json, s, NULL, want);
     REFUSED(psfs_satellite_connect, NULL, "127.0.0.1:1", 0, &string, want);
     REFUSED(psfs_satellite_connect, s, NULL, 0, &string, want);
+    REFUSED(psfs_satellite_wait_connected, NULL, 1, 0, want);
     REFUSED(psfs_satellite_disconnect, NULL, id, want);
     REFUSED(psfs_satellite_disconnect, s, NULL, want);
     REFUSED(psfs_satellite_event_fd, NULL, &fd, want);
@@ -256,6 +257,8 @@ static void satellites(const psfs_satellite *s) {
     REFUSED(psfs_connect_async, s, NULL, 0, on_connected, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_connect_async, s, "127.0.0.1:1", 0, NULL, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_connect_async, s, "127.0.0.1:1", 0, on_connected, NULL, &dropped, count_drop, &op, want);
+    REFUSED(psfs_wait_connected_async, NULL, 1, 0, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_wait_connected_async, s, 1, 0, NULL, &dropped, count_drop, &op, want);
     REFUSED(psfs_disconnect_async, NULL, id, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_disconnect_async, s, NULL, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_disconnect_async, s, id, NULL, &dropped, count_drop, &op, want);

@@ -131,6 +131,8 @@ int main(void) {
     psfs_strings_free(addresses);
     EXPECT(PSFS_E_BAD_ADDRESS, psfs_satellite_connect(ann, "127.0.0.1", LONG_MS, NULL, &err));
     EXPECT(PSFS_E_UNREACHABLE, psfs_satellite_connect(ann, "127.0.0.1:1", LONG_MS, NULL, &err));
+    EXPECT(PSFS_OK, psfs_satellite_wait_connected(ann, 0, 0, &err));
+    EXPECT(PSFS_E_TIMEOUT, psfs_satellite_wait_connected(ann, 2, 10, &err));
     identity = key_of("cid");
     EXPECT(PSFS_E_UNKNOWN_PEER,
            psfs_send(ann, psfs_identity_peer_id(identity), "x", NULL, 0, NULL, LONG_MS, &err));
@@ -147,6 +149,7 @@ int main(void) {
     EXPECT(PSFS_OK, psfs_satellite_shutdown(ann, 0, &err));
     EXPECT(PSFS_OK, psfs_satellite_wait(ann, 0, &err));
     EXPECT(PSFS_E_CLOSED, psfs_satellite_start(ann, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_satellite_wait_connected(ann, 1, LONG_MS, &err));
     EXPECT(PSFS_E_CLOSED, psfs_broadcast(ann, "x", NULL, 0, NULL, &err));
     EXPECT(PSFS_E_CLOSED, psfs_satellite_connect(ann, "127.0.0.1:1", LONG_MS, NULL, &err));
     psfs_satellite_free(ann);

@@ -119,7 +119,7 @@ int main(void) {
     psfs_op *op;
     twin starts = TWIN, again = TWIN, connects = TWIN, sends = TWIN, fails = TWIN, two = TWIN, seeks = TWIN, casts = TWIN,
          cast_asks = TWIN, answers = TWIN, cancelled = TWIN, forgotten = TWIN, closed = TWIN, cut = TWIN, bad = TWIN,
-         nobody = TWIN, late = TWIN;
+         nobody = TWIN, late = TWIN, meets = TWIN, few = TWIN;
     psfs_identity *identity;
 
     EXPECT(PSFS_OK, psfs_on(bob, PSFS_REQUEST, "two", on_two, NULL, NULL, NULL, &err));
@@ -145,6 +145,12 @@ int main(void) {
     ended(&connects, op, PSFS_OK, 0);
     CHECK(strcmp(connects.peer, id_of(bob)) == 0);
     has_peers(bob, 1);
+    HANDED_OVER(&meets);
+    EXPECT(PSFS_OK, psfs_wait_connected_async(ann, 1, LONG_MS, on_done, &meets, on_drop, &op, &err));
+    ended(&meets, op, PSFS_OK, 0);
+    HANDED_OVER(&few);
+    EXPECT(PSFS_OK, psfs_wait_connected_async(ann, 2, 30, on_done, &few, on_drop, &op, &err));
+    ended(&few, op, PSFS_E_TIMEOUT, 0);
 
     HANDED_OVER(&sends);
     EXPECT(PSFS_OK, psfs_send_async(ann, id_of(bob), "x", NULL, 0, NULL, LONG_MS, on_done, &sends, on_drop, &op, &err));

@@ -157,6 +157,7 @@ static void own_loop(const psfs::satellite &bob) {
     MUST(cid.start());
     // Something to log.
     FAILS(status::unreachable, cid.connect("127.0.0.1:1", long_time));
+    FAILS(status::timeout, cid.wait_connected(1, std::chrono::milliseconds(10)));
     auto connecting = MUST(cid.connect_async(MUST(bob.addresses())[0], long_time));
     connecting.then([&](psfs::result<std::string> id) {
         CHECK(std::this_thread::get_id() == here);

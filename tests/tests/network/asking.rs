@@ -322,7 +322,14 @@ async fn more_requests_than_the_peer_takes_at_once_wait_for_their_turn() {
         .request(&bob.peer_id(), "echo", "", short)
         .await
         .unwrap_err();
-    assert_eq!(error.code(), Code::Timeout);
+    assert_eq!(
+        error,
+        RequestError::Busy {
+            peer: bob.peer_id(),
+            requests: 2,
+            after: Duration::from_millis(200)
+        }
+    );
     event.end().unwrap();
     assert_eq!(collect(first).await, (vec![], None));
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What people notice of peers that come and go: events in their order, log lines with their spans, counters.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,6 +134,40 @@ impl Paper {
         let text = String::from_utf8_lossy(&bytes);
         text.lines().map(str::to_owned).collect()
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bootstrap_address_where_nobody_answers_is_a_warning_once_and_ones_own_is_none() {
+    let paper = Paper::default();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(paper.clone())
+        .finish();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let own = format!("/ip4/127.0.0.1/tcp/{}", free.port());
+    let ada = config("nobody there", 0)
+        .listen(own.clone())
+        .bootstrap(own.clone())
+        .bootstrap("127.0.0.1:1")
+        .log(Dispatch::new(log));
+    let ada = start(ada).await;
+    until("it has tried several times", || {
+        ada.stats().dials_failed >= 3
+    })
+    .await;
+    stop(&[&ada]).await;
+    let warned = |address: &str| {
+        let warning = format!("no satellite answers at a bootstrap address address={address} ");
+        let about = |line: &String| line.contains(&warning) && line.contains("refused");
+        paper.lines().into_iter().filter(about).count()
+    };
+    assert_eq!(warned("/ip4/127.0.0.1/tcp/1"), 1, "{:?}", paper.lines());
+    assert_eq!(warned(&own), 0, "{:?}", paper.lines());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

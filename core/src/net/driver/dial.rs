@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 
@@ -46,6 +47,18 @@ impl Driver {
                     sightings,
                     ask,
                 } => self.tell_peer(&peer, &Told { sightings, ask }),
+                roster::Action::NoBootstrap {
+                    address,
+                    reason,
+                    failures,
+                    again,
+                } => tracing::warn!(
+                    %address,
+                    reason,
+                    failures,
+                    ?again,
+                    "no satellite answers at a bootstrap address"
+                ),
                 roster::Action::Discovered { peer } => self.shared.inbox.discovered(peer),
                 roster::Action::Unreachable { peer, reason } => {
                     self.shared.inbox.unreachable(peer, &reason)
@@ -55,10 +68,15 @@ impl Driver {
     }
 
     fn dial(&mut self, target: Target, addresses: &[Arc<str>]) {
-        let parsed: Vec<Multiaddr> = addresses
+        let mut parsed: Vec<Multiaddr> = addresses
             .iter()
             .filter_map(|address| address.parse().ok())
             .collect();
+        if let Target::Peer(peer) = &target
+            && self.roster.is_in_a_hurry(peer)
+        {
+            leave_out_slow(&mut parsed);
+        }
         let (options, peer) = match &target {
             Target::Peer(peer) => (
                 DialOpts::peer_id(to_libp2p(peer))
@@ -86,13 +104,22 @@ impl Driver {
             }
             Err(error) => {
                 // The swarm tells its behaviours of this failure, but not the loop.
-                if let (Target::Address(address), DialError::NoAddresses) = (&target, &error) {
+                if let (Target::Address(_), DialError::NoAddresses) = (&target, &error) {
                     // It leaves out the addresses that it listens on itself.
-                    self.answer_address(&Arc::clone(address), &ReachFailure::Own);
+                    return self.dialled_own(target);
                 }
                 self.dial_failed(target, peer, &dial_reason(&error));
             }
         }
+    }
+
+    /// An address turned out to be this satellite's own. Where all are given the same bootstrap addresses, that is as it should be.
+    fn dialled_own(&mut self, target: Target) {
+        if let Target::Address(address) = &target {
+            self.answer_address(&Arc::clone(address), &ReachFailure::Own);
+        }
+        let peer = self.shared.identity.peer_id();
+        self.tell_roster(roster::Event::Dialled { target, peer });
     }
 
     fn dial_failed(&mut self, target: Target, peer: Option<PeerId>, reason: &str) {
@@ -177,8 +204,8 @@ impl Driver {
         };
         let own = peer.is_some_and(|peer| peer == *self.swarm.local_peer_id())
             || matches!(error, DialError::LocalPeerId { .. });
-        if let (true, Target::Address(address)) = (own, &target) {
-            self.answer_address(&Arc::clone(address), &ReachFailure::Own);
+        if let (true, Target::Address(_)) = (own, &target) {
+            return self.dialled_own(target);
         }
         if let (DialError::Denied { .. }, Some(peer)) = (error, peer.as_ref().and_then(from_libp2p))
         {
@@ -189,6 +216,15 @@ impl Driver {
             }
         }
         self.dial_failed(target, expected, &dial_reason(error));
+    }
+}
+
+/// Nobody refuses a QUIC connection where no program is: it takes [`HANDSHAKE_TIMEOUT`](crate::config::HANDSHAKE_TIMEOUT) to fail, and the
+/// dial with it. It is left out where the address that worked last, the first, is of another kind.
+fn leave_out_slow(addresses: &mut Vec<Multiaddr>) {
+    let slow = |address: &Multiaddr| address.iter().any(|part| part == Protocol::QuicV1);
+    if addresses.first().is_some_and(|first| !slow(first)) {
+        addresses.retain(|address| !slow(address));
     }
 }
 
@@ -238,6 +274,24 @@ fn transport_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_be_back_any_moment_is_not_dialled_in_ways_that_take_seconds_to_fail() {
+        let (tcp, quic) = ("/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/udp/1/quic-v1");
+        let dialled = |addresses: &[&str]| {
+            let mut addresses: Vec<Multiaddr> =
+                addresses.iter().map(|a| a.parse().unwrap()).collect();
+            leave_out_slow(&mut addresses);
+            addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(dialled(&[tcp, quic, tcp]), [tcp, tcp]);
+        // Its TCP may be out of reach: the session was over QUIC.
+        assert_eq!(dialled(&[quic, tcp]), [quic, tcp]);
+        assert!(dialled(&[]).is_empty());
+    }
 
     #[test]
     fn addresses_that_fail_in_the_same_way_are_told_once() {

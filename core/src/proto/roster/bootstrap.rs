@@ -1,9 +1,14 @@
 //! Addresses at which the network may be met, of whoever answers there.
 
+use std::time::Duration;
+
 use super::{Address, BOOTSTRAP_MAX, backoff};
 use crate::identity::PeerId;
 use crate::proto::Now;
 use crate::proto::rng::Rng;
+
+/// Of the failures in a row, which are told: at the longest wait that is about once an hour.
+const TOLD_EVERY: u32 = 64;
 
 #[derive(Debug)]
 struct Bootstrap {
@@ -64,12 +69,19 @@ impl Bootstraps {
         }
     }
 
-    pub(super) fn failed(&mut self, address: &Address, now: Now, rng: &mut Rng) {
-        if let Some(b) = self.find(address) {
-            b.dialling = false;
-            b.failures = b.failures.saturating_add(1);
-            b.next = now + backoff(b.failures, rng);
-        }
+    /// It is dialled again later. If that is worth telling: how many dials failed in a row, and how much later.
+    pub(super) fn failed(
+        &mut self,
+        address: &Address,
+        now: Now,
+        rng: &mut Rng,
+    ) -> Option<(u32, Duration)> {
+        let b = self.find(address)?;
+        b.dialling = false;
+        b.failures = b.failures.saturating_add(1);
+        let wait = backoff(b.failures, rng);
+        b.next = now + wait;
+        (b.failures % TOLD_EVERY == 1).then_some((b.failures, wait))
     }
 
     /// Not before then: whoever answered there is gone, or does not want a session now.

@@ -55,7 +55,15 @@ impl Roster {
         }
         self.fill_soon(now);
         match target {
-            Target::Address(address) => self.bootstraps.failed(address, now, &mut self.rng),
+            Target::Address(address) => {
+                let told = self.bootstraps.failed(address, now, &mut self.rng);
+                out.extend(told.map(|(failures, again)| Action::NoBootstrap {
+                    address: address.clone(),
+                    reason: reason.into(),
+                    failures,
+                    again,
+                }));
+            }
             Target::Peer(peer) => self.failed(peer, reason, now, out),
         }
     }

@@ -206,6 +206,17 @@ pub(crate) enum Action {
         /// Whom.
         peer: PeerId,
     },
+    /// For the log: nobody answers at this configured address. Told the first time, and then once in about an hour.
+    NoBootstrap {
+        /// Where.
+        address: Address,
+        /// What the last dial said.
+        reason: String,
+        /// How many dials failed in a row.
+        failures: u32,
+        /// After which time it is dialled again, at the earliest.
+        again: Duration,
+    },
     /// For users: this peer did not answer, several times in a row. It is still dialled.
     Unreachable {
         /// Whom.

@@ -174,7 +174,10 @@ impl Satellite {
                     }
                 }
                 Action::Trim { peer } => self.end_session(peer, End::Trimmed, now, out),
-                Action::Forget { .. } | Action::Discovered { .. } | Action::Unreachable { .. } => {}
+                Action::Forget { .. }
+                | Action::Discovered { .. }
+                | Action::NoBootstrap { .. }
+                | Action::Unreachable { .. } => {}
             }
         }
     }

@@ -40,6 +40,8 @@ pub(super) struct Work<T, S> {
     source: S,
     handler: Box<dyn Handler<T>>,
     batch: Vec<T>,
+    /// What the source said when it gave the batch, if that was asked for ahead of its turn.
+    ahead: Option<Poll<bool>>,
 }
 
 impl<T, S: Source<T>> Work<T, S> {
@@ -48,7 +50,13 @@ impl<T, S: Source<T>> Work<T, S> {
             source,
             handler,
             batch: Vec::new(),
+            ahead: None,
         }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        self.source
+            .poll_batch(context, &mut self.batch, BATCH_EVENTS)
     }
 
     /// The last of it: producers are told, and the handler, if it was `registered`; then both are dropped.
@@ -101,18 +109,19 @@ where
         self.pool.forget(self.id);
     }
 
-    /// Polls once and calls the handler with what came. Returns the calls and what the source said.
+    /// Calls the handler with what is there, and asks for what comes after it: a turn for nothing but to hear that there is no more would
+    /// wake the application's loop for nothing. Returns the calls and what the source said.
     fn batch(self: &Arc<Self>) -> (usize, Poll<bool>) {
         let mut slot = self.work();
         let Some(work) = slot.as_mut() else {
             return (0, Poll::Ready(false));
         };
         let waker = Waker::from(self.clone());
-        let polled = work.source.poll_batch(
-            &mut Context::from_waker(&waker),
-            &mut work.batch,
-            BATCH_EVENTS,
-        );
+        let mut context = Context::from_waker(&waker);
+        let polled = match work.ahead.take() {
+            Some(polled) => polled,
+            None => work.poll(&mut context),
+        };
         let mut calls = 0;
         for item in work.batch.drain(..) {
             // What is not called any more is dropped with the rest of the batch: requests among it answer their asker so.
@@ -122,6 +131,14 @@ where
             calls += 1;
             self.pool.user("a handler", || work.handler.item(item));
         }
+        if polled != Poll::Ready(true) || self.phase.load(Ordering::Acquire) & CANCEL != 0 {
+            return (calls, polled);
+        }
+        let ahead = work.poll(&mut context);
+        if work.batch.is_empty() {
+            return (calls, ahead);
+        }
+        work.ahead = Some(ahead);
         (calls, polled)
     }
 }

@@ -476,14 +476,18 @@ fn own_loop_runs_nothing_by_itself_and_says_when_there_is_work() {
     assert!(saw.try_recv().is_err());
     assert_eq!(callbacks.dispatch(LONG), Ok(2));
     assert_eq!(saw.try_iter().collect::<Vec<_>>(), [1, 2]);
+    // It was readable a second time, only for a turn in which nothing was called.
+    assert!(!readable(&callbacks));
 
-    let rain = std::thread::spawn(move || sender.blocking_send(3).unwrap());
+    let other = sender.clone();
+    let rain = std::thread::spawn(move || other.blocking_send(3).unwrap());
     let mut calls = 0;
     while calls == 0 {
         calls = callbacks.dispatch(LONG).unwrap();
     }
     rain.join().unwrap();
     assert_eq!(callbacks.close(BLINK), Closed::TimedOut);
+    drop(sender);
     callbacks.last_turns();
     assert_eq!(callbacks.close(LONG), Closed::Done);
     assert_eq!(

@@ -52,6 +52,31 @@ fn a_lost_session_is_dialled_again_at_once_and_then_ever_more_rarely() {
 }
 
 #[test]
+fn a_lost_session_is_in_a_hurry_but_every_fourth_time_and_not_for_ever() {
+    let mut roster = roster(quiet());
+    roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
+    assert!(!roster.is_in_a_hurry(&peer(1)));
+    roster.handle(connected(1), Now::ZERO);
+    roster.handle(
+        Event::Disconnected {
+            peer: peer(1),
+            end: End::Lost,
+        },
+        secs(10),
+    );
+    let mut hurries = Vec::new();
+    while let Some(due) = roster.next_timeout().filter(|_| hurries.len() < 12) {
+        for (at, _) in dials(&run(&mut roster, due)) {
+            hurries.push(roster.is_in_a_hurry(&peer(1)));
+            roster.handle(failed(1), at);
+        }
+    }
+    let (first, rest) = hurries.split_at(LOST_TRIES as usize);
+    assert_eq!(first, [true, true, true, false, true, true, true, false]);
+    assert!(rest.iter().all(|hurries| !hurries), "{rest:?}");
+}
+
+#[test]
 fn unreachable_is_told_once() {
     let mut roster = roster(quiet());
     roster.handle(learned(1, Source::Exchange, Duration::ZERO), Now::ZERO);

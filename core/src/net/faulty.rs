@@ -1,24 +1,23 @@
-//! Bad networks on demand: what lies between two satellites of one test can be cut, slowed down, made lossy, and healed.
+//! A connection with [`Faults`]: each satellite of a test puts a [`Faulty`] stream between its cipher and its multiplexer, where the
+//! other end is known. What it reads is held until the moment it would have come.
 //!
-//! One [`Faults`] is handed to all satellites of a test; each puts a [`Faulty`] stream between its cipher and its multiplexer, where the
-//! other end is known. What it reads is held until the moment it would have come. It works on what a satellite receives, so a slow line is
-//! slow both ways only if both ends have it; that is the case when both are given the same [`Faults`].
+//! It works on what a satellite receives, so a slow line is slow both ways only if both ends have it; that is the case when both are given
+//! the same [`Faults`].
 //!
 //! It covers TCP. QUIC, which has its own encryption inside, is left out of a satellite with faults.
 
-use std::collections::{HashMap, VecDeque};
-use std::fmt;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::task::AtomicWaker;
 use futures::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::clock;
+use crate::faults::{End, Faults, Slow};
 use crate::identity::PeerId;
 use crate::proto::rng::Rng;
 
@@ -30,168 +29,6 @@ const READ: usize = 16 * 1024;
 const PACKET: usize = 1460;
 /// How long TCP takes to see that a packet was lost, at least.
 const RETRANSMIT: Duration = Duration::from_millis(200);
-
-/// How slow the line between two satellites is, each way. The default is as fast as it comes.
-///
-/// ```
-/// use psfs_core::Slow;
-/// use std::time::Duration;
-/// let satellite_link = Slow::default().latency(Duration::from_millis(250)).loss(0.01).rate(1 << 20);
-/// # let _ = satellite_link;
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Slow {
-    latency: Duration,
-    loss: f64,
-    rate: u64,
-}
-
-impl Slow {
-    /// How long a byte takes, one way.
-    #[must_use]
-    pub fn latency(mut self, latency: Duration) -> Self {
-        self.latency = latency;
-        self
-    }
-
-    /// How many of 1 packets are lost (0 to 1). TCP sends them again: they, and all behind them, come later by 200 ms and two latencies.
-    #[must_use]
-    pub fn loss(mut self, loss: f64) -> Self {
-        self.loss = loss;
-        self
-    }
-
-    /// Bytes a second, one way. 0: no limit.
-    #[must_use]
-    pub fn rate(mut self, bytes_per_second: u64) -> Self {
-        self.rate = bytes_per_second;
-        self
-    }
-
-    fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// What is wrong with the network between the satellites of a test. Cheap to clone; all clones are the same. See [`Config::faults`].
-///
-/// [`Config::faults`]: crate::Config::faults
-#[derive(Clone)]
-pub struct Faults(Arc<Mutex<Table>>);
-
-struct Table {
-    rng: Rng,
-    lines: HashMap<(PeerId, PeerId), Line>,
-    streams: Vec<Weak<Stream>>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Line {
-    cut: bool,
-    slow: Slow,
-}
-
-/// What a table knows of one end of one connection.
-struct Stream {
-    ends: (PeerId, PeerId),
-    line: Mutex<Line>,
-    changed: AtomicWaker,
-}
-
-impl fmt::Debug for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults")
-            .field("lines", &self.table().lines.len())
-            .finish_non_exhaustive()
-    }
-}
-
-fn ends(a: &PeerId, b: &PeerId) -> (PeerId, PeerId) {
-    (*a.min(b), *a.max(b))
-}
-
-impl Faults {
-    /// A network without faults. The same seed loses the same packets.
-    pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Table {
-            rng: Rng::new(seed),
-            lines: HashMap::new(),
-            streams: Vec::new(),
-        })))
-    }
-
-    /// Cuts the connections between two satellites, and refuses new ones.
-    pub fn partition(&self, a: &PeerId, b: &PeerId) {
-        self.change(ends(a, b), |line| line.cut = true);
-    }
-
-    /// Makes the line between two satellites slow.
-    pub fn slow(&self, a: &PeerId, b: &PeerId, slow: Slow) {
-        self.change(ends(a, b), |line| line.slow = slow);
-    }
-
-    /// Takes all faults between two satellites away.
-    pub fn heal(&self, a: &PeerId, b: &PeerId) {
-        self.change(ends(a, b), |line| *line = Line::default());
-    }
-
-    /// Takes all faults away.
-    pub fn heal_all(&self) {
-        let faulty: Vec<_> = self.table().lines.keys().copied().collect();
-        for ends in faulty {
-            self.change(ends, |line| *line = Line::default());
-        }
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, ends: (PeerId, PeerId), change: impl FnOnce(&mut Line)) {
-        let mut table = self.table();
-        let line = table.lines.entry(ends).or_default();
-        change(line);
-        let line = *line;
-        if !line.cut && line.slow.is_none() {
-            table.lines.remove(&ends);
-        }
-        table.streams.retain(|stream| {
-            let Some(stream) = stream.upgrade() else {
-                return false;
-            };
-            if stream.ends == ends {
-                *stream.line() = line;
-                stream.changed.wake();
-            }
-            true
-        });
-    }
-
-    /// One end of a new connection. `None`: there is none between these two now.
-    fn enlist(&self, own: &PeerId, peer: &PeerId) -> Option<(Arc<Stream>, Rng)> {
-        let mut table = self.table();
-        let ends = ends(own, peer);
-        let line = table.lines.get(&ends).copied().unwrap_or_default();
-        if line.cut {
-            return None;
-        }
-        let stream = Arc::new(Stream {
-            ends,
-            line: Mutex::new(line),
-            changed: AtomicWaker::new(),
-        });
-        table.streams.retain(|stream| stream.strong_count() > 0);
-        table.streams.push(Arc::downgrade(&stream));
-        let rng = Rng::new(table.rng.number());
-        Some((stream, rng))
-    }
-}
-
-impl Stream {
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// When bytes that arrive now are to be seen. A machine: it is handed the time.
 struct Delay {
@@ -228,7 +65,7 @@ pub(crate) struct Faulty<S> {
 }
 
 struct Held {
-    stream: Arc<Stream>,
+    end: Arc<End>,
     delay: Delay,
     /// What has come and is not to be seen yet, with its moment.
     queue: VecDeque<(Instant, Vec<u8>)>,
@@ -243,9 +80,9 @@ impl<S> Faulty<S> {
         let faults = match faults {
             None => None,
             Some((faults, own, peer)) => {
-                let (stream, rng) = faults.enlist(own, peer)?;
+                let (end, rng) = faults.enlist(own, peer)?;
                 Some(Box::new(Held {
-                    stream,
+                    end,
                     delay: Delay {
                         rng,
                         busy_until: None,
@@ -263,7 +100,7 @@ impl<S> Faulty<S> {
 
     fn cut(&self) -> io::Result<()> {
         match &self.faults {
-            Some(held) if held.stream.line().cut => Err(io::Error::new(
+            Some(held) if held.end.line().cut => Err(io::Error::new(
                 io::ErrorKind::ConnectionReset,
                 "partitioned by the test",
             )),
@@ -333,13 +170,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Faulty<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if let Some(held) = &this.faults {
-            held.stream.changed.register(cx.waker());
+            held.end.register(cx.waker());
         }
         this.cut()?;
         let Some(held) = &mut this.faults else {
             return Pin::new(&mut this.inner).poll_read(cx, buffer);
         };
-        let slow = held.stream.line().slow;
+        let slow = held.end.line().slow;
         if slow.is_none() && held.queue.is_empty() && !held.ended {
             return Pin::new(&mut this.inner).poll_read(cx, buffer);
         }

@@ -1,0 +1,235 @@
+"""What every language must show, in Python. See tests/scenarios/README.md."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psfs
+
+LONG = 30.0
+MIB = 1 << 20
+STRANGER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+
+
+def satellite(rendezvous: str, *bootstrap: str) -> psfs.Satellite:
+    return psfs.Satellite(rendezvous, bootstrap=list(bootstrap), listen=["127.0.0.1:0"], mdns=False)
+
+
+@asynccontextmanager
+async def network(count: int, name: str) -> AsyncIterator[list[psfs.Satellite]]:
+    """So many satellites, each with sessions with all others."""
+    rendezvous = f"scenario-python-{name}-{os.getpid()}"
+    async with AsyncExitStack() as stack:
+        everyone: list[psfs.Satellite] = []
+        for _ in range(count):
+            known = everyone[0].addresses()[:1] if everyone else []
+            everyone.append(await stack.enter_async_context(satellite(rendezvous, *known)))
+        for one in everyone:
+            await one.wait_connected(count - 1, timeout=LONG)
+        yield everyone
+
+
+async def meet() -> None:
+    async with network(2, "meet") as (first, second):
+        for one, other in ((first, second), (second, first)):
+            (peer,) = one.peers()
+            assert (peer.peer_id, peer.state) == (other.peer_id, "connected")
+
+
+async def message() -> None:
+    async with network(2, "message") as (first, second):
+        all_came = asyncio.Event()
+        came: list[bytes] = []
+
+        @first.on(psfs.MESSAGE, "numbers")
+        def number(message: psfs.Message) -> None:
+            assert message.peer == second.peer_id
+            came.append(message.content)
+            if len(came) == 100:
+                all_came.set()
+
+        sent = [bytes([i]) * (MIB if i == 99 else 128) for i in range(100)]
+        for content in sent:
+            await second.send(first.peer_id, "numbers", content)
+        await asyncio.wait_for(all_came.wait(), LONG)
+        assert came == sent
+
+
+async def three(message: psfs.Message) -> str:
+    await message.reply("one")
+    await message.reply("two")
+    return "three"
+
+
+async def request() -> None:
+    async with network(2, "request") as (first, second):
+        first.on(psfs.REQUEST, "three")(three)
+        replies = await second.request(first.peer_id, "three").all()
+        assert [reply.content for reply in replies] == [b"one", b"two", b"three"]
+
+
+async def error() -> None:
+    async with network(2, "error") as (first, second):
+
+        @first.on(psfs.REQUEST, "seven")
+        def seven(message: psfs.Message) -> None:
+            raise psfs.Fail(7, "seven")
+
+        try:
+            await second.request(first.peer_id, "seven")
+        except psfs.RemoteError as failure:
+            assert (failure.remote_code, failure.remote_text) == (7, "seven")
+        else:
+            raise AssertionError("it ended well")
+        await fails("UNKNOWN_NAMESPACE", second.request(first.peer_id, "nobody serves this"))
+
+
+async def timeout() -> None:
+    async with network(2, "timeout") as (first, second):
+
+        @first.on(psfs.REQUEST, "keep")
+        async def keep(message: psfs.Message) -> None:
+            await asyncio.Event().wait()
+
+        await fails("TIMEOUT", second.request(first.peer_id, "keep", timeout=0.2))
+
+
+async def cancel() -> None:
+    async with network(2, "cancel") as (first, second):
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        @first.on(psfs.REQUEST, "keep")
+        async def keep(message: psfs.Message) -> None:
+            try:
+                while True:
+                    await message.reply("more")
+            except psfs.Error as failure:
+                told.set_result(failure.code)
+
+        assert (await second.request(first.peer_id, "keep")).content == b"more"
+        assert await asyncio.wait_for(told, LONG) == "CANCELLED"
+
+
+async def seek() -> None:
+    async with network(3, "seek") as (first, *others):
+        for other in others:
+            other.on(psfs.SEEK, "three")(three)
+        answers = Counter([reply.peer async for reply in first.seek("three", max_replies=6)])
+        assert answers == {other.peer_id: 3 for other in others}
+
+
+async def broadcast() -> None:
+    heard: Counter[str] = Counter()
+    async with network(6, "broadcast") as everyone:
+        first, *others = everyone
+        all_heard = asyncio.Event()
+        for one in everyone:
+
+            def news(message: psfs.Message, own: str = one.peer_id) -> None:
+                assert (message.content, message.peer) == (b"news", first.peer_id)
+                heard[own] += 1
+                if len(heard) == len(others):
+                    all_heard.set()
+
+            one.on(psfs.BROADCAST, "news")(news)
+        await first.broadcast("news", "news")
+        await asyncio.wait_for(all_heard.wait(), LONG)
+    assert heard == {other.peer_id: 1 for other in others}
+
+
+async def shutdown() -> None:
+    async with network(2, "shutdown") as (first, second):
+        ended = asyncio.Event()
+
+        @first.on(psfs.MESSAGE, "end")
+        async def end(message: psfs.Message) -> None:
+            await first.shutdown()
+            ended.set()
+
+        events = second.peer_events()
+        await second.send(first.peer_id, "end", "now")
+        async with asyncio.timeout(LONG):
+            while (await anext(events)).kind != "disconnected":
+                pass
+            await ended.wait()
+        assert not first.running
+
+
+async def bad_input() -> None:
+    await fails("BAD_NAMESPACE", made(""))
+    one = await satellite("scenario-python-bad-input").start()
+    await fails("BAD_NAMESPACE", one.broadcast("", ""))
+    await fails("BAD_PEER_ID", one.send("nobody", "x", ""))
+    await fails("OWN_PEER", one.send(one.peer_id, "x", ""))
+    await fails("UNKNOWN_PEER", one.send(STRANGER, "x", ""))
+    await fails("BAD_ADDRESS", one.connect("nowhere"))
+    await fails("TOO_LARGE", one.send(STRANGER, "x", bytes(16 * MIB + 1)))
+    await one.shutdown()
+    await fails("CLOSED", one.broadcast("x", ""))
+
+
+async def made(rendezvous: str) -> None:
+    psfs.Satellite(rendezvous)
+
+
+async def fails(code: str, call: Awaitable[object]) -> None:
+    try:
+        await call
+    except psfs.Error as failure:
+        assert failure.code == code, f"{failure.code} instead of {code}: {failure}"
+    else:
+        raise AssertionError(f"no {code}")
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)
+
+
+async def member(rendezvous: str, name: str, count: str, address: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with satellite(rendezvous, *([address] if address != "-" else [])) as one:
+        one.on(psfs.MESSAGE, "greeting")(lambda message: tell(f"greeting {message.content.decode()}"))
+        one.on(psfs.BROADCAST, "news")(lambda message: tell(f"news {message.content.decode()}"))
+        one.on(psfs.REQUEST, "whois")(lambda message: name)
+        tell(f"listening {one.addresses()[0]}")
+        await one.wait_connected(int(count) - 1, timeout=LONG)
+        tell("ready")
+        assert await loop.run_in_executor(None, sys.stdin.readline)
+        for peer in one.peers():
+            await one.send(peer.peer_id, "greeting", name)
+            async for reply in one.request(peer.peer_id, "whois"):
+                tell(f"whois {reply.content.decode()}")
+        await one.broadcast("news", name)
+        tell("done")
+        await loop.run_in_executor(None, sys.stdin.read)
+    tell("ended")
+
+
+SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
+    "meet": meet,
+    "message": message,
+    "request": request,
+    "error": error,
+    "timeout": timeout,
+    "cancel": cancel,
+    "seek": seek,
+    "broadcast": broadcast,
+    "shutdown": shutdown,
+    "bad-input": bad_input,
+}
+
+
+async def main() -> None:
+    match sys.argv[1:]:
+        case ["member", rendezvous, name, count, address]:
+            await member(rendezvous, name, count, address)
+        case [scenario] if scenario in SCENARIOS:
+            await SCENARIOS[scenario]()
+        case _:
+            sys.exit("there is no such scenario")
+
+
+asyncio.run(main())
