@@ -127,6 +127,14 @@ impl NativeError {
     }
 }
 
+/// A failure that a language's own half found: a number of the table, with a text of its own.
+#[uniffi::export]
+pub fn native_failure(code: i32, text: String) -> NativeFailure {
+    let code = Code::from_number(code).unwrap_or(Code::Internal);
+    let NativeError::Failed { failure } = NativeError::new(code, text);
+    failure
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
