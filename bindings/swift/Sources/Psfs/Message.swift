@@ -13,7 +13,7 @@ public enum PacketType: Int32, Hashable, Sendable {
     case request = 4
 }
 
-/// A packet that came in. A request, seek or broadcast can be answered until its handler returns, or as long as you keep this.
+/// A packet that came in. A request, seek or broadcast can be answered until its handler returns; one of ``Messages``, as long as you keep it.
 public final class Message: Sendable, CustomStringConvertible {
     /// What it is.
     public let type: PacketType
@@ -37,12 +37,17 @@ public final class Message: Sendable, CustomStringConvertible {
         self.content = content
         peer = item.peer
         timestampMillis = item.timestampMillis
-        number = item.number
+        number = item.answerable ? item.number : 0
         isAnswerable = item.answerable
+        // Its content is copied: whoever keeps messages keeps no credit of their sender's.
+        if item.number != 0 && !item.answerable { source.release(number: item.number) }
     }
 
-    /// Gives the sender's credit back; a request that was not ended ends with an error.
-    deinit {
+    /// A request that was not ended ends with an error.
+    deinit { release() }
+
+    /// What is kept of it goes, and gives its sender's credit back.
+    private func release() {
         if number != 0 { source.release(number: number) }
     }
 
@@ -77,6 +82,7 @@ public final class Message: Sendable, CustomStringConvertible {
         case let error as Fail: try? source.fail(number: number, code: Int32(clamping: error.code), text: error.text)
         case let error?: try? source.fail(number: number, code: 0, text: String(describing: error))
         }
+        release()
     }
 
     public var description: String { "Message(\(type) \(namespace) from \(peer), \(content.count) bytes)" }

@@ -1,0 +1,55 @@
+// Greets everybody under a rendezvous, and shows who greets back.
+//
+//     swift run greet pineapple                       # finds others on the local network
+//     swift run greet pineapple /ip4/127.0.0.1/...    # and through one of them, wherever it is
+//
+// Start it twice. A line on the input ends it, and the others are told.
+
+import Foundation
+import Psfs
+
+setvbuf(stdout, nil, _IOLBF, 0)
+let words = CommandLine.arguments.dropFirst()
+guard let rendezvous = words.first else {
+    print("usage: greet RENDEZVOUS [ADDRESS...]")
+    exit(1)
+}
+
+let sat = try Satellite(rendezvous, bootstrap: Array(words.dropFirst()))
+let id = sat.peerId
+
+// Handlers run in tasks of their own, one call after another. Registered before the start, they miss nothing.
+try sat.on(.message, "greeting") { message in
+    print(message.peer, "says", message.text)
+}
+// What a handler returns is its answer. A request is for us alone, a seek for everybody.
+for type in [PacketType.request, .seek] {
+    try sat.on(type, "whois") { _ in "\(id), in Swift" }
+}
+
+let events = try sat.peerEvents()
+try await sat.start()
+print("I am", sat.fingerprint)
+for address in sat.addresses { print("reach me at", address) }
+
+let ending = Task.detached {
+    _ = readLine()
+    try await sat.shutdown()
+}
+
+// Sessions come and go by themselves. The loop ends when the satellite is shut down.
+for await event in events {
+    switch event {
+    case .authenticated(let peer):
+        do {
+            try await sat.send(peer, "greeting", "hello from Swift")
+        } catch let error as PsfsError {
+            // Gone again already, for example. The hint says what to do.
+            print(error.message, error.hint, separator: "\n")
+        }
+    case .disconnected(let peer, let reason, _):
+        print(peer, "left:", reason)
+    default: break
+    }
+}
+try await ending.value
