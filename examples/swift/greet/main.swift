@@ -8,7 +8,12 @@
 import Foundation
 import Psfs
 
-setvbuf(stdout, nil, _IOLBF, 0)
+/// At once, also into a pipe.
+@Sendable func show(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
 let words = CommandLine.arguments.dropFirst()
 guard let rendezvous = words.first else {
     print("usage: greet RENDEZVOUS [ADDRESS...]")
@@ -20,7 +25,7 @@ let id = sat.peerId
 
 // Handlers run in tasks of their own, one call after another. Registered before the start, they miss nothing.
 try sat.on(.message, "greeting") { message in
-    print(message.peer, "says", message.text)
+    show("\(message.peer) says \(message.text)")
 }
 // What a handler returns is its answer. A request is for us alone, a seek for everybody.
 for type in [PacketType.request, .seek] {
@@ -29,8 +34,8 @@ for type in [PacketType.request, .seek] {
 
 let events = try sat.peerEvents()
 try await sat.start()
-print("I am", sat.fingerprint)
-for address in sat.addresses { print("reach me at", address) }
+show("I am \(sat.fingerprint)")
+for address in sat.addresses { show("reach me at \(address)") }
 
 let ending = Task.detached {
     _ = readLine()
@@ -45,10 +50,10 @@ for await event in events {
             try await sat.send(peer, "greeting", "hello from Swift")
         } catch let error as PsfsError {
             // Gone again already, for example. The hint says what to do.
-            print(error.message, error.hint, separator: "\n")
+            show("\(error.message)\n\(error.hint)")
         }
     case .disconnected(let peer, let reason, _):
-        print(peer, "left:", reason)
+        show("\(peer) left: \(reason)")
     default: break
     }
 }
