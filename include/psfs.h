@@ -29,12 +29,16 @@
  *
  * Errors: a function that can fail answers a psfs_status: 0 is good, positive is good with a meaning (PSFS_END,
  * PSFS_PENDING), negative is an error. Its last parameter `err` may be NULL; else *err is always written: NULL, or an error
- * with a message and a hint, to be freed with psfs_error_free. `*out` is always written, too: NULL or 0 after an error.
+ * with a message and a hint, to be freed with psfs_error_free. `*out` is always written, too: NULL or 0 after an error. Beside
+ * the errors named at each function, any may answer PSFS_E_PANIC and PSFS_E_INTERNAL, which are defects.
  *
  * Strings are UTF-8, closed by a NUL, and borrowed for the call. Bytes are a pointer and a length, borrowed for the call; NULL
  * with 0 is empty. What an accessor hands out lives as long as its handle.
  *
  * Times are in milliseconds: 0 does not wait at all, UINT32_MAX waits for ever.
+ *
+ * Peers are named by their id ("Qm...") or by their whole fingerprint (id, colon, words), whose words must belong to the id.
+ * Namespaces and the rendezvous have 1 to 255 bytes.
  *
  * Options structs: zero them, set struct_size to sizeof; zero in a field means default; NULL means all defaults.
  *
@@ -410,7 +414,7 @@ typedef void (*psfs_log_fn)(uint32_t level, const char *target, const char *mess
 
 /* KEYS */
 
-// Makes a new key: RSA of 2048 bits. Takes some tens of milliseconds.
+// Makes a new key: RSA of 2048 bits. Takes a tenth of a second, at times three.
 //
 // Ownership: free `*out` with psfs_identity_free.
 // Errors: PSFS_E_NULL.
@@ -521,7 +525,8 @@ void psfs_identity_free(psfs_identity *identity);
 // Packets are not signed after the session's start; only where both sides ask for it.
 #define PSFS_SIGNING_LAZY 2
 
-// All defaults. A rendezvous must be set before it makes a satellite.
+// All defaults. A rendezvous must be set before it makes a satellite. Values are checked by
+// psfs_satellite_new, all together; what sets them only checks that they can be read.
 //
 // Ownership: free it with psfs_config_free.
 // Errors: NULL when memory is out.
@@ -675,15 +680,20 @@ psfs_status psfs_config_add_deny(psfs_config *config, const char *peer_id, psfs_
 // Since: 0.1.0
 psfs_status psfs_config_set_mdns(psfs_config *config, uint32_t on, psfs_error **err);
 
-// Between how many sessions the satellite keeps by itself. Default 8 and 32.
+// Between how many sessions the satellite keeps by itself. Default 8 and 32; `high` is 1 to 4096,
+// `low` no more than `high`.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
 // Thread: any.
 // Since: 0.1.0
-psfs_status psfs_config_set_peers(psfs_config *config, size_t low, size_t high, psfs_error **err);
+psfs_status psfs_config_set_peers(psfs_config *config,
+                                  size_t low,
+                                  size_t high,
+                                  psfs_error **err);
 
-// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16;
+// each 1 to 65536.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -696,7 +706,7 @@ psfs_status psfs_config_set_connections(psfs_config *config,
 
 // After how much silence a peer is asked for a sign of life, and how long that may take to come
 // before the session ends with the reason PSFS_E_TIMEOUT: one that froze is noticed after both
-// together. 100 ms or more each. Default 15 s and 10 s.
+// together. Default 15000 and 10000; each 100 or more.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -750,7 +760,7 @@ psfs_status psfs_config_set_reply_window(psfs_config *config,
 psfs_status psfs_config_set_open_requests(psfs_config *config, size_t count, psfs_error **err);
 
 // Events one subscription holds before broadcasts and seeks are dropped, counted and reported as
-// PSFS_PEER_LAGGED. Default 4096.
+// PSFS_PEER_LAGGED. Default 4096; 1 to 16777216.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -773,8 +783,8 @@ psfs_status psfs_config_set_memory_limit(psfs_config *config,
                                          size_t bytes,
                                          psfs_error **err);
 
-// Threads that call back, started with the first subscription. Default 2. With 0 nothing is called
-// by itself: see psfs_satellite_dispatch.
+// Threads that call back, started with the first subscription. Default 2; 0 to 64. With 0 nothing
+// is called by itself: see psfs_satellite_dispatch.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -784,7 +794,7 @@ psfs_status psfs_config_set_callback_threads(psfs_config *config,
                                              size_t threads,
                                              psfs_error **err);
 
-// Threads of the satellite's own that do the network's work. Default 2.
+// Threads of the satellite's own that do the network's work. Default 2; 1 to 64.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL.
@@ -861,11 +871,11 @@ void psfs_peers_free(psfs_peers *peers);
 // Ownership: borrows the config; free `*out` with psfs_satellite_free, after
 // psfs_satellite_shutdown.
 // Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT
-// (an option out of its range), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
+// (an option out of its range, an empty path), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
 // PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
 // PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from
 // had made a satellite).
-// Thread: any; takes some tens of milliseconds when a key is made.
+// Thread: any; takes a tenth of a second, at times three, when a key is made.
 // Since: 0.1.0
 psfs_status psfs_satellite_new(const psfs_config *config,
                                psfs_satellite **out,
@@ -923,7 +933,8 @@ psfs_status psfs_satellite_wait(const psfs_satellite *satellite,
                                 psfs_error **err);
 
 // Frees the handle. A satellite that was not shut down is then, in the background: callbacks that
-// are running go on until they return.
+// are running go on until they return. With 0 callback threads its two descriptors are closed when
+// the last event or responder that was kept of it is freed, too.
 //
 // Ownership: takes the handle; NULL is nothing. Subscriptions, operations, events and replies have
 // handles of their own, to be freed before or after.
@@ -1004,8 +1015,8 @@ psfs_status psfs_satellite_connected_count(const psfs_satellite *satellite,
                                            size_t *out,
                                            psfs_error **err);
 
-// What it counted so far, as a JSON object of numbers: packets, bytes, drops and refusals, each by
-// its name.
+// What it counted so far, as a JSON object of numbers: what went through it, what it dropped and
+// what it refused. The keys are under STATISTICS below; later versions may have more.
 //
 // Ownership: free `*out` with psfs_string_free.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -1057,7 +1068,8 @@ psfs_status psfs_satellite_disconnect(const psfs_satellite *satellite,
 // With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has
 // something to call. Poll it; never read from it.
 //
-// Ownership: the descriptor is the satellite's, until it is freed.
+// Ownership: the descriptor is the satellite's, until it and every event and responder kept of it
+// are freed.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads). `*out` is -1
 // then.
 // Thread: any.
@@ -1294,7 +1306,11 @@ const char *psfs_peer_event_address(const psfs_peer_event *event);
 // Since: 0.1.0
 const char *psfs_peer_event_reason(const psfs_peer_event *event);
 
-// With PSFS_PEER_DISCONNECTED: why, as a status.
+// With PSFS_PEER_DISCONNECTED: why, as a status. PSFS_E_CLOSED: the peer was shut down in order and
+// said so. PSFS_E_DISCONNECTED: it is gone without a word, as when its process is killed or the
+// connection breaks. PSFS_E_TIMEOUT: it is silent. PSFS_E_CANCELLED: a program, there or here,
+// ended the session. PSFS_E_BUSY: there or here were more sessions than are kept. PSFS_E_PROTOCOL:
+// a fault, there or here.
 //
 // Ownership: borrows the event.
 // Errors: PSFS_E_NULL for NULL; 0 with other kinds.
@@ -1464,8 +1480,9 @@ void psfs_reply_free(psfs_reply *reply);
 typedef struct {
     // sizeof(psfs_send_options)
     size_t struct_size;
-    // 1: wait until the peer's satellite has taken the message in. Default: until it is accepted
-    // within credit here.
+    // 1: wait until the peer's satellite has taken the message in, whether anything there is
+    // registered for its namespace or not (if not, it counts as messages_unhandled there). 0: until
+    // it is accepted within credit here.
     uint32_t confirmed;
     // Zero.
     uint32_t reserved;
@@ -1490,8 +1507,8 @@ typedef struct {
     // After so many replies the request is cancelled and ends well. Default: no limit (a seek:
     // 1024).
     uint64_t max_replies;
-    // Bytes of replies on the way before the answering side must wait. Default: what
-    // psfs_config_set_reply_window says.
+    // Bytes of replies on the way before the answering side must wait. Default, and least: what
+    // psfs_config_set_reply_window says; at most 1 GiB.
     uint64_t window_bytes;
 } psfs_request_options;
 
@@ -1844,6 +1861,69 @@ psfs_status psfs_responder_reply_async(const psfs_responder *responder,
                                        psfs_drop_fn drop,
                                        psfs_op **out,
                                        psfs_error **err);
+
+
+/* STATISTICS */
+
+// The keys of psfs_satellite_stats_json:
+//
+//   packets_in            Packets taken in over sessions.
+//   packets_out           Packets written to sessions.
+//   batches_out           Batches written: packets_out over this is how many packets share a write.
+//   sessions_opened       Sessions that opened.
+//   sessions_ended        Sessions that ended.
+//   sessions_trimmed      Sessions ended here because there were more than this satellite keeps.
+//   sessions_silent       Sessions ended here because nothing came from the peer any more.
+//   violations            Sessions ended here because the peer broke a rule.
+//   refused_peers         Connections refused here: not on the allow list, or on the deny list.
+//   refused_connections   Connections refused here: too many in all, from one address, or in a
+//                         short time.
+//   refused_handshakes    Handshakes refused, here or there: another network, no proof of
+//                         membership, no common version.
+//   clocks_apart          Handshakes with peers whose clock is more than 2 minutes off ours, or
+//                         ours off theirs.
+//   dials                 Dials begun.
+//   dials_failed          Dials that reached nobody.
+//   dials_overdue         Dials, or handshakes after them, that were given up without a result.
+//   peers_left            Peers that said goodbye.
+//   peers_expired         Peers forgotten because nobody saw them alive.
+//   peers_displaced       Peers forgotten for somebody worth more, because the table was full.
+//   sightings_outdated    What others told of peers dropped: seen too long ago, or before they
+//                         left.
+//   sightings_dropped     What others told of peers dropped: without a usable address, or while the
+//                         table was full.
+//   asks_unanswered       Peers that asked to be told of others too often.
+//   addresses_dropped     Addresses dropped: too long, or of a peer that has enough.
+//   bootstraps_dropped    Bootstrap addresses dropped: more than are kept.
+//   unknown_frames        Frames of a kind this version does not know.
+//   contents_waited       Large contents that had to wait for memory.
+//   late_replies          Replies that came after their request was cancelled or over.
+//   messages_abandoned    Messages that were accepted and given up because their session ended
+//                         before they were written.
+//   messages_unhandled    Messages nobody had a handler for.
+//   requests_unhandled    Requests nobody had a handler for.
+//   seeks_unhandled       Seeks nobody had a handler for.
+//   seeks_dropped         Seeks dropped because a handler's queue was full.
+//   broadcasts_out        Broadcasts sent.
+//   broadcasts_in         Broadcasts taken in and passed on, each once.
+//   broadcasts_dropped    Broadcasts dropped because a handler's queue, or the memory for them, was
+//                         full.
+//   broadcasts_unhandled  Broadcasts nobody had a handler for.
+//   broadcasts_forged     Broadcasts refused: not signed by who they say.
+//   broadcasts_stale      Broadcasts refused: their life time is over, or they come from the
+//                         future.
+//   broadcasts_repeated   Broadcasts that came again.
+//   broadcasts_overrun    Broadcasts refused because too many waited to be checked.
+//   answers_dropped       Answers to broadcasts dropped: nobody asked, or too many came.
+//   internal_dropped      Messages between satellites themselves dropped: malformed, or too many at
+//                         once.
+//   peer_events_dropped   Events about peers dropped because a handler's queue was full.
+//   callbacks_panicked    Callbacks that panicked.
+//   store_failures        Writes of addresses to disk that failed.
+//   peers_met             Peers known and reachable through the network, connected ones among them.
+//   peers_connected       Sessions open now.
+//   held_bytes            Bytes of contents held for peers now, and room kept for large ones that
+//                         are on their way.
 
 
 #ifdef __cplusplus

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args as Group, Parser, Subcommand, value_parser};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum, value_parser};
 use psfs_core::PeerId;
 
 use crate::failure::Failure;
@@ -37,6 +37,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Up(Up),
     Id(Id),
+    Listen(Listen),
     Peers(Peers),
     Send(Send),
     Request(Request),
@@ -55,7 +56,7 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
 It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
-POST /request; every call needs the header `Authorization: Bearer TOKEN`.")]
+POST /request, GET /listen/NAMESPACE; every call needs the header `Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) network: Network,
@@ -148,6 +149,33 @@ pub(crate) struct Reach {
 /// Which way a one-shot goes is said once, the same for all.
 const REACH: &str = "Without -r the command goes through the API of a running `psfs up`; with -r it starts a short-lived satellite of its own.";
 
+/// Print the messages and broadcasts that come in namespaces, one line each, until interrupted.
+#[derive(Debug, Group)]
+#[command(after_help = format!("Examples:\n  psfs listen news -r pineapple\n  psfs listen news notes --data-dir ~/.psfs\n  psfs listen notes --type message --count 1 --raw -r pineapple > notes.txt\n\n{REACH}\nIt prints `listening through URL`, or the `peer ID:suffix` that messages for it are sent to and `listening ADDRESS` for each of its\naddresses; then TIME TYPE PEER NAMESPACE CONTENT for each packet, the time by its sender's clock. With --raw nothing but contents.\nWhat a satellite broadcasts it does not hear itself."))]
+pub(crate) struct Listen {
+    /// Where to listen. May be repeated
+    #[arg(required = true, value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// Only packets of this type. Default: both
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) only: Option<Heard>,
+    /// Print contents alone, byte for byte, each with a newline after it
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// End after so many packets
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// A packet type that is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Heard {
+    Message,
+    Broadcast,
+}
+
 /// Print the peers met, one per line: the id, and whether it is connected or met.
 #[derive(Debug, Group)]
 #[command(after_help = format!("Example:\n  psfs peers --data-dir ~/.psfs\n  psfs peers -r pineapple --timeout 3\n\n{REACH}\nThat one prints peers as they are connected, and those only met when the time is over."))]
@@ -169,7 +197,7 @@ pub(crate) struct Send {
 
 /// Send one request and print the replies as they come, one per line.
 #[derive(Debug, Group)]
-#[command(after_help = format!("Examples:\n  psfs request PEER whois --data-dir ~/.psfs\n  psfs request PEER photo cat.jpg --raw -r pineapple > cat.jpg\n\n{REACH}"))]
+#[command(after_help = format!("Examples:\n  psfs request PEER whois --data-dir ~/.psfs\n  psfs request PEER photo 'the cat' --raw -r pineapple > cat.jpg\n  psfs request PEER shrink - --raw -r pineapple < large.jpg > small.jpg\n\n{REACH}"))]
 pub(crate) struct Request {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -197,7 +225,7 @@ pub(crate) struct Broadcast {
 #[derive(Debug, Group)]
 pub(crate) struct Target {
     /// The peer's id or fingerprint, as `psfs up` prints it there
-    #[arg(id = "whom", value_name = "PEER", value_parser = parse_peer)]
+    #[arg(id = "whom", value_name = "PEER")]
     pub(crate) peer: PeerId,
     #[command(flatten)]
     pub(crate) what: What,
@@ -212,7 +240,7 @@ pub(crate) struct Target {
 pub(crate) struct What {
     /// What it is about: who listens there gets it
     pub(crate) namespace: String,
-    /// What to say; `-` takes it from stdin; nothing when left out. Put `--` before content that starts with a hyphen
+    /// What to say, as it stands; `-` takes it from stdin, a file by `- < FILE`; nothing when left out. Put `--` before content that starts with a hyphen
     pub(crate) content: Option<OsString>,
 }
 
@@ -258,18 +286,6 @@ fn parse_api(text: &str) -> Result<ApiAddress, String> {
         .map_err(|_| "give IP:PORT, :PORT or off".to_owned())
 }
 
-/// A peer id, or a fingerprint whose suffix is the id's.
-pub(crate) fn parse_peer(text: &str) -> Result<PeerId, String> {
-    let id = text.split_once(':').map_or(text, |(id, _)| id);
-    let peer: PeerId = id
-        .parse()
-        .map_err(|error: psfs_core::identity::PeerIdError| error.to_string())?;
-    if id.len() != text.len() && peer.fingerprint() != text {
-        return Err(format!("the fingerprint of {peer} has another suffix"));
-    }
-    Ok(peer)
-}
-
 /// The command line, or `None` when help or the version was asked for and is printed.
 pub(crate) fn parse<I, T>(args: I) -> Result<Option<Args>, Failure>
 where
@@ -298,7 +314,7 @@ fn one_line(error: &clap::Error) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::usage(
             "no command is given",
-            "Say what to do: psfs up, id, peers, send, request or broadcast; or psfs --help.",
+            "Say what to do: psfs up, id, listen, peers, send, request or broadcast; or psfs --help.",
         );
     }
     let text = error.to_string();
@@ -319,6 +335,7 @@ impl Command {
     fn check(&self) -> Result<(), Failure> {
         match self {
             Self::Up(up) => up.check(),
+            Self::Listen(listen) => listen.reach.network.check(None),
             Self::Peers(peers) => peers.reach.network.check(None),
             Self::Send(send) => send.target.reach.network.check(None),
             Self::Request(request) => request.target.reach.network.check(None),

@@ -1,10 +1,12 @@
 //! The one-shot commands' side of the API.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -16,8 +18,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::api::{BODY_MAX, ErrorBody, Known, Replied, STREAM};
-use crate::args::{API_DEFAULT, Reach};
+use crate::api::{BODY_MAX, ErrorBody, Known, Replied, STREAM, Told};
+use crate::args::{API_DEFAULT, Heard, Reach};
 use crate::failure::Failure;
 use crate::files;
 
@@ -151,6 +153,31 @@ impl Client {
         self.in_time(timeout, within).await
     }
 
+    /// What comes to the satellite in a namespace, until it ends. Once this resolves nothing is missed.
+    pub(crate) async fn listen(
+        &self,
+        namespace: &str,
+        only: Option<Heard>,
+    ) -> Result<BoxStream<'static, Result<Told, Failure>>, Failure> {
+        let only = match only {
+            None => "",
+            Some(Heard::Message) => "?type=message",
+            Some(Heard::Broadcast) => "?type=broadcast",
+        };
+        let path = format!("/listen/{}{only}", in_path(namespace));
+        let answer = self.call(Method::GET, &path, Bytes::new(), None);
+        let answer = self.in_time(CONNECT, answer).await?;
+        let not_ours = self.not_ours();
+        let packets = stream::unfold((answer, not_ours), |(mut answer, not_ours)| async {
+            let packet = match answer.line().await {
+                Ok(line) => serde_json::from_slice(&line?).map_err(|_| not_ours.clone()),
+                Err(failure) => Err(failure),
+            };
+            Some((packet, (answer, not_ours)))
+        });
+        Ok(packets.boxed())
+    }
+
     async fn post(
         &self,
         path: &str,
@@ -253,6 +280,12 @@ impl Client {
     }
 }
 
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.address)
+    }
+}
+
 /// An answer that is arriving.
 struct Answer {
     response: Response<Incoming>,
@@ -319,6 +352,19 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// As one segment of a path.
+fn in_path(text: &str) -> String {
+    let mut path = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            path.push(byte.into());
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}
+
 /// `IP:PORT`, `localhost:PORT`, `:PORT`, or the URL that `psfs up` prints.
 fn parse_address(text: &str) -> Result<String, Failure> {
     let address = text
@@ -347,6 +393,12 @@ fn parse_address(text: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_is_one_segment() {
+        assert_eq!(in_path("news"), "news");
+        assert_eq!(in_path("a/b ?\u{e4}"), "a%2Fb%20%3F%C3%A4");
+    }
 
     #[test]
     fn addresses_of_the_api() {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use psfs_core::Error;
 
 /// The end of a command that did not work.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     message: String,
     hint: String,

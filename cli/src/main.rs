@@ -1,5 +1,5 @@
-//! The `psfs` program: a satellite on the command line (`up`), its HTTP API, its key (`id`), and one-shot commands that talk
-//! through a running satellite or through a short-lived one of their own.
+//! The `psfs` program: a satellite on the command line (`up`), its HTTP API, its key (`id`), one that prints what it hears (`listen`),
+//! and one-shot commands that talk through a running satellite or through a short-lived one of their own.
 //!
 //! It uses nothing of psfs-core but the public API, and decides nothing about packets, peers or keys. Every failure ends here as one
 //! line on stderr that says what to do, and as an exit status: 0 worked, 1 failed, 2 used wrongly.
@@ -10,10 +10,12 @@ mod client;
 mod failure;
 mod files;
 mod id;
+mod listen;
 mod log;
 mod once;
 mod output;
 mod own;
+mod stop;
 mod up;
 
 use std::panic;
@@ -52,6 +54,7 @@ fn run() -> Result<(), Failure> {
     match args.command {
         Command::Up(up) => up::run(up),
         Command::Id(id) => id::run(&id),
+        Command::Listen(listen) => listen::run(&listen),
         Command::Peers(peers) => once::peers(&peers),
         Command::Send(send) => once::send(&send),
         Command::Request(request) => once::request(&request),

@@ -112,7 +112,7 @@ pub(crate) fn broadcast(args: &Broadcast) -> Result<(), Failure> {
 }
 
 /// A client of the API, unless the command is to have a satellite of its own.
-fn client(reach: &Reach) -> Result<Option<Client>, Failure> {
+pub(crate) fn client(reach: &Reach) -> Result<Option<Client>, Failure> {
     match reach.network.rendezvous {
         Some(_) => Ok(None),
         None => Client::find(reach).map(Some),

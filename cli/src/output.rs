@@ -10,8 +10,6 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::failure::Failure;
 
-/// Lines that wait for a slow reader of stdout before events wait too.
-const LINES: usize = 256;
 /// How long the last lines may take when the program ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -45,6 +43,31 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
     text
 }
 
+/// Milliseconds since 1970 as people and sorting programs read them, in UTC: `2026-01-31T23:59:59.999Z`.
+pub(crate) fn time(ms: u64) -> String {
+    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
+    // Counted from 1 March of the year 0 the leap day is the last one of a year, and months follow one rule.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        era * 400 + year + next,
+        rest / 3_600_000,
+        rest / 60_000 % 60,
+        rest / 1000 % 60,
+        rest % 1000
+    )
+}
+
 /// Prints at once on stdout, for commands that print little and then end.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -64,17 +87,18 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
 /// Prints lines from a thread of its own: a reader that stops reading holds up the lines, and nothing else.
 #[derive(Debug)]
 pub(crate) struct Printer {
-    lines: Sender<String>,
+    lines: Sender<Vec<u8>>,
     ended: mpsc::Receiver<()>,
 }
 
 /// The end of a [`Printer`] that lines are put in at.
 #[derive(Clone, Debug)]
-pub(crate) struct Lines(Sender<String>);
+pub(crate) struct Lines(Sender<Vec<u8>>);
 
 impl Printer {
-    pub(crate) fn start() -> Result<Self, Failure> {
-        let (lines, to_print) = channel(LINES);
+    /// `waiting`: how many lines may wait for a slow reader before whoever puts them waits too.
+    pub(crate) fn start(waiting: usize) -> Result<Self, Failure> {
+        let (lines, to_print) = channel(waiting);
         let (end, ended) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("psfs-print".into())
@@ -104,22 +128,22 @@ impl Printer {
 
 impl Lines {
     /// Waits while the reader of stdout is slow. Does nothing once there is none: [`Printer::unread`] tells.
-    pub(crate) async fn put(&self, line: String) {
-        let _ = self.0.send(line).await;
+    pub(crate) async fn put(&self, line: impl Into<Vec<u8>>) {
+        let _ = self.0.send(line.into()).await;
     }
 }
 
 /// Ends when nobody reads, or when nobody has lines any more.
-fn print_all(mut lines: Receiver<String>) {
+fn print_all(mut lines: Receiver<Vec<u8>>) {
     while let Some(mut line) = lines.blocking_recv() {
-        line.push('\n');
+        line.push(b'\n');
         // What else is waiting leaves in the same write.
         while line.len() < 64 * 1024 {
             let Ok(next) = lines.try_recv() else { break };
-            line.push_str(&next);
-            line.push('\n');
+            line.extend_from_slice(&next);
+            line.push(b'\n');
         }
-        if print(line.as_bytes()).is_err() {
+        if print(&line).is_err() {
             return;
         }
     }
@@ -128,6 +152,22 @@ fn print_all(mut lines: Receiver<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, want) in [
+            (0, "1970-01-01T00:00:00"),
+            (951_782_399, "2000-02-28T23:59:59"),
+            (951_782_400, "2000-02-29T00:00:00"),
+            (951_868_800, "2000-03-01T00:00:00"),
+            (1_767_225_599, "2025-12-31T23:59:59"),
+            (4_107_542_400, "2100-03-01T00:00:00"),
+        ] {
+            assert_eq!(time(seconds * 1000 + 7), format!("{want}.007Z"));
+        }
+        // Whatever a peer writes into a packet is shown.
+        assert!(time(u64::MAX).ends_with('Z'));
+    }
 
     #[test]
     fn foreign_text_stays_on_its_line() {

@@ -7,7 +7,6 @@ use futures::future::join3;
 use psfs_core::{
     Events, PacketType, PeerEvent, PeerEvents, PeerId, Satellite, SendOptions, Signing,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::api::{self, Server};
@@ -18,7 +17,10 @@ use crate::log;
 use crate::once;
 use crate::output::{Lines, Printer, visible};
 use crate::own::{self, SHUTDOWN};
+use crate::stop::Stop;
 
+/// Lines that wait for a slow reader of stdout before events wait too.
+const LINES: usize = 256;
 /// Greetings and answers on the way at once; more wait their turn.
 const ON_THE_WAY: usize = 256;
 /// How long a greeting may take.
@@ -41,7 +43,7 @@ pub(crate) fn run(up: Up) -> Result<(), Failure> {
     once::runtime()?.block_on(async {
         // First of all, so that a signal from here on ends the satellite in order.
         let mut stop = Stop::new()?;
-        let printer = Printer::start()?;
+        let printer = Printer::start(LINES)?;
         let ran = serve(&satellite, &up, &printer, &mut stop).await;
         let ended = tokio::select! {
             ended = satellite.shutdown(SHUTDOWN) => ended.map(|_| ()).map_err(Failure::of),
@@ -101,32 +103,6 @@ async fn serve(
     }
     drop(whereabouts);
     Ok(())
-}
-
-/// SIGINT or SIGTERM.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(format!("cannot listen for signals: {error}"), ""))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// What the satellite does by itself.

@@ -4,7 +4,7 @@ mod support;
 
 use psfs_core::{Config, PacketType, Satellite};
 use serde_json::{Value, json};
-use support::{PATIENCE, Up, rendezvous, run, run_with};
+use support::{PATIENCE, Running, Up, rendezvous, run, run_with};
 
 /// Two that have a session with each other.
 fn pair(test: &str) -> (Up, Up) {
@@ -138,6 +138,109 @@ fn a_broadcast_arrives_although_its_satellite_ends_at_once() {
         );
         reader.shutdown(PATIENCE).await.unwrap();
     });
+}
+
+#[test]
+fn what_is_sent_and_broadcast_is_printed_by_a_listener() {
+    let name = rendezvous("listen");
+    let mut ada = Up::start(&name, &[]);
+    let network = ["-r", &name, "--peer", &ada.address, "--no-mdns"];
+    let args = [&["listen", "news", "notes", "news"][..], &network].concat();
+    let mut ear = Running::start(&args);
+    let ear_id = ear.wait_for("peer ").split_once(':').unwrap().0.to_owned();
+    ear.wait_for("listening ");
+    ada.wait_for(&format!("connected {ear_id}"));
+    ada.through(&["broadcast", "news", "it\nrains"]).worked();
+    ada.through(&["send", &ear_id, "notes", "two words"])
+        .worked();
+
+    let mut heard = |start: &str, end: String| {
+        let line = ear.wait_until(|line| line.ends_with(&end));
+        assert!(
+            line.starts_with("20") && line[..25].ends_with("Z "),
+            "{line}"
+        );
+        assert!(line[25..].starts_with(start), "{line}");
+    };
+    heard("BROADCAST", format!("BROADCAST {} news it\\nrains", ada.id));
+    heard("MESSAGE", format!("MESSAGE {} notes two words", ada.id));
+    ear.signal("INT");
+    assert_eq!(ear.wait().code(), Some(0));
+}
+
+#[test]
+fn a_listener_hears_what_a_running_satellite_hears() {
+    let (ada, mut bob) = pair("hears");
+    let folder = ada.data_dir();
+    let args = [
+        "listen",
+        "news",
+        "a/b ?",
+        "--data-dir",
+        folder.to_str().unwrap(),
+    ];
+    let mut ear = Running::start(&args);
+    ear.wait_for("listening through http://");
+    bob.through(&["broadcast", "news", "it rains"]).worked();
+    run_with(
+        &[
+            "send",
+            &ada.id,
+            "a/b ?",
+            "-",
+            "--data-dir",
+            bob.data_dir().to_str().unwrap(),
+        ],
+        b"\xff\n",
+    )
+    .worked();
+    ear.wait_until(|line| line.ends_with(&format!("Z BROADCAST {} news it rains", bob.id)));
+    ear.wait_until(|line| line.ends_with(&format!("Z MESSAGE {} a/b ? \\xff\\n", bob.id)));
+
+    let line = ada.through(&["listen", ""]).failed(1);
+    assert!(line.contains("/listen/NAMESPACE"), "{line}");
+    let wrong = ada.call("GET", "/listen/news?type=request", "", "");
+    assert!(
+        parsed(&wrong)["error"]
+            .as_str()
+            .unwrap()
+            .contains("not understood")
+    );
+
+    ear.signal("TERM");
+    assert_eq!(ear.wait().code(), Some(0));
+    // Gone with its reader: bob's next message has nobody who wants it, and is taken in all the same.
+    bob.through(&["send", &ada.id, "news", "x"]).worked();
+
+    let mut ear = Running::start(&args);
+    ear.wait_for("listening through http://");
+    ada.signal("TERM");
+    assert_eq!(ear.wait().code(), Some(1));
+    bob.wait_for(&format!("disconnected {}: ", ada.id));
+}
+
+#[test]
+fn a_listener_ends_by_itself_and_prints_contents_as_they_are() {
+    let name = rendezvous("raw");
+    let mut ada = Up::start(&name, &[]);
+    let network = ["-r", &name, "--peer", &ada.address, "--no-mdns", "--raw"];
+    let only = ["listen", "notes", "--type", "message", "--count", "2"];
+    let mut ear = Running::start(&[&only[..], &network].concat());
+    // With --raw it does not say who it is.
+    let ear_id = ada.wait_for("connected ");
+    for content in ["not for it", "one\ttwo", "three"] {
+        let namespace = if content == "not for it" {
+            "news"
+        } else {
+            "notes"
+        };
+        ada.through(&["broadcast", namespace, "not a message"])
+            .worked();
+        ada.through(&["send", &ear_id, namespace, content]).worked();
+    }
+    assert_eq!(ear.wait_until(|_| true), "one\ttwo");
+    ear.wait_for("three");
+    assert_eq!(ear.wait().code(), Some(0));
 }
 
 #[test]

@@ -264,7 +264,7 @@ impl Config {
         self
     }
 
-    /// Events one subscription holds before broadcasts and seeks are dropped, counted and reported as lagged. Default 4096.
+    /// Events one subscription holds before broadcasts and seeks are dropped, counted and reported as lagged. Default 4096; 1 to 16,777,216.
     #[must_use]
     pub fn queue_limit(mut self, events: usize) -> Self {
         self.queue_limit = events;
@@ -280,7 +280,7 @@ impl Config {
         self
     }
 
-    /// Between how many sessions the satellite keeps by itself. Default 8 and 32.
+    /// Between how many sessions the satellite keeps by itself. Default 8 and 32; `high` is 1 to 4096, `low` no more than `high`.
     #[must_use]
     pub fn peers(mut self, low: usize, high: usize) -> Self {
         self.peers_low = low;
@@ -288,7 +288,7 @@ impl Config {
         self
     }
 
-    /// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+    /// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16; each 1 to 65536.
     #[must_use]
     pub fn connections(mut self, total: usize, per_ip: usize) -> Self {
         self.connections = total;
@@ -296,7 +296,7 @@ impl Config {
         self
     }
 
-    /// Threads that run callbacks, started with the first one. Default 2. With 0 nothing runs by itself: the application polls
+    /// Threads that run callbacks, started with the first one. Default 2; 0 to 64. With 0 nothing runs by itself: the application polls
     /// [`Satellite::event_fd`](crate::Satellite::event_fd) and calls [`Satellite::dispatch`](crate::Satellite::dispatch).
     #[must_use]
     pub fn callback_threads(mut self, threads: usize) -> Self {
@@ -304,7 +304,7 @@ impl Config {
         self
     }
 
-    /// Threads of the satellite's own runtime. Default 2.
+    /// Threads of the satellite's own runtime. Default 2; 1 to 64.
     #[must_use]
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = threads;

@@ -18,7 +18,7 @@ impl Counter {
 }
 
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+; $($(#[doc = $now_doc:literal])+ $now:ident,)+) => {
         /// The counters of one satellite.
         #[derive(Debug, Default)]
         pub(crate) struct Counters { $(pub(crate) $name: Counter,)+ }
@@ -28,12 +28,7 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[doc = $doc])+ pub $name: u64,)+
-            /// Peers known and reachable through the network, connected ones among them.
-            pub peers_met: u64,
-            /// Sessions open now.
-            pub peers_connected: u64,
-            /// Bytes of contents held for peers now, and room kept for large ones that are on their way.
-            pub held_bytes: u64,
+            $($(#[doc = $now_doc])+ pub $now: u64,)+
         }
 
         impl Counters {
@@ -43,14 +38,15 @@ macro_rules! counters {
         }
 
         impl Stats {
+            /// Name of each, and what it counts, for tables in other languages.
+            pub const MEANINGS: &'static [(&'static str, &'static str)] = &[
+                $((stringify!($name), concat!($($doc),+).trim_ascii()),)+
+                $((stringify!($now), concat!($($now_doc),+).trim_ascii()),)+
+            ];
+
             /// Name and number of each.
             pub fn entries(&self) -> Vec<(&'static str, u64)> {
-                vec![
-                    $((stringify!($name), self.$name),)+
-                    ("peers_met", self.peers_met),
-                    ("peers_connected", self.peers_connected),
-                    ("held_bytes", self.held_bytes),
-                ]
+                vec![$((stringify!($name), self.$name),)+ $((stringify!($now), self.$now),)+]
             }
         }
     };
@@ -145,6 +141,13 @@ counters! {
     callbacks_panicked,
     /// Writes of addresses to disk that failed.
     store_failures,
+    ;
+    /// Peers known and reachable through the network, connected ones among them.
+    peers_met,
+    /// Sessions open now.
+    peers_connected,
+    /// Bytes of contents held for peers now, and room kept for large ones that are on their way.
+    held_bytes,
 }
 
 impl Stats {

@@ -279,6 +279,15 @@ pub(crate) unsafe fn content(
     Ok(Bytes::copy_from_slice(content))
 }
 
+/// A flag of the caller's.
+pub(crate) fn switch(value: u32, name: &str) -> Result<bool, Failure> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(bad_input(format!("`{name}` is {value}: give 0 or 1"))),
+    }
+}
+
 /// A peer id of the caller's.
 ///
 /// # Safety

@@ -75,7 +75,8 @@ unsafe fn set<T>(
     })
 }
 
-/// All defaults. A rendezvous must be set before it makes a satellite.
+/// All defaults. A rendezvous must be set before it makes a satellite. Values are checked by psfs_satellite_new, all together; what sets them
+/// only checks that they can be read.
 ///
 /// Ownership: free it with psfs_config_free.
 /// Errors: NULL when memory is out.

@@ -34,7 +34,7 @@ impl From<Identity> for psfs_identity {
     }
 }
 
-/// Makes a new key: RSA of 2048 bits. Takes some tens of milliseconds.
+/// Makes a new key: RSA of 2048 bits. Takes a tenth of a second, at times three.
 ///
 /// Ownership: free `*out` with psfs_identity_free.
 /// Errors: PSFS_E_NULL.

@@ -152,7 +152,9 @@ pub unsafe extern "C" fn psfs_peer_event_reason(event: *const psfs_peer_event) -
         .map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// With PSFS_PEER_DISCONNECTED: why, as a status.
+/// With PSFS_PEER_DISCONNECTED: why, as a status. PSFS_E_CLOSED: the peer was shut down in order and said so. PSFS_E_DISCONNECTED: it is
+/// gone without a word, as when its process is killed or the connection breaks. PSFS_E_TIMEOUT: it is silent. PSFS_E_CANCELLED: a program, there
+/// or here, ended the session. PSFS_E_BUSY: there or here were more sessions than are kept. PSFS_E_PROTOCOL: a fault, there or here.
 ///
 /// Ownership: borrows the event.
 /// Errors: PSFS_E_NULL for NULL; 0 with other kinds.

@@ -77,10 +77,10 @@ impl Handle for psfs_satellite {
 /// be registered before the first packet.
 ///
 /// Ownership: borrows the config; free `*out` with psfs_satellite_free, after psfs_satellite_shutdown.
-/// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT (an option out of its range),
+/// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT (an option out of its range, an empty path),
 /// PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY, PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
 /// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite).
-/// Thread: any; takes some tens of milliseconds when a key is made.
+/// Thread: any; takes a tenth of a second, at times three, when a key is made.
 /// Since: 0.1.0
 ///
 /// # Safety
@@ -229,6 +229,7 @@ pub unsafe extern "C" fn psfs_satellite_wait(
 }
 
 /// Frees the handle. A satellite that was not shut down is then, in the background: callbacks that are running go on until they return.
+/// With 0 callback threads its two descriptors are closed when the last event or responder that was kept of it is freed, too.
 ///
 /// Ownership: takes the handle; NULL is nothing. Subscriptions, operations, events and replies have handles of their own, to be freed before
 /// or after.
@@ -409,7 +410,8 @@ pub unsafe extern "C" fn psfs_satellite_connected_count(
     })
 }
 
-/// What it counted so far, as a JSON object of numbers: packets, bytes, drops and refusals, each by its name.
+/// What it counted so far, as a JSON object of numbers: what went through it, what it dropped and what it refused. The keys are under
+/// STATISTICS below; later versions may have more.
 ///
 /// Ownership: free `*out` with psfs_string_free.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -513,7 +515,7 @@ pub unsafe extern "C" fn psfs_satellite_disconnect(
 
 /// With 0 callback threads: a descriptor that is readable while psfs_satellite_dispatch has something to call. Poll it; never read from it.
 ///
-/// Ownership: the descriptor is the satellite's, until it is freed.
+/// Ownership: the descriptor is the satellite's, until it and every event and responder kept of it are freed.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it has callback threads). `*out` is -1 then.
 /// Thread: any.
 /// Since: 0.1.0

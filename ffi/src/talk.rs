@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use psfs_core::{BroadcastOptions, Code, Error, RequestOptions, SendOptions};
 
-use crate::boundary::{content, handle, options, target, text, wall};
+use crate::boundary::{content, handle, options, switch, target, text, wall};
 use crate::error::{Failure, psfs_error};
 use crate::replies::psfs_replies;
 use crate::satellite::psfs_satellite;
@@ -20,7 +20,8 @@ use crate::wait::{time, wait_for};
 pub struct psfs_send_options {
     /// sizeof(psfs_send_options)
     pub struct_size: usize,
-    /// 1: wait until the peer's satellite has taken the message in. Default: until it is accepted within credit here.
+    /// 1: wait until the peer's satellite has taken the message in, whether anything there is registered for its namespace or not (if not, it
+    /// counts as messages_unhandled there). 0: until it is accepted within credit here.
     pub confirmed: u32,
     /// Zero.
     pub reserved: u32,
@@ -34,7 +35,7 @@ pub struct psfs_request_options {
     pub struct_size: usize,
     /// After so many replies the request is cancelled and ends well. Default: no limit (a seek: 1024).
     pub max_replies: u64,
-    /// Bytes of replies on the way before the answering side must wait. Default: what psfs_config_set_reply_window says.
+    /// Bytes of replies on the way before the answering side must wait. Default, and least: what psfs_config_set_reply_window says; at most 1 GiB.
     pub window_bytes: u64,
 }
 
@@ -75,7 +76,7 @@ pub(crate) unsafe fn send_options(
     let given = unsafe { options(pointer, "options") }?;
     reserved(given.reserved, "options")?;
     Ok(SendOptions::default()
-        .confirmed(given.confirmed != 0)
+        .confirmed(switch(given.confirmed, "confirmed")?)
         .timeout(time(timeout_ms)))
 }
 

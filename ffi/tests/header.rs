@@ -186,7 +186,26 @@ fn header() -> String {
     for (heading, part) in parts {
         text.push_str(&format!("\n\n/* {} */\n\n{part}\n", heading.to_uppercase()));
     }
+    text.push_str(&statistics());
     text.push_str("\n\n#ifdef __cplusplus\n}\n#endif\n\n#endif /* PSFS_H */\n");
+    text
+}
+
+/// What psfs_satellite_stats_json counts: a key and its meaning, indented where it goes on.
+fn statistics() -> String {
+    let mut text =
+        "\n\n/* STATISTICS */\n\n// The keys of psfs_satellite_stats_json:\n//\n".to_owned();
+    for (name, meaning) in psfs_core::Stats::MEANINGS {
+        let mut line = format!("//   {name:<21}");
+        for word in meaning.split_whitespace() {
+            if line.len() + 1 + word.len() > WIDTH {
+                text.push_str(&format!("{line}\n"));
+                line = format!("//   {:<21}", "");
+            }
+            line.push_str(&format!(" {word}"));
+        }
+        text.push_str(&format!("{line}\n"));
+    }
     text
 }
 
@@ -238,6 +257,19 @@ fn functions(header: &str) -> Vec<(String, String)> {
 #[test]
 fn header_is_what_the_code_says() {
     check("include/psfs.h", &header());
+}
+
+#[test]
+fn the_table_of_statistics_has_the_keys_of_the_json() {
+    let table = statistics();
+    let shown: Vec<_> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("//   ")?.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let json = psfs_core::Stats::default().to_json();
+    let keys: Vec<_> = json.split('"').skip(1).step_by(2).collect();
+    assert_eq!(shown, keys);
 }
 
 #[test]

@@ -11,7 +11,7 @@ PSFS_NAMESPACE_BEGIN
 // An RSA key pair: who a satellite is.
 class identity {
 public:
-    // Makes a new key: RSA of 2048 bits. Takes some tens of milliseconds.
+    // Makes a new key: RSA of 2048 bits. Takes a tenth of a second, at times three.
     static returns<identity> generate() { return made(psfs_identity_generate); }
 
     // Reads a key file; the passphrase may be nullptr.
@@ -148,29 +148,30 @@ public:
     config &open_requests(std::size_t count) { return set(psfs_config_set_open_requests, count); }
 
     // Events one subscription holds before broadcasts and seeks are dropped, counted and reported as peer_change::lagged.
-    // Default 4096.
+    // Default 4096; 1 to 16777216.
     config &queue_limit(std::size_t events) { return set(psfs_config_set_queue_limit, events); }
 
     // Bytes of contents held in all, for all peers together; over it senders are made to wait, and a quarter of it may be
     // broadcasts. Default 256 MiB; at least 1 MiB, and twice the content limit.
     config &memory_limit(std::size_t bytes) { return set(psfs_config_set_memory_limit, bytes); }
 
-    // Between how many sessions the satellite keeps by itself. Default 8 and 32.
+    // Between how many sessions the satellite keeps by itself. Default 8 and 32; `high` is 1 to 4096, `low` no more than `high`.
     config &peers(std::size_t low, std::size_t high) { return set(psfs_config_set_peers, low, high); }
 
-    // Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+    // Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16; each 1 to 65536.
     config &connections(std::size_t total, std::size_t per_ip) {
         return set(psfs_config_set_connections, total, per_ip);
     }
 
-    // Threads that call back, started with the first subscription. Default 2. With 0 nothing is called by itself: see
+    // Threads that call back, started with the first subscription. Default 2; 0 to 64. With 0 nothing is called by itself: see
     // satellite::dispatch.
     config &callback_threads(std::size_t threads) { return set(psfs_config_set_callback_threads, threads); }
 
-    // Threads of the satellite's own that do the network's work. Default 2.
+    // Threads of the satellite's own that do the network's work. Default 2; 1 to 64.
     config &worker_threads(std::size_t threads) { return set(psfs_config_set_worker_threads, threads); }
 
-    // How often a silent peer is pinged, and how long its answer may take before it counts as gone. Default 15 s and 10 s.
+    // After how much silence a peer is asked for a sign of life, and how long that may take to come before it counts as gone.
+    // Default 15 s and 10 s; each 100 ms or more.
     config &ping(std::chrono::milliseconds interval, std::chrono::milliseconds within) {
         return set(psfs_config_set_ping, detail::ms(interval), detail::ms(within));
     }

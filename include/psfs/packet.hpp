@@ -259,7 +259,7 @@ public:
     std::string_view address() const noexcept { return detail::view(psfs_peer_event_address(event_)); }
     // Disconnected and unreachable: why, in one line.
     std::string_view reason() const noexcept { return detail::view(psfs_peer_event_reason(event_)); }
-    // Disconnected: why.
+    // Disconnected: why. closed: it was shut down in order; disconnected: it is gone without a word; see psfs.h for others.
     status reason_code() const noexcept { return static_cast<status>(psfs_peer_event_reason_code(event_)); }
     // Lagged: the subscription, and how many events were dropped since the last time.
     psfs::packet packet_type() const noexcept {

@@ -164,6 +164,8 @@ fn kill_9_of_one_of_five_is_noticed_within_the_ping_interval_and_it_is_taken_bac
             let (reason, noticed) = node.loses(&dead.id());
             let after = noticed.saturating_duration_since(killed);
             assert!(after <= PING_INTERVAL, "{reason}, noticed after {after:?}");
+            // One that leaves in order says so, and is told as CLOSED.
+            assert!(reason.contains(" DISCONNECTED: "), "{reason}");
         }
         // Back with its key, on another port: somebody has to be told where the others are.
         let again = Node::start("kill", folder.path(), victim, Some(&nodes[0].address));

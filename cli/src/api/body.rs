@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use crate::args::parse_peer;
 
 /// Largest body, in bytes: a content at the library's default limit of 16 MiB in base64, and what stands around it.
 pub(crate) const BODY_MAX: usize = 24 << 20;
@@ -135,12 +134,7 @@ impl Broadcast {
 }
 
 pub(super) fn peer(text: &str) -> Result<PeerId, ApiError> {
-    parse_peer(text).map_err(|error| {
-        ApiError::of(psfs_core::Error::new(
-            psfs_core::error::Code::BadPeerId,
-            error,
-        ))
-    })
+    text.parse::<PeerId>().map_err(ApiError::of)
 }
 
 fn content(json: Option<&RawValue>, base64: Option<&str>) -> Result<Bytes, ApiError> {

@@ -1,4 +1,4 @@
-//! The HTTP API of `psfs up`: the seed's four routes, and one of ours.
+//! The HTTP API of `psfs up`: the seed's four routes, and two of ours.
 //!
 //! | route | body | answer |
 //! |---|---|---|
@@ -7,6 +7,7 @@
 //! | `POST /write` | `{type?, destination, namespace, content}` | `{error}` |
 //! | `POST /broadcast` | `{type?, namespace, content}` | `{error}` |
 //! | `POST /request` (ours) | `{destination, namespace, content, timeout_ms?}` | `{error, replies}` |
+//! | `GET /listen/{namespace}` (ours) | | a line `{time_ms, type, peer, namespace, content}` for each packet as it comes |
 //!
 //! - Every call needs `Authorization: Bearer TOKEN`, and a `Host` that is this machine's address: a web page that a browser was tricked
 //!   into aiming here has neither.
@@ -22,6 +23,7 @@
 mod body;
 mod error;
 mod guard;
+mod listen;
 mod routes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,6 +42,7 @@ use tokio::task::JoinSet;
 use crate::failure::Failure;
 pub(crate) use body::BODY_MAX;
 pub(crate) use error::ErrorBody;
+pub(crate) use listen::Told;
 pub(crate) use routes::{Known, Replied, STREAM};
 
 /// Connections served at once; more wait to be accepted.

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::body::{self, Broadcast, Packet, Reply};
 use super::error::{ApiError, ErrorBody};
+use super::listen::listen;
 use crate::own;
 
 /// The content type of replies that come one per line.
@@ -27,8 +28,8 @@ pub(crate) const STREAM: &str = "application/x-ndjson";
 const COLLECTED_MAX: usize = 32 << 20;
 
 #[derive(Debug)]
-struct Api {
-    satellite: Satellite,
+pub(super) struct Api {
+    pub(super) satellite: Satellite,
     broadcast: BroadcastOptions,
 }
 
@@ -43,6 +44,7 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         .route("/write", post(write))
         .route("/broadcast", post(tell_all))
         .route("/request", post(request))
+        .route("/listen/{namespace}", get(listen))
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "there is no such route", ROUTES))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -57,7 +59,7 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         }))
 }
 
-const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request.";
+const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE.";
 
 /// A peer of `GET /peers?state=1`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -259,8 +261,9 @@ fn stream_of(replies: Replies) -> Response {
     ([(header::CONTENT_TYPE, STREAM)], Body::from_stream(lines)).into_response()
 }
 
-fn line(replied: &Replied) -> Result<Bytes, serde_json::Error> {
-    let mut line = serde_json::to_vec(replied)?;
+/// A line of a stream.
+pub(super) fn line(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     Ok(line.into())
 }

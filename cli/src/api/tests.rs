@@ -213,7 +213,7 @@ fn bodies_that_cannot_be_meant_are_refused() {
         (
             "/write",
             format!(r#"{{"destination":"{PEER}:x","namespace":"n"}}"#),
-            "another suffix",
+            "words do not belong to the id",
         ),
         (
             "/write",

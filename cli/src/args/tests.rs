@@ -117,22 +117,15 @@ fn times_have_bounds() {
 #[test]
 fn peers_are_named_by_id_or_fingerprint() {
     let peer: PeerId = PEER.parse().unwrap();
-    assert_eq!(parse_peer(PEER), Ok(peer));
-    assert_eq!(parse_peer(&peer.fingerprint()), Ok(peer));
-    assert!(
-        parse_peer(&format!("{PEER}:"))
-            .unwrap_err()
-            .contains("another suffix")
-    );
-    for bad in [
-        "",
-        ":",
-        "Qm",
-        "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5",
-        "12D3KooWGRUVh8YgZxvVwb1gJcS6n4YHgV3cN9a1PvqfP7fGqS7k",
-    ] {
-        assert!(parse_peer(bad).is_err(), "{bad:?}");
+    let named = |text: &str| parse(["psfs", "send", text, "n"]);
+    for text in [PEER, &peer.fingerprint()] {
+        let Command::Send(send) = named(text).unwrap().unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(send.target.peer, peer);
     }
+    let said = named(&format!("{PEER}:wrong")).unwrap_err().line().unwrap();
+    assert!(said.contains("words do not belong to the id"), "{said}");
     refused("request nobody whois");
 }
 
@@ -148,6 +141,20 @@ fn content_comes_as_argument_or_from_stdin() {
     // A mistyped option must not become content.
     assert!(refused(&format!("send {PEER} n --tiemout")).contains("--timeout"));
     assert!(refused(&format!("send {PEER} n -5")).contains("-- -5"));
+}
+
+#[test]
+fn a_listener_says_what_it_wants_to_hear() {
+    accepted("listen news notes -r x --type broadcast --raw --count 3");
+    accepted("listen news --data-dir d --type message");
+    for line in [
+        "listen -r x",
+        "listen n -r x --type request",
+        "listen n -r x --count 0",
+        "listen n -r x --data-dir d",
+    ] {
+        refused(line);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -132,11 +133,16 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     })
 }
 
-/// A running `psfs up` on loopback. Killed when it is dropped.
-pub(crate) struct Up {
+/// A command that runs until it is told to end, and what it prints. Killed when it is dropped.
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+}
+
+/// A running `psfs up` on loopback.
+pub(crate) struct Up {
+    running: Running,
     folder: TempDir,
     /// Its peer id.
     pub(crate) id: String,
@@ -165,20 +171,8 @@ impl Up {
         for peer in peers {
             args.extend(["--peer", peer]);
         }
-        let mut child = psfs(&args).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (put, lines) = sync_channel(10_000);
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if put.send(line).is_err() {
-                    return;
-                }
-            }
-        });
         let mut up = Self {
-            child,
-            lines,
-            seen: Vec::new(),
+            running: Running::start(&args),
             folder,
             id: String::new(),
             address: String::new(),
@@ -193,31 +187,6 @@ impl Up {
         up
     }
 
-    /// What follows `start` in the first line that begins with it, now or soon.
-    #[track_caller]
-    pub(crate) fn wait_for(&mut self, start: &str) -> String {
-        self.wait_until(|line| line.starts_with(start))[start.len()..].to_owned()
-    }
-
-    /// The first line that fits, now or soon.
-    #[track_caller]
-    pub(crate) fn wait_until(&mut self, fits: impl Fn(&str) -> bool) -> String {
-        if let Some(line) = self.seen.iter().find(|line| fits(line)) {
-            return line.clone();
-        }
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if fits(&line) {
-                        return line;
-                    }
-                }
-                Err(error) => panic!("not the line waited for ({error}): {:#?}", self.seen),
-            }
-        }
-    }
-
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -227,10 +196,6 @@ impl Up {
             .unwrap()
             .trim()
             .to_owned()
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Runs a one-shot through it.
@@ -258,6 +223,69 @@ impl Up {
         stream.read_to_string(&mut answer).unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
+}
+
+impl Deref for Up {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl DerefMut for Up {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.running
+    }
+}
+
+impl Running {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = psfs(args).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (put, lines) = sync_channel(10_000);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if put.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// What follows `start` in the first line that begins with it, now or soon.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, start: &str) -> String {
+        self.wait_until(|line| line.starts_with(start))[start.len()..].to_owned()
+    }
+
+    /// The first line that fits, now or soon.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        if let Some(line) = self.seen.iter().find(|line| fits(line)) {
+            return line.clone();
+        }
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if fits(&line) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("not the line waited for ({error}): {:#?}", self.seen),
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
 
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("sh")
@@ -275,7 +303,7 @@ impl Up {
     }
 }
 
-impl Drop for Up {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

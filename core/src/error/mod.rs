@@ -5,6 +5,7 @@
 //! Codes are never renumbered. Positive numbers on the wire belong to the application (see [`RequestError::Failed`]).
 
 use std::fmt;
+use std::time::Duration;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $screaming:literal, $hint:literal;)+) => {
@@ -48,9 +49,9 @@ codes! {
     /// The process was forked after the satellite was made.
     Forked = -5, "FORKED", "Make satellites after fork, or in the parent only.";
     /// The satellite is not running.
-    Closed = -6, "CLOSED", "Start the satellite first; after shutdown make a new one.";
+    Closed = -6, "CLOSED", "A satellite is started once and runs until it is shut down: start it, or after that make a new one.";
     /// The time given was over first.
-    Timeout = -7, "TIMEOUT", "Try again with more time, or look at the peer's state first.";
+    Timeout = -7, "TIMEOUT", "Try again with more time; where a peer is meant, look at its state first.";
     /// The operation was cancelled.
     Cancelled = -8, "CANCELLED", "Nothing to do: this side asked for it.";
     /// Something that should not happen did.
@@ -64,7 +65,7 @@ codes! {
     /// A key is of another kind than RSA, or too small or too large.
     KeyKind = -13, "KEY_KIND", "Satellites need an RSA key of 2048 to 4096 bits: make one with `psfs id --key FILE`.";
     /// The passphrase is missing or wrong.
-    Passphrase = -14, "PASSPHRASE", "Give the passphrase the key was saved with.";
+    Passphrase = -14, "PASSPHRASE", "Give the passphrase that the key was, or is to be, saved with.";
     /// Another satellite has the data folder.
     DataDirInUse = -15, "DATA_DIR_IN_USE", "Give each satellite a data folder of its own, or end the process named in the message.";
     /// The data folder cannot be used.
@@ -90,7 +91,7 @@ codes! {
     /// The peer serves no such namespace.
     UnknownNamespace = -26, "UNKNOWN_NAMESPACE", "Check the spelling, or register a handler at the peer.";
     /// The peer refuses.
-    Refused = -27, "REFUSED", "Read the message: secret, allow list, policy and limits are set at the peer.";
+    Refused = -27, "REFUSED", "Read the message: a secret, a list or a limit of the peer, or of this satellite, is against it.";
     /// The handler at the peer failed.
     HandlerFailed = -28, "HANDLER_FAILED", "The peer's application failed: its text is in the message.";
     /// The connection ended first.
@@ -103,6 +104,15 @@ codes! {
     Protocol = -32, "PROTOCOL", "The peer runs another or a broken program: update both ends.";
     /// Not built into this version.
     Unsupported = -33, "UNSUPPORTED", "Leave the option out, or use a version that has it.";
+}
+
+/// How long was waited, for a message: `within 5s`.
+fn within(after: Duration) -> String {
+    if after.is_zero() {
+        "at once (the time given is 0)".into()
+    } else {
+        format!("within {after:?}")
+    }
 }
 
 impl fmt::Display for Code {
@@ -170,3 +180,100 @@ mod talk;
 pub use own::{IdentityError, StoreError};
 pub use start::{ConnectError, NamespaceError, ShutdownError, StartError, SubscribeError};
 pub use talk::{ReplyError, RequestError, SendError};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PeerId;
+
+    fn peer() -> PeerId {
+        "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn no_time_at_all_is_not_called_nanoseconds() {
+        let texts = |after| {
+            [
+                SendError::Timeout(after).to_string(),
+                ConnectError::Timeout(after).to_string(),
+                RequestError::TimedOut {
+                    peer: peer(),
+                    after,
+                }
+                .to_string(),
+                ConnectError::Few {
+                    connected: 0,
+                    wanted: 1,
+                    after,
+                }
+                .to_string(),
+                SendError::NoSession {
+                    peer: peer(),
+                    after,
+                    reason: "no answer".into(),
+                }
+                .to_string(),
+            ]
+        };
+        for text in texts(Duration::ZERO) {
+            assert!(text.contains("at once") && !text.contains("0ns"), "{text}");
+        }
+        for text in texts(Duration::from_millis(1500)) {
+            assert!(text.contains(" within 1.5s"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_handler_without_a_code_of_its_own_fails_without_a_number() {
+        let text = |code| {
+            let text = "nobody home".into();
+            RequestError::Failed {
+                peer: peer(),
+                code,
+                text,
+            }
+            .to_string()
+        };
+        assert!(text(-28).ends_with(" failed: nobody home"), "{}", text(-28));
+        assert!(text(7).ends_with(" failed (7): nobody home"), "{}", text(7));
+        assert!(
+            text(-31).ends_with(" failed (BUSY): nobody home"),
+            "{}",
+            text(-31)
+        );
+    }
+
+    #[test]
+    fn a_rendezvous_that_is_not_set_is_named_as_the_option() {
+        let error = Error::from(StartError::Rendezvous(NamespaceError::Empty));
+        assert_eq!(error.code(), Code::BadNamespace);
+        assert!(
+            error
+                .message()
+                .starts_with("option rendezvous: it is not set"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn hints_fit_what_they_are_given_for() {
+        // A second start is CLOSED too, and so is one after the end.
+        for state in ["started", "shut down"] {
+            let error = Error::from(StartError::Twice(state));
+            assert!(
+                error.hint().starts_with("A satellite is started once"),
+                "{}",
+                error.hint()
+            );
+        }
+        assert!(Code::Refused.hint().contains("or of this satellite"));
+        let late = Error::from(ShutdownError::Timeout(Duration::from_secs(1)));
+        assert!(
+            late.message()
+                .ends_with("call shutdown again to wait longer"),
+            "{late}"
+        );
+    }
+}

@@ -54,6 +54,11 @@ pub enum IdentityError {
         /// File or `key bytes`.
         what: String,
     },
+    /// A key is to be saved under no passphrase at all.
+    #[error(
+        "the passphrase is empty: give at least one character, or none at all to save the key unprotected"
+    )]
+    PassphraseEmpty,
     /// The passphrase does not open the key.
     #[error("wrong passphrase for {what}")]
     PassphraseWrong {
@@ -67,7 +72,7 @@ family!(IdentityError {
     Self::Permissions { .. } => KeyPermissions,
     Self::Malformed { .. } => BadKey,
     Self::NotRsa { .. } | Self::Size { .. } => KeyKind,
-    Self::PassphraseNeeded { .. } | Self::PassphraseWrong { .. } => Passphrase,
+    Self::PassphraseNeeded { .. } | Self::PassphraseEmpty | Self::PassphraseWrong { .. } => Passphrase,
 });
 
 /// Opening and using the data folder.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::own::{IdentityError, StoreError};
-use super::{Code, Error};
+use super::{Code, Error, within};
 use crate::identity::PeerId;
 
 /// Making and starting a satellite.
@@ -17,7 +17,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The rendezvous is empty, over 255 bytes or holds NUL.
-    #[error("rendezvous: {0}")]
+    #[error("option rendezvous: {}", rendezvous(.0))]
     Rendezvous(NamespaceError),
     /// An address cannot be parsed.
     #[error("address {address:?} is malformed: {reason}")]
@@ -77,6 +77,16 @@ family!(StartError {
     Self::Twice(_) => Closed,
     Self::Runtime(_) => Io,
 });
+
+fn rendezvous(error: &NamespaceError) -> String {
+    match error {
+        NamespaceError::Empty => {
+            "it is not set: give the name under which satellites meet, 1 to 255 bytes".into()
+        }
+        NamespaceError::Long(bytes) => format!("it has {bytes} bytes: give 1 to 255"),
+        NamespaceError::Nul => "it holds a NUL byte".into(),
+    }
+}
 
 /// A namespace or rendezvous that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,10 +167,10 @@ pub enum ConnectError {
     #[error("peer {0} is not connected")]
     NotConnected(PeerId),
     /// The time was over.
-    #[error("no session within {0:?}")]
+    #[error("no session {}", within(*.0))]
     Timeout(Duration),
     /// The time was over before enough peers were connected.
-    #[error("{connected} of {wanted} peers were connected within {after:?}")]
+    #[error("{connected} of {wanted} peers were connected {}", within(*after))]
     Few {
         /// How many were.
         connected: usize,
@@ -189,7 +199,7 @@ family!(ConnectError {
 #[non_exhaustive]
 pub enum ShutdownError {
     /// A handler was still running when the time was over.
-    #[error("a handler was still running after {0:?}: it is no longer waited for")]
+    #[error("a handler was still running after {0:?}: call shutdown again to wait longer")]
     Timeout(Duration),
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::start::NamespaceError;
-use super::{Code, Error};
+use super::{Code, Error, within};
 use crate::identity::PeerId;
 
 /// Sending a message or a broadcast.
@@ -63,10 +63,10 @@ pub enum SendError {
         reason: String,
     },
     /// The time was over.
-    #[error("not accepted within {0:?}")]
+    #[error("not accepted {}", within(*.0))]
     Timeout(Duration),
     /// The time was over, and there was no session yet.
-    #[error("no session with {peer} within {after:?}: {reason}")]
+    #[error("no session with {peer} {}: {reason}", within(*after))]
     NoSession {
         /// The peer.
         peer: PeerId,
@@ -119,7 +119,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The peer's handler failed, or was dropped without an answer.
-    #[error("the handler of {peer} failed ({code}): {text}")]
+    #[error("the handler of {peer} failed{}: {text}", number(*code))]
     Failed {
         /// Who was asked.
         peer: PeerId,
@@ -129,7 +129,7 @@ pub enum RequestError {
         text: String,
     },
     /// The deadline passed.
-    #[error("peer {peer} did not finish within {after:?}")]
+    #[error("peer {peer} did not finish {}", within(*after))]
     TimedOut {
         /// Who was asked.
         peer: PeerId,
@@ -149,6 +149,15 @@ pub enum RequestError {
         /// The deadline given.
         after: Duration,
     },
+}
+
+/// The code of a handler that named one.
+fn number(code: i32) -> String {
+    match Code::from_number(code) {
+        Some(Code::HandlerFailed) => String::new(),
+        Some(known) => format!(" ({known})"),
+        None => format!(" ({code})"),
+    }
 }
 
 family!(RequestError {

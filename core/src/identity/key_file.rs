@@ -67,9 +67,16 @@ impl Identity {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> IdentityError {
+    // The system's reason, that there is no such file, helps nobody here.
+    let (path, source) = if path.as_os_str().is_empty() {
+        let nothing = io::Error::new(source.kind(), "the path is empty, name a file");
+        ("\"\"".to_owned(), nothing)
+    } else {
+        (path.display().to_string(), source)
+    };
     IdentityError::Io {
         action,
-        path: path.display().to_string(),
+        path,
         source,
     }
 }
@@ -210,6 +217,12 @@ mod tests {
         let (code, text) = load_error(&Folder::new().path());
         assert_eq!(code, Code::Io);
         assert!(text.starts_with("cannot read key file"), "{text}");
+        let (code, text) = load_error(Path::new(""));
+        assert_eq!(code, Code::Io);
+        assert_eq!(
+            text,
+            r#"cannot read key file "": the path is empty, name a file"#
+        );
     }
 
     #[test]

@@ -144,7 +144,7 @@ struct Private {
 }
 
 impl Identity {
-    /// Makes a new RSA key of 2048 bits. Takes some tens of milliseconds of computing.
+    /// Makes a new RSA key of 2048 bits. Takes a tenth of a second, at times three, of computing.
     pub fn generate() -> Result<Self, IdentityError> {
         let what = "the new key";
         let pair = KeyPair::generate(KeySize::Rsa2048)

@@ -82,7 +82,11 @@ impl PeerId {
     /// What people compare by eye or over the telephone: `PEERID:words`, the words being the last five bytes
     /// of the id by [`base2048`], as the program psfs has always shown it.
     pub fn fingerprint(&self) -> String {
-        format!("{self}:{}", base2048(&self.0[SUFFIX_FROM..]))
+        format!("{self}:{}", self.words())
+    }
+
+    fn words(&self) -> String {
+        base2048(&self.0[SUFFIX_FROM..])
     }
 
     /// The id of the key with this PKIX DER.
@@ -119,7 +123,24 @@ impl fmt::Debug for PeerId {
 impl FromStr for PeerId {
     type Err = PeerIdError;
 
+    /// A peer id in base58, or a whole [`fingerprint`](Self::fingerprint): what people copy.
     fn from_str(text: &str) -> Result<Self, PeerIdError> {
+        let Some((id, words)) = text.split_once(':') else {
+            return Self::from_base58(text);
+        };
+        let peer = Self::from_base58(id)?;
+        if peer.words() == words {
+            Ok(peer)
+        } else {
+            Err(PeerIdError(format!(
+                "the fingerprint's words do not belong to the id {peer}: copy it again, or give the id alone"
+            )))
+        }
+    }
+}
+
+impl PeerId {
+    fn from_base58(text: &str) -> Result<Self, PeerIdError> {
         let shown: String = text.chars().take(SHOWN).collect();
         let reason = if text.is_empty() {
             "it is empty".to_owned()
@@ -173,6 +194,18 @@ mod tests {
         bytes[29..].copy_from_slice(b"bd843");
         let peer = PeerId::from_bytes(&bytes).unwrap();
         assert_eq!(peer.fingerprint(), format!("{peer}:alert craft this major"));
+        assert_eq!(peer.fingerprint().parse(), Ok(peer));
+        for words in [
+            "",
+            "alert craft this",
+            "alert craft this major ",
+            "alert craft this minor",
+        ] {
+            let error = refusal(&format!("{peer}:{words}"));
+            assert!(error.contains("words do not belong"), "{error}");
+        }
+        assert!(refusal(":alert craft this major").contains("empty"));
+        assert!(refusal(&format!("QmShort:{}", "x".repeat(1000))).len() < 200);
     }
 
     #[test]

@@ -115,9 +115,7 @@ pub(super) fn write(
 ) -> Result<Zeroizing<String>, IdentityError> {
     match passphrase {
         None => Ok(text(PLAIN, pkcs8)),
-        Some("") => Err(IdentityError::PassphraseNeeded {
-            what: "the key to be written".to_owned(),
-        }),
+        Some("") => Err(IdentityError::PassphraseEmpty),
         Some(passphrase) => seal(pkcs8, passphrase, COST).map(|sealed| text(SEALED, &sealed)),
     }
 }

@@ -347,9 +347,11 @@ fn a_wrong_passphrase_is_named() {
 
 #[test]
 fn nothing_is_written_under_an_empty_passphrase() {
-    assert_eq!(
-        IDENTITY.to_pem(Some("")).unwrap_err().code(),
-        Code::Passphrase
+    let error = IDENTITY.to_pem(Some("")).unwrap_err();
+    assert_eq!(error.code(), Code::Passphrase);
+    assert!(
+        error.to_string().starts_with("the passphrase is empty"),
+        "{error}"
     );
 }
 

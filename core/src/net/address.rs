@@ -66,6 +66,16 @@ fn host_and_port(text: &str, purpose: Purpose) -> Result<Multiaddr, AddressError
     if let Ok(socket) = text.parse::<SocketAddr>() {
         return Ok(tcp(socket.ip(), socket.port()));
     }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let rest = rest.split_once('/').map_or(rest, |(host, _)| host);
+        let example = match host_and_port(rest, purpose) {
+            Ok(_) => rest,
+            Err(_) => "127.0.0.1:4001",
+        };
+        return Err(AddressError(format!(
+            "addresses have no {scheme}:// in front; write for example {example}"
+        )));
+    }
     if text.parse::<IpAddr>().is_ok() {
         let example = if text.contains(':') {
             format!("[{text}]:4001")
@@ -77,9 +87,15 @@ fn host_and_port(text: &str, purpose: Purpose) -> Result<Multiaddr, AddressError
         )));
     }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(AddressError(format!(
-            "the port is missing; write for example {text}:4001"
-        )));
+        return Err(if is_host_name(text) {
+            AddressError(format!(
+                "the port is missing; write for example {text}:4001"
+            ))
+        } else {
+            AddressError::new(
+                "it is neither IP:PORT nor host:port nor a multiaddress; write for example 127.0.0.1:4001",
+            )
+        });
     };
     let port: u16 = port.parse().map_err(|_| {
         AddressError(format!(
@@ -359,6 +375,22 @@ mod tests {
             ("127.0.0.1", Dial, "127.0.0.1:4001"),
             ("fe80::1", Dial, "[fe80::1]:4001"),
             ("example.org", Dial, "example.org:4001"),
+            ("not an address", Dial, "write for example 127.0.0.1:4001"),
+            (
+                "tcp://127.0.0.1:1",
+                Dial,
+                "no tcp:// in front; write for example 127.0.0.1:1",
+            ),
+            (
+                "http://[::1]:7/x",
+                Listen,
+                "no http:// in front; write for example [::1]:7",
+            ),
+            (
+                "tcp://a b",
+                Dial,
+                "no tcp:// in front; write for example 127.0.0.1:4001",
+            ),
             ("127.0.0.1:70000", Dial, "\"70000\" is not a port"),
             ("127.0.0.1:", Dial, "\"\" is not a port"),
             ("127.0.0.1:http", Dial, "\"http\" is not a port"),

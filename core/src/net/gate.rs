@@ -77,10 +77,10 @@ pub(crate) enum GateRefusal {
     #[error("more than {0} handshakes a second from this network")]
     Rate(u32),
     /// The peer is on the deny list.
-    #[error("the peer is denied")]
+    #[error("it is on this satellite's own deny list")]
     Denied,
     /// There is an allow list and the peer is not on it.
-    #[error("the peer is not on the allow list")]
+    #[error("it is not on this satellite's own allow list")]
     NotAllowed,
 }
 

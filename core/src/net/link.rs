@@ -49,6 +49,11 @@ impl Ended {
             by_peer: false,
         }
     }
+
+    /// The peer's satellite was shut down and said so; a peer that broke, or was killed, says nothing.
+    pub(crate) fn by_leaving(&self) -> bool {
+        self.by_peer && self.code == Code::Disconnected
+    }
 }
 
 impl From<Violation> for Ended {

@@ -169,10 +169,25 @@ pub(crate) fn is_address_in_use(error: &(dyn Error + 'static)) -> bool {
 
 /// What lies under the boxes that transports put around an error: the text for a person.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    #[cfg(feature = "dns")]
+    if let Some(reason) = causes(error).find_map(no_address) {
+        return reason;
+    }
     causes(error)
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()
+}
+
+/// Why a name leads nowhere. The resolver's own text for a name that does not exist shows its query as Rust prints it.
+#[cfg(feature = "dns")]
+fn no_address(error: &(dyn Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<libp2p::dns::ResolveError>()?;
+    Some(if error.is_no_records_found() {
+        "no address is known for that name".into()
+    } else {
+        format!("the name cannot be looked up: {error}")
+    })
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

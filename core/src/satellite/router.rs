@@ -301,7 +301,12 @@ impl Inbox for Router {
         links.remove(&link.peer);
         drop(links);
         let reason = DisconnectReason {
-            code: ended.code,
+            // A Bye of one that leaves says DISCONNECTED, as is said of a connection that broke; the application sees which it was.
+            code: if ended.by_leaving() {
+                Code::Closed
+            } else {
+                ended.code
+            },
             text: ended.text.clone(),
         };
         self.emit(&PeerEvent::Disconnected {

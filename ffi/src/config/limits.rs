@@ -109,7 +109,7 @@ pub unsafe extern "C" fn psfs_config_set_open_requests(
     }
 }
 
-/// Events one subscription holds before broadcasts and seeks are dropped, counted and reported as PSFS_PEER_LAGGED. Default 4096.
+/// Events one subscription holds before broadcasts and seeks are dropped, counted and reported as PSFS_PEER_LAGGED. Default 4096; 1 to 16777216.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn psfs_config_set_memory_limit(
     }
 }
 
-/// Threads that call back, started with the first subscription. Default 2. With 0 nothing is called by itself: see
+/// Threads that call back, started with the first subscription. Default 2; 0 to 64. With 0 nothing is called by itself: see
 /// psfs_satellite_dispatch.
 ///
 /// Ownership: everything is borrowed for the call.
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn psfs_config_set_callback_threads(
     }
 }
 
-/// Threads of the satellite's own that do the network's work. Default 2.
+/// Threads of the satellite's own that do the network's work. Default 2; 1 to 64.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.

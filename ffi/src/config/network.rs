@@ -4,8 +4,8 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use super::{psfs_config, set};
-use crate::boundary::{bad_input, peer, text};
-use crate::error::{Failure, psfs_error};
+use crate::boundary::{peer, switch, text};
+use crate::error::psfs_error;
 use crate::status::psfs_status;
 
 /// One more address to listen on: IP:PORT, :PORT or a multiaddress; port 0 is any free one. Default: every interface, TCP and
@@ -133,13 +133,13 @@ pub unsafe extern "C" fn psfs_config_set_mdns(
         set(
             config,
             err,
-            || read_switch(on, "on"),
+            || switch(on, "on"),
             |config, on| config.mdns(on),
         )
     }
 }
 
-/// Between how many sessions the satellite keeps by itself. Default 8 and 32.
+/// Between how many sessions the satellite keeps by itself. Default 8 and 32; `high` is 1 to 4096, `low` no more than `high`.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn psfs_config_set_peers(
     unsafe { set(config, err, || Ok(()), |config, ()| config.peers(low, high)) }
 }
 
-/// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16.
+/// Connections in all, and from one IP address (loopback counts only in all). Default 256 and 16; each 1 to 65536.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn psfs_config_set_connections(
 }
 
 /// After how much silence a peer is asked for a sign of life, and how long that may take to come before the session ends with the
-/// reason PSFS_E_TIMEOUT: one that froze is noticed after both together. 100 ms or more each. Default 15 s and 10 s.
+/// reason PSFS_E_TIMEOUT: one that froze is noticed after both together. Default 15000 and 10000; each 100 or more.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL.
@@ -211,14 +211,6 @@ pub unsafe extern "C" fn psfs_config_set_ping(
             || Ok(()),
             |config, ()| config.ping(millis(interval_ms), millis(timeout_ms)),
         )
-    }
-}
-
-fn read_switch(value: u32, name: &str) -> Result<bool, Failure> {
-    match value {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(bad_input(format!("`{name}` is {value}: give 0 or 1"))),
     }
 }
 

@@ -33,6 +33,11 @@ int main(void) {
     send.confirmed = 1;
     EXPECT(PSFS_OK, psfs_send(ann, to, "x", x, 1, &send, LONG_MS, &err));
 
+    /* A flag is 0 or 1: anything else may mean something one day. */
+    send.confirmed = 7;
+    EXPECT(PSFS_E_BAD_INPUT, psfs_send(ann, to, "x", x, 1, &send, LONG_MS, &err));
+    send.confirmed = 1;
+
     /* Who forgot the size is told. */
     send.struct_size = 0;
     EXPECT(PSFS_E_BAD_INPUT, psfs_send(ann, to, "x", x, 1, &send, LONG_MS, &err));

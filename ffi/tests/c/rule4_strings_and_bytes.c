@@ -63,6 +63,7 @@ int main(void) {
     psfs_replies *replies;
     psfs_reply *reply = (psfs_reply *)ann;
     const char *rendezvous, *fingerprint;
+    char name[64];
     uint8_t all[256];
     size_t length, i;
     uint32_t running = 7;
@@ -107,6 +108,9 @@ int main(void) {
     CHECK(strcmp(rendezvous, "c-tests") == 0);
     EXPECT(PSFS_OK, psfs_satellite_fingerprint(bob, &fingerprint, &err));
     CHECK(strlen(fingerprint) > 47 && strncmp(fingerprint, id_of(bob), 46) == 0 && fingerprint[46] == ':');
+    /* What people copy names a peer, too, if its words are the id's. */
+    EXPECT(PSFS_OK, psfs_send(ann, fingerprint, "x", NULL, 0, NULL, LONG_MS, &err));
+    EXPECT(PSFS_E_BAD_PEER_ID, psfs_send(ann, strcat(strcpy(name, id_of(bob)), ":words"), "x", NULL, 0, NULL, LONG_MS, &err));
     EXPECT(PSFS_OK, psfs_satellite_stats_json(bob, &stats, &err));
     CHECK(psfs_string_text(stats)[0] == '{' && strlen(psfs_string_text(stats)) == psfs_string_length(stats));
     psfs_string_free(stats);

@@ -1,6 +1,7 @@
-//! The C interface: what a program in C gets of the speed of the rest, and what crossing the boundary costs.
+//! The C interface: what programs in C and C++ get of the speed of the rest, and what crossing the boundary costs.
 //!
-//! The other process is `tests/bench/c_bench.c`, compiled by scripts/bench against the release library and put beside this program.
+//! The other process is `tests/bench/c_bench.c` or `cpp_bench.cpp`, compiled by scripts/bench against the release library and put beside
+//! this program.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -10,20 +11,18 @@ use psfs_core::Satellite;
 use super::child::Child;
 use super::{Failure, Rounds, now};
 
-/// The C program's file name.
-const PROGRAM: &str = "c_bench";
 /// Calls of one round of [`rust_call_ns`]; the C program makes as many.
 const CALLS: u32 = 2_000_000;
 
-/// Starts the program in C.
+/// Starts one of the programs, `c_bench` or `cpp_bench`.
 ///
 /// # Errors
 /// It was not compiled, or the library it was linked with is gone.
-pub fn start() -> Result<Child, Failure> {
-    let program = std::env::current_exe()?.with_file_name(PROGRAM);
+pub fn start(program: &str) -> Result<Child, Failure> {
+    let program = std::env::current_exe()?.with_file_name(program);
     if !program.exists() {
         return Err(format!(
-            "there is no {}: scripts/bench compiles it from tests/bench/{PROGRAM}.c",
+            "there is no {}: scripts/bench compiles it from tests/bench",
             program.display()
         )
         .into());

@@ -156,20 +156,22 @@ fn calls_of_c(runtime: &Runtime) -> Result<(), Failure> {
     let (child, rust) = pair(runtime, "lazy")?;
     let baseline = run(runtime, talk::messages(rust, "call", MESSAGES_TO_C))?;
     drop(child);
-    let mut child = c::start()?;
+    let mut child = c::start("c_bench")?;
     let address = child.hear("at")?;
     let pair = run(runtime, async move { Pair::meet("lazy", &address).await })?;
-    beside(
-        "messages_per_s_c_callback",
-        run(runtime, talk::messages(pair.clone(), "c", MESSAGES_TO_C))?,
-        baseline,
-        "1/s",
-    )?;
+    let to_c = run(runtime, talk::messages(pair.clone(), "c", MESSAGES_TO_C))?;
+    beside("messages_per_s_c_callback", to_c, baseline, "1/s")?;
     let rust_ns = c::rust_call_ns(&pair.satellite);
     child.tell("calls")?;
     figure("ffi_call_ns", child.hear_number("running")? - rust_ns, "ns")?;
     figure("ffi_call_ns_baseline", rust_ns, "ns")?;
-    figure("ffi_event_content_ns", child.hear_number("content")?, "ns")
+    figure("ffi_event_content_ns", child.hear_number("content")?, "ns")?;
+    drop(child);
+    let child = c::start("cpp_bench")?;
+    let address = child.hear("at")?;
+    let pair = run(runtime, async move { Pair::meet("lazy", &address).await })?;
+    let to_cpp = run(runtime, talk::messages(pair, "c", MESSAGES_TO_C))?;
+    beside("messages_per_s_cpp_callback", to_cpp, to_c, "1/s")
 }
 
 fn stream(runtime: &Runtime) -> Result<(), Failure> {

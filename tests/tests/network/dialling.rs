@@ -167,7 +167,7 @@ async fn events_of_a_peer_come_in_order_and_a_session_ends_with_its_reason() {
     stop(&[&bob]).await;
     let reason = disconnected(&mut events, &id).await;
     assert!(
-        reason.starts_with("DISCONNECTED: ") && reason.ends_with("the satellite was shut down"),
+        reason.starts_with("CLOSED: ") && reason.ends_with("the satellite was shut down"),
         "{reason}"
     );
     stop(&[&ada]).await;

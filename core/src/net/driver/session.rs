@@ -113,11 +113,11 @@ impl Driver {
 
 /// What the roster makes of a session's end.
 fn end_of(ended: &Ended) -> roster::End {
-    match (ended.code, ended.by_peer) {
-        (Code::Busy, _) => roster::End::Trimmed,
+    match ended.code {
+        Code::Busy => roster::End::Trimmed,
         // Whichever side's application: neither dials until one of them asks.
-        (Code::Cancelled, _) => roster::End::User,
-        (Code::Disconnected, true) => roster::End::Left,
+        Code::Cancelled => roster::End::User,
+        _ if ended.by_leaving() => roster::End::Left,
         _ => roster::End::Lost,
     }
 }

@@ -305,13 +305,22 @@ async fn the_reason_of_a_failed_dial_is_the_systems() {
         .local_addr()
         .unwrap()
         .port();
+    let text = refusal(&format!("/ip4/127.0.0.1/tcp/{closed}")).await;
+    assert!(text.starts_with("Connection refused"), "{text}");
+}
+
+/// Names under `invalid` do not exist, and no server is asked for them.
+#[cfg(feature = "dns")]
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_told_in_words() {
+    let text = refusal("/dns/nobody.invalid/tcp/4001").await;
+    assert_eq!(text, "no address is known for that name");
+}
+
+/// Why nobody can be dialled there.
+async fn refusal(address: &str) -> String {
     let mut near = satellite(&options());
-    near.dial(
-        format!("/ip4/127.0.0.1/tcp/{closed}")
-            .parse::<Multiaddr>()
-            .unwrap(),
-    )
-    .unwrap();
+    near.dial(address.parse::<Multiaddr>().unwrap()).unwrap();
     let error = loop {
         if let SwarmEvent::OutgoingConnectionError { error, .. } = near.select_next_some().await {
             break error;
@@ -320,8 +329,7 @@ async fn the_reason_of_a_failed_dial_is_the_systems() {
     let DialError::Transport(errors) = error else {
         panic!("{error}")
     };
-    let text = reason(&errors[0].1);
-    assert!(text.starts_with("Connection refused"), "{text}");
+    reason(&errors[0].1)
 }
 
 async fn try_listening(

@@ -1,0 +1,215 @@
+// What every language must show, in Kotlin. See tests/scenarios/README.md.
+
+import dev.psfs.Fail
+import dev.psfs.Message
+import dev.psfs.PacketType
+import dev.psfs.Peer
+import dev.psfs.PeerEvent
+import dev.psfs.PsfsException
+import dev.psfs.Satellite
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.ConcurrentLinkedQueue
+import kotlin.system.exitProcess
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.map
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeout
+
+private val long = 30.seconds
+private const val MIB = 1 shl 20
+private const val STRANGER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+
+private fun satellite(rendezvous: String, vararg bootstrap: String) =
+    Satellite(rendezvous, bootstrap = bootstrap.toList(), listen = listOf("127.0.0.1:0"), mdns = false)
+
+/** So many satellites, each with sessions with all others. */
+private suspend fun network(count: Int, name: String, scenario: suspend (List<Satellite>) -> Unit) {
+    val rendezvous = "scenario-kotlin-$name-${ProcessHandle.current().pid()}"
+    val all = mutableListOf<Satellite>()
+    try {
+        repeat(count) { all += satellite(rendezvous, *all.take(1).map { it.addresses[0] }.toTypedArray()).start() }
+        all.forEach { it.waitConnected(count - 1, long) }
+        scenario(all)
+    } finally {
+        all.forEach { it.shutdown() }
+    }
+}
+
+private fun same(expected: Any?, found: Any?) = check(expected == found) { "$found instead of $expected" }
+
+private suspend fun fails(code: String, call: suspend () -> Any?) {
+    val failure = try {
+        call()
+        error("no $code")
+    } catch (failure: PsfsException) {
+        failure
+    }
+    check(failure.code == code) { "${failure.code} instead of $code: ${failure.message}" }
+}
+
+private suspend fun meet() = network(2, "meet") { (first, second) ->
+    for ((one, other) in listOf(first to second, second to first)) {
+        same(listOf(other.peerId to Peer.State.CONNECTED), one.peers.map { it.id to it.state })
+    }
+}
+
+private suspend fun message() = network(2, "message") { (first, second) ->
+    val came = ConcurrentLinkedQueue<Message>()
+    val allCame = CompletableDeferred<Unit>()
+    first.on(PacketType.MESSAGE, "numbers") {
+        came += it
+        if (came.size == 100) allCame.complete(Unit)
+    }
+    val sent = List(100) { number -> ByteArray(if (number == 99) MIB else 128) { number.toByte() } }
+    sent.forEach { second.send(first.peerId, "numbers", it) }
+    withTimeout(long) { allCame.await() }
+    check(came.zip(sent).all { (message, content) -> message.content.contentEquals(content) && message.peer == second.peerId })
+}
+
+private suspend fun three(message: Message) = listOf("one", "two", "three").forEach { message.reply(it) }
+
+private suspend fun request() = network(2, "request") { (first, second) ->
+    first.on(PacketType.REQUEST, "three", handler = ::three)
+    same(listOf("one", "two", "three"), second.request(first.peerId, "three").map { it.text }.toList())
+}
+
+private suspend fun error() = network(2, "error") { (first, second) ->
+    first.on(PacketType.REQUEST, "seven") { throw Fail(7, "seven") }
+    val failure = runCatching { second.request(first.peerId, "seven").toList() }.exceptionOrNull() as PsfsException.RemoteError
+    same(7 to "seven", failure.remoteCode to failure.remoteText)
+    fails("UNKNOWN_NAMESPACE") { second.request(first.peerId, "nobody serves this").toList() }
+}
+
+private suspend fun timeout() = network(2, "timeout") { (first, second) ->
+    first.on(PacketType.REQUEST, "keep") { awaitCancellation() }
+    fails("TIMEOUT") { second.request(first.peerId, "keep", timeout = 200.milliseconds).toList() }
+}
+
+private suspend fun cancel() = network(2, "cancel") { (first, second) ->
+    val told = CompletableDeferred<String>()
+    first.on(PacketType.REQUEST, "keep") { message ->
+        try {
+            while (true) message.reply("more")
+        } catch (failure: PsfsException) {
+            told.complete(failure.code)
+        }
+    }
+    same("more", second.request(first.peerId, "keep").first().text)
+    same("CANCELLED", withTimeout(long) { told.await() })
+}
+
+private suspend fun seek() = network(3, "seek") { all ->
+    val others = all.drop(1)
+    others.forEach { it.on(PacketType.SEEK, "three", handler = ::three) }
+    val answers = all[0].seek("three", maxReplies = 6).toList().groupingBy { it.peer }.eachCount()
+    same(others.associate { it.peerId to 3 }, answers)
+}
+
+private suspend fun broadcast() {
+    val heard = ConcurrentHashMap<String, Int>()
+    var others = emptyList<String>()
+    network(6, "broadcast") { all ->
+        others = all.drop(1).map { it.peerId }
+        val allHeard = CompletableDeferred<Unit>()
+        for (one in all) {
+            one.on(PacketType.BROADCAST, "news") {
+                val right = it.text == "news" && it.peer == all[0].peerId
+                heard.merge(one.peerId, if (right) 1 else 100, Int::plus)
+                if (heard.size == others.size) allHeard.complete(Unit)
+            }
+        }
+        all[0].broadcast("news", "news")
+        withTimeout(long) { allHeard.await() }
+    }
+    same(others.associateWith { 1 }, heard.toMap())
+}
+
+private suspend fun shutdown() = network(2, "shutdown") { (first, second) ->
+    val ended = CompletableDeferred<Unit>()
+    first.on(PacketType.MESSAGE, "end") {
+        first.shutdown()
+        ended.complete(Unit)
+    }
+    withTimeout(long) {
+        coroutineScope {
+            // Undispatched: it listens when this returns.
+            val left = async(start = CoroutineStart.UNDISPATCHED) {
+                second.peerEvents().first { it is PeerEvent.Disconnected }
+            }
+            second.send(first.peerId, "end", "now")
+            left.await()
+        }
+        ended.await()
+        first.ended()
+    }
+    check(!first.isRunning)
+}
+
+private suspend fun badInput() {
+    fails("BAD_NAMESPACE") { Satellite("") }
+    val one = satellite("scenario-kotlin-bad-input").start()
+    fails("BAD_NAMESPACE") { one.broadcast("", "") }
+    fails("BAD_PEER_ID") { one.send("nobody", "x", "") }
+    fails("OWN_PEER") { one.send(one.peerId, "x", "") }
+    fails("UNKNOWN_PEER") { one.send(STRANGER, "x", "") }
+    fails("BAD_ADDRESS") { one.connect("nowhere") }
+    fails("TOO_LARGE") { one.send(STRANGER, "x", ByteArray(16 * MIB + 1)) }
+    one.shutdown()
+    fails("CLOSED") { one.broadcast("x", "") }
+}
+
+private suspend fun member(rendezvous: String, name: String, count: String, address: String) {
+    val one = satellite(rendezvous, *listOf(address).filter { it != "-" }.toTypedArray())
+    one.on(PacketType.MESSAGE, "greeting") { println("greeting ${it.text}") }
+    one.on(PacketType.BROADCAST, "news") { println("news ${it.text}") }
+    one.on(PacketType.REQUEST, "whois") { it.reply(name) }
+    one.start()
+    println("listening ${one.addresses[0]}")
+    one.waitConnected(count.toInt() - 1, long)
+    println("ready")
+    checkNotNull(withContext(Dispatchers.IO) { readlnOrNull() })
+    for (peer in one.peers) {
+        one.send(peer.id, "greeting", name)
+        one.request(peer.id, "whois").collect { println("whois ${it.text}") }
+    }
+    one.broadcast("news", name)
+    println("done")
+    withContext(Dispatchers.IO) { System.`in`.readAllBytes() }
+    one.shutdown()
+    println("ended")
+}
+
+private val scenarios: Map<String, suspend () -> Unit> = mapOf(
+    "meet" to ::meet,
+    "message" to ::message,
+    "request" to ::request,
+    "error" to ::error,
+    "timeout" to ::timeout,
+    "cancel" to ::cancel,
+    "seek" to ::seek,
+    "broadcast" to ::broadcast,
+    "shutdown" to ::shutdown,
+    "bad-input" to ::badInput,
+)
+
+fun main(arguments: Array<String>): Unit = runBlocking {
+    val scenario = scenarios[arguments.singleOrNull()]
+    when {
+        scenario != null -> scenario()
+        arguments.size == 5 && arguments[0] == "member" -> member(arguments[1], arguments[2], arguments[3], arguments[4])
+        else -> {
+            System.err.println("there is no such scenario")
+            exitProcess(1)
+        }
+    }
+}
