@@ -12,10 +12,14 @@ public struct Identity: Sendable, CustomStringConvertible {
     public var fingerprint: String { raw.fingerprint() }
 
     /// A new RSA key of 2048 bits: some tens of milliseconds of computing.
-    public init() throws { raw = try native { try NativeIdentity.generate() } }
+    public init() throws {
+        _ = try Native.hub
+        raw = try native { try NativeIdentity.generate() }
+    }
 
     /// The key in a PEM text: PKCS#8, PKCS#1, or what ``pem(passphrase:)`` gave with a passphrase.
     public init(pem: some Content, passphrase: String? = nil) throws {
+        _ = try Native.hub
         raw = try native { try pem.lend { try NativeIdentity.fromPem(pem: $0, passphrase: passphrase) } }
     }
 
@@ -30,7 +34,10 @@ public struct Faults: Sendable {
     let raw: NativeFaults
 
     /// None yet; what is lost is chosen by the seed.
-    public init(seed: UInt64 = 0) { raw = NativeFaults(seed: seed) }
+    public init(seed: UInt64 = 0) throws {
+        _ = try Native.hub
+        raw = NativeFaults(seed: seed)
+    }
 
     /// Cuts the connections between two peers, and refuses new ones.
     public func partition(_ a: String, _ b: String) throws { try native { try raw.partition(a: a, b: b) } }

@@ -6,15 +6,19 @@ internal import PsfsNative
 /// The library never calls Swift. One thread for the process waits in the hub for calls that have ended, hundreds at a time if there are, and
 /// resumes the tasks that wait for them; Swift's own executors take it from there.
 enum Native {
-    static let hub: Hub = {
+    private static let started: Result<Hub, PsfsError> = {
+        guard nativeLibraryFits() else { return .failure(.foreignLibrary) }
         let hub = Hub()
         let thread = Thread {
             while true { calls.end(hub.completions()) }
         }
         thread.name = "psfs-hub"
         thread.start()
-        return hub
+        return .success(hub)
     }()
+
+    /// Before anything else is called: throws where the library is not the one that this was built with.
+    static var hub: Hub { get throws { try started.get() } }
 
     private static let calls = Calls()
 
@@ -112,7 +116,7 @@ private final class Calls: @unchecked Sendable {
 
     private func cancel(_ id: Int64) {
         guard let call = lock.withLock({ open.removeValue(forKey: id) }) else { return }
-        _ = Native.hub.cancel(id: id)
+        _ = try? Native.hub.cancel(id: id)
         if case .waiting(let continuation) = call { continuation.resume(throwing: CancellationError()) }
     }
 }

@@ -68,6 +68,12 @@ public struct PsfsError: Error, Hashable, Sendable, CustomStringConvertible, Loc
         }
     }
 
+    /// Made without the library.
+    static let foreignLibrary = PsfsError(
+        NativeFailure(
+            kind: .other, code: -33, name: "UNSUPPORTED", text: "libpsfs_uniffi is of another version than this package",
+            hint: "Build both from one source: scripts/uniffi swift.", remoteCode: 0, remoteText: ""))
+
     static func badInput(_ text: String) -> PsfsError { PsfsError(nativeFailure(code: -2, text: text)) }
 
     static func timeout(_ text: String) -> PsfsError { PsfsError(nativeFailure(code: -7, text: text)) }

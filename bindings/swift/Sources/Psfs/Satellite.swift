@@ -76,7 +76,8 @@ public final class Satellite: Sendable, CustomStringConvertible {
             pingIntervalMs: limits.pingInterval?.native,
             pingTimeoutMs: limits.pingTimeout?.native,
             faults: faults?.raw)
-        raw = try native { try NativeSatellite(hub: Native.hub, options: options) }
+        let hub = try Native.hub
+        raw = try native { try NativeSatellite(hub: hub, options: options) }
         peerId = raw.peerId()
         life = Life(onHandlerError)
     }

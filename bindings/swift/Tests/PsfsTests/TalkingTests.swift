@@ -244,7 +244,7 @@ import Testing
     }
 
     @Test func faultsAreFelt() async throws {
-        let faults = Faults(seed: 1)
+        let faults = try Faults(seed: 1)
         try await network(2, faults: faults) { all in
             let (ann, ben) = (all[0], all[1])
             let events = try ann.peerEvents()
