@@ -312,6 +312,7 @@ mod tests {
         assert!(hub.cancel(1));
         assert!(!hub.cancel(1));
         assert!(say.send("too late").is_err(), "the work was dropped");
+        assert!(hub.0.open().is_empty());
         let (say, said) = oneshot::channel();
         hub.0.run(2, text(said)).unwrap();
         say.send("in time").unwrap();

@@ -32,7 +32,7 @@ impl From<Signing> for NativeSigning {
 }
 
 /// Everything that can be set of a satellite; what is left out has the core's default ([`Config`]).
-#[derive(Clone, Debug, uniffi::Record)]
+#[derive(Clone, Debug, Default, uniffi::Record)]
 pub struct NativeOptions {
     /// Name of the network.
     pub rendezvous: String,

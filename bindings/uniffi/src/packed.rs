@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use bytes::{Buf, Bytes};
 use psfs_core::PeerId;
 
 use crate::blob::Blob;
+use crate::failure::NativeError;
 
 /// From this size on a content is kept where it is: below, a copy costs less than a number that must be given back.
 pub(crate) const KEEP_FROM: usize = 16 * 1024;
@@ -99,6 +101,31 @@ pub(crate) fn pack<'a>(items: impl ExactSizeIterator<Item = Item<'a>> + Clone) -
     Blob(out)
 }
 
+/// Contents that came in one buffer: for each a u32 of its length and its bytes.
+pub(crate) fn split(contents: Bytes) -> Contents {
+    Contents(contents)
+}
+
+/// The rest of them. They share the buffer.
+pub(crate) struct Contents(Bytes);
+
+impl Contents {
+    /// Nothing after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, NativeError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let length = self
+            .0
+            .try_get_u32_le()
+            .ok()
+            .and_then(|length| usize::try_from(length).ok())
+            .filter(|length| *length <= self.0.len())
+            .ok_or_else(|| NativeError::bad_input("contents: they end within one of them"))?;
+        Ok(Some(self.0.split_to(length)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +199,17 @@ mod tests {
     #[test]
     fn an_empty_batch_is_two_zeros() {
         assert_eq!(pack([].iter().copied()).0, [0; 8]);
+    }
+
+    #[test]
+    fn contents_are_taken_apart() {
+        let mut contents = split(Bytes::from_static(b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c"));
+        for expected in [&b"ab"[..], b"", b"c"] {
+            assert_eq!(contents.next().unwrap().unwrap(), expected);
+        }
+        assert_eq!(contents.next().unwrap(), None);
+        for broken in [&b"\x02\0\0"[..], b"\x02\0\0\0a", b"\xff\xff\xff\xffa"] {
+            assert!(split(Bytes::copy_from_slice(broken)).next().is_err());
+        }
     }
 }

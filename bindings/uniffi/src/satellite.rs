@@ -11,6 +11,7 @@ use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
 use crate::failure::NativeError;
 use crate::hub::{Hub, Outcome, Shared};
 use crate::options::{NativeOptions, count, milliseconds, packet_type, peer};
+use crate::packed;
 use crate::source::{NativePeer, NativeSource};
 
 /// One member of one network. Times are in ms; 2^63 - 1 is for ever.
@@ -211,6 +212,27 @@ impl NativeSatellite {
         })
     }
 
+    /// Sends several messages to one peer, in order, as one call: for each a u32 of its length (little-endian) and its bytes. Over when the
+    /// last is accepted; when it fails or is cancelled, the first ones may have been.
+    pub fn send_all(
+        &self,
+        id: i64,
+        peer_id: &str,
+        namespace: String,
+        contents: &[u8],
+        timeout_ms: i64,
+    ) -> Result<bool, NativeError> {
+        let to = peer(peer_id)?;
+        let mut contents = packed::split(Bytes::copy_from_slice(contents));
+        let options = SendOptions::default().timeout(milliseconds(timeout_ms, "timeout")?);
+        self.run(id, |core| async move {
+            while let Some(content) = contents.next()? {
+                core.send(&to, &namespace, content, options).await?;
+            }
+            Ok(Outcome::Done)
+        })
+    }
+
     /// Sends to everybody under the rendezvous.
     pub fn broadcast(
         &self,
@@ -298,5 +320,113 @@ impl NativeSatellite {
     /// What happens to peers.
     pub fn peer_events(&self) -> Result<Arc<NativeSource>, NativeError> {
         Ok(NativeSource::of_peers(self.hub(), self.core.peer_events()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::identity::NativeIdentity;
+    use crate::source::Batch;
+
+    const LONG: i64 = 30_000;
+
+    thread_local! {
+        /// What ended while something else was waited for.
+        static ENDED: RefCell<HashMap<i64, Outcome>> = RefCell::default();
+    }
+
+    /// Lends its thread to the hub until this call is over.
+    fn wait(hub: &Hub, id: i64) -> Outcome {
+        loop {
+            if let Some(outcome) = ENDED.with_borrow_mut(|ended| ended.remove(&id)) {
+                return outcome;
+            }
+            let completions = hub.completions().into_iter();
+            ENDED.with_borrow_mut(|ended| {
+                ended.extend(completions.map(|one| (one.id, one.outcome)))
+            });
+        }
+    }
+
+    fn over(hub: &Hub, begun: Result<bool, NativeError>, id: i64) {
+        if !begun.unwrap() {
+            let outcome = wait(hub, id);
+            assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
+        }
+    }
+
+    /// The flags, number and content of a batch's only item.
+    fn only(hub: &Hub, source: &NativeSource, id: i64) -> (u32, i64, Vec<u8>) {
+        let batch = match source.next(id, 256).unwrap() {
+            Some(batch) => batch,
+            None => match wait(hub, id) {
+                Outcome::Items { batch } => batch,
+                outcome => panic!("{outcome:?}"),
+            },
+        };
+        let Batch::Packed { bytes, .. } = batch else {
+            panic!("{batch:?}");
+        };
+        let peer = 4 + u32::from_le_bytes(bytes.0[4..8].try_into().unwrap()) as usize;
+        let item = &bytes.0[8 + peer..];
+        let number = i64::from_le_bytes(item[..8].try_into().unwrap());
+        let flags = u32::from_le_bytes(item[28..32].try_into().unwrap());
+        (flags, number, item[36..].to_vec())
+    }
+
+    #[test]
+    fn what_comes_is_answered_by_its_number() {
+        let hub = Hub::new();
+        let satellite = |bootstrap| {
+            let options = NativeOptions {
+                rendezvous: "uniffi".into(),
+                bootstrap,
+                listen: vec!["127.0.0.1:0".into()],
+                identity: Some(NativeIdentity::generate().unwrap()),
+                mdns: Some(false),
+                ..NativeOptions::default()
+            };
+            let satellite = NativeSatellite::new(&hub, options).unwrap();
+            over(&hub, satellite.start(1), 1);
+            satellite
+        };
+        let ann = satellite(vec![]);
+        let ben = satellite(ann.addresses());
+        over(&hub, ann.wait_connected(2, 1, LONG), 2);
+
+        let asked = ben.subscribe(4, "whois").unwrap();
+        let replies = ann
+            .request(&ben.peer_id(), "whois".into(), b"who?", LONG, None, None)
+            .unwrap();
+        // It is asked when its replies are; one call at a time.
+        assert!(replies.next(3, 256).unwrap().is_none());
+        assert!(replies.next(4, 256).is_err());
+        let (flags, number, content) = only(&hub, &asked, 5);
+        assert_eq!((flags, &*content), (packed::ANSWERABLE, &b"who?"[..]));
+        over(&hub, asked.reply(6, number, b"ben"), 6);
+        asked.done(number);
+        assert!(asked.end(number).is_err());
+        assert!(matches!(wait(&hub, 3), Outcome::Items { .. }));
+
+        // Asked again, whoever answers lets go of it: that is an error at the asker.
+        let replies = ann
+            .request(&ben.peer_id(), "whois".into(), b"", LONG, None, None)
+            .unwrap();
+        assert!(replies.next(7, 256).unwrap().is_none());
+        let (_, number, _) = only(&hub, &asked, 8);
+        let responder = asked.take_responder(number).unwrap();
+        asked.release(number);
+        drop(responder);
+        let Outcome::Failed { failure } = wait(&hub, 7) else {
+            panic!("it ended well");
+        };
+        assert_eq!(failure.name, "HANDLER_FAILED");
+
+        over(&hub, ann.shutdown(9, LONG), 9);
+        over(&hub, ben.shutdown(10, LONG), 10);
+        assert!(matches!(asked.next(11, 256), Ok(Some(Batch::End))));
     }
 }

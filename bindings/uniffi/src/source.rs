@@ -506,6 +506,14 @@ impl NativeSource {
         drop(keep);
     }
 
+    /// Ends a request well unless that was done before, and releases it: what follows a handler that returned.
+    pub fn done(&self, number: i64) {
+        if let Ok(responder) = self.inner.kept.take_responder(number) {
+            responder.end();
+        }
+        self.release(number);
+    }
+
     /// Lets go of all that is kept.
     pub fn release_all(&self) {
         let kept = std::mem::take(&mut self.inner.kept.lock().1);

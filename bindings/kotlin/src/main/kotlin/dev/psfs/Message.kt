@@ -67,23 +67,17 @@ public class Message internal constructor(
         return Responder(responder)
     }
 
-    /** The handler has returned ([error] null) or thrown; nothing happens to what was ended before. */
+    /** The handler has returned ([error] null) or thrown. What it ended itself stays as it is; the sender's credit is given back. */
     internal fun handled(error: Throwable?) {
-        if (!answerable) return
-        answerable = false
-        // Refused only while a reply is under way that the handler did not wait for: that request ends when this is released.
-        runCatching {
-            when (error) {
-                null -> source.end(number)
-                is Fail -> source.fail(number, error.code, error.text)
-                else -> source.fail(number, 0, error.message ?: error.javaClass.name)
+        if (number == 0L) return
+        if (error == null) return source.done(number)
+        if (answerable) {
+            // Refused only while a reply is under way that the handler did not wait for: that request ends with the release.
+            runCatching {
+                if (error is Fail) fail(error.code, error.text) else fail(0, error.message ?: error.javaClass.name)
             }
         }
-    }
-
-    /** Gives the sender's credit back. */
-    internal fun release() {
-        if (number != 0L) source.release(number)
+        source.release(number)
     }
 
     override fun toString(): String = "Message($type $namespace from $peer, ${content.size} bytes)"

@@ -6,6 +6,7 @@ import dev.psfs.ffi.NativeException
 import dev.psfs.ffi.Outcome
 import dev.psfs.ffi.uniffiEnsureInitialized
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
 import kotlin.concurrent.thread
@@ -83,22 +84,32 @@ internal object Native {
 }
 
 /** Up to this size a thread's own buffer is lent; larger ones are made for the call. */
-private const val SCRATCH = 64 * 1024
+internal const val SCRATCH = 64 * 1024
 
-private val scratch = ThreadLocal.withInitial { ByteBuffer.allocateDirect(SCRATCH) }
+internal val scratch: ThreadLocal<ByteBuffer> =
+    ThreadLocal.withInitial { ByteBuffer.allocateDirect(SCRATCH).order(ByteOrder.LITTLE_ENDIAN) }
 
 /** Lends bytes to the native half, for the time of one call. */
-internal inline fun <T> lend(content: ByteArray, use: (ByteBuffer) -> T): T {
-    if (content.size <= SCRATCH) {
+internal inline fun <T> lend(content: ByteArray, use: (ByteBuffer) -> T): T =
+    lend(content.size, { it.put(content) }, use)
+
+/** The same of several contents: for each its length, little-endian, and its bytes. */
+internal inline fun <T> lend(contents: List<ByteArray>, use: (ByteBuffer) -> T): T =
+    lend(contents.sumOf { 4 + it.size }, { buffer -> contents.forEach { buffer.putInt(it.size).put(it) } }, use)
+
+internal inline fun <T> lend(size: Int, fill: (ByteBuffer) -> Unit, use: (ByteBuffer) -> T): T {
+    if (size <= SCRATCH) {
         val buffer = scratch.get()
         buffer.clear()
-        buffer.put(content)
+        fill(buffer)
         buffer.flip()
         return use(buffer)
     }
-    return Memory(content.size.toLong()).use { memory ->
-        memory.write(0, content, 0, content.size)
-        use(memory.getByteBuffer(0, content.size.toLong()))
+    return Memory(size.toLong()).use { memory ->
+        val buffer = memory.getByteBuffer(0, size.toLong()).order(ByteOrder.LITTLE_ENDIAN)
+        fill(buffer)
+        buffer.flip()
+        use(buffer)
     }
 }
 

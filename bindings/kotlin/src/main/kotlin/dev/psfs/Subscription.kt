@@ -79,8 +79,6 @@ public class Subscription internal constructor(
         } catch (thrown: Throwable) {
             message.handled(thrown)
             if (thrown !is Fail) report(thrown)
-        } finally {
-            message.release()
         }
     }
 

@@ -45,6 +45,7 @@ class BadInputTest {
         case<PsfsException.BadInput>("send: the namespace", "BAD_NAMESPACE") { satellite().send(stranger, "", "y") },
         case<PsfsException.BadInput>("send: too large", "TOO_LARGE") { satellite().send(stranger, "x", ByteArray((16 shl 20) + 1)) },
         case<PsfsException.BadInput>("send: the time", "BAD_INPUT") { satellite().send(stranger, "x", "y", timeout = (-1).milliseconds) },
+        case<PsfsException.BadInput>("sendAll: the namespace", "BAD_NAMESPACE") { satellite().sendAll(stranger, "", listOf(ByteArray(1))) },
         case<PsfsException.Closed>("send before the start", "CLOSED") { satellite().send(stranger, "x", "y") },
         case<PsfsException.BadInput>("request: the peer", "BAD_PEER_ID") { satellite().request("ann", "x").toList() },
         case<PsfsException.BadInput>("request: the namespace", "BAD_NAMESPACE") { satellite().request(stranger, "").toList() },

@@ -53,6 +53,17 @@ class TalkingTest {
     }
 
     @Test
+    fun `many messages go at once, and come in order`() = network(2) { (ann, ben) ->
+        val heard = Channel<Message>(Channel.UNLIMITED)
+        ben.on(PacketType.MESSAGE, "many") { heard.send(it) }
+        val sent = List(3000) { number -> "$number ".repeat(number % 50) } + "x".repeat(100_000) + "last"
+        ann.sendAll(ben.peerId, "many", sent.map { it.encodeToByteArray() })
+        for (text in sent) assertEquals(text, heard.receive().text)
+        ann.sendAll(ben.peerId, "many", emptyList())
+        assertThrows<PsfsException.BadInput> { ann.sendAll("nobody", "many", listOf(ByteArray(1))) }
+    }
+
+    @Test
     fun `a request has three replies and an end`() = network(2) { (ann, ben) ->
         ben.on(PacketType.REQUEST, "count") { message ->
             for (number in 1..message.text.toInt()) message.reply("$number")
