@@ -37,18 +37,15 @@ public final class Message: Sendable, CustomStringConvertible {
         self.content = content
         peer = item.peer
         timestampMillis = item.timestampMillis
-        number = item.answerable ? item.number : 0
+        number = item.number
         isAnswerable = item.answerable
         // Its content is copied: whoever keeps messages keeps no credit of their sender's.
         if item.number != 0 && !item.answerable { source.release(number: item.number) }
     }
 
     /// A request that was not ended ends with an error.
-    deinit { release() }
-
-    /// What is kept of it goes, and gives its sender's credit back.
-    private func release() {
-        if number != 0 { source.release(number: number) }
+    deinit {
+        if isAnswerable { source.release(number: number) }
     }
 
     /// The same as text.
@@ -73,16 +70,17 @@ public final class Message: Sendable, CustomStringConvertible {
     /// The right to answer after the handler has returned. The request is open until that is used or dropped.
     public func `defer`() throws -> Responder { Responder(try native { try source.takeResponder(number: number) }) }
 
-    /// The handler has returned (`error` nil) or thrown; nothing happens to what was ended before.
+    /// The handler has returned (`error` nil) or thrown. What it ended itself stays as it is; the sender's credit is given back.
     func handled(_ error: (any Error)?) {
         guard isAnswerable else { return }
+        guard let error else { return source.done(number: number) }
         // Refused only if it was ended before, or while a reply is under way that the handler did not wait for: that request ends with this.
-        switch error {
-        case nil: try? source.end(number: number)
-        case let error as Fail: try? source.fail(number: number, code: Int32(clamping: error.code), text: error.text)
-        case let error?: try? source.fail(number: number, code: 0, text: String(describing: error))
+        if let error = error as? Fail {
+            try? source.fail(number: number, code: Int32(clamping: error.code), text: error.text)
+        } else {
+            try? source.fail(number: number, code: 0, text: String(describing: error))
         }
-        release()
+        source.release(number: number)
     }
 
     public var description: String { "Message(\(type) \(namespace) from \(peer), \(content.count) bytes)" }

@@ -176,6 +176,28 @@ public final class Satellite: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Sends several messages to one peer, in order, with fewer calls into the library. Returns when the last is accepted; when it throws or is
+    /// cancelled, the first ones may have been.
+    public func sendAll(
+        _ peer: String, _ namespace: String, _ contents: some Sequence<some Content>, timeout: Duration = .seconds(30)
+    ) async throws {
+        var batch = Data()
+        func flush() async throws {
+            try await Native.run { id in
+                try raw.sendAll(id: id, peerId: peer, namespace: namespace, contents: batch, timeoutMs: timeout.native)
+            }
+            batch.removeAll(keepingCapacity: true)
+        }
+        for content in contents {
+            content.lend { bytes in
+                withUnsafeBytes(of: UInt32(clamping: bytes.count).littleEndian) { batch.append(contentsOf: $0) }
+                batch.append(bytes)
+            }
+            if batch.count >= 64 << 10 { try await flush() }
+        }
+        if !batch.isEmpty { try await flush() }
+    }
+
     /// Sends to everybody under the rendezvous, each once. At most 60 KiB.
     public func broadcast(_ namespace: String, _ content: some Content, lifetime: Duration = .seconds(30)) async throws {
         try await Native.run { id in

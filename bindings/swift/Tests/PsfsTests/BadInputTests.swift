@@ -38,6 +38,8 @@ private let cases = [
     Case("send: too large", "TOO_LARGE") { try await $0.send(stranger, "x", Data(count: (16 << 20) + 1)) },
     Case("send: the time", "BAD_INPUT") { try await $0.send(stranger, "x", "y", timeout: .milliseconds(-1)) },
     Case("send before the start", "CLOSED", .closed) { try await $0.send(stranger, "x", "y") },
+    Case("sendAll: the peer", "BAD_PEER_ID") { try await $0.sendAll("ann", "x", ["y"]) },
+    Case("sendAll: too large", "TOO_LARGE") { try await $0.sendAll(stranger, "x", [Data(count: (16 << 20) + 1)]) },
     Case("request: the peer", "BAD_PEER_ID") { _ = try await $0.request("ann", "x").all() },
     Case("request: the namespace", "BAD_NAMESPACE") { _ = try await $0.request(stranger, "").all() },
     Case("request: the replies", "BAD_INPUT") { _ = try await $0.request(stranger, "x", maxReplies: -1).all() },

@@ -27,6 +27,18 @@ import Testing
         }
     }
 
+    @Test func manyMessagesInFewCalls() async throws {
+        try await network(2) { all in
+            let (ann, ben) = (all[0], all[1])
+            let came = Collected<Data>()
+            try ann.on(.message, "many") { await came.add($0.content) }
+            let sent = (0..<2000).map { Data(repeating: UInt8(truncatingIfNeeded: $0), count: $0 % 500) } + [Data(count: 1 << 20), Data()]
+            try await ben.sendAll(ann.peerId, "many", sent)
+            #expect(await came.wait(for: sent.count) == sent)
+            try await ben.sendAll(ann.peerId, "many", [String]())
+        }
+    }
+
     @Test func allThatCanBeSent() async throws {
         try await network(2) { all in
             let (ann, ben) = (all[0], all[1])
