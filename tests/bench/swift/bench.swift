@@ -134,25 +134,29 @@ final class Lines {
     }
 }
 
+/// With the other process beside it.
+func run() async throws {
+    let other = Process()
+    let (input, output) = (Pipe(), Pipe())
+    other.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
+    other.arguments = ["serve"]
+    (other.standardInput, other.standardOutput) = (input, output)
+    try other.run()
+    defer {
+        try? input.fileHandleForWriting.close()
+        other.waitUntilExit()
+    }
+    let lines = Lines(output.fileHandleForReading)
+    try await measure { word in
+        while let line = lines.next() {
+            if line.hasPrefix(word + " ") { return String(line.dropFirst(word.count + 1)) }
+        }
+        fatalError("the other process ended before '\(word)'")
+    }
+}
+
 @main enum Bench {
     static func main() async throws {
-        if CommandLine.arguments.count > 1 { return try await serve() }
-        let other = Process()
-        let (input, output) = (Pipe(), Pipe())
-        other.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-        other.arguments = ["serve"]
-        (other.standardInput, other.standardOutput) = (input, output)
-        try other.run()
-        defer {
-            try? input.fileHandleForWriting.close()
-            other.waitUntilExit()
-        }
-        let lines = Lines(output.fileHandleForReading)
-        try await measure { word in
-            while let line = lines.next() {
-                if line.hasPrefix(word + " ") { return String(line.dropFirst(word.count + 1)) }
-            }
-            fatalError("the other process ended before '\(word)'")
-        }
+        if CommandLine.arguments.count > 1 { try await serve() } else { try await run() }
     }
 }

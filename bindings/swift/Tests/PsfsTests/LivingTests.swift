@@ -2,7 +2,7 @@ import Foundation
 import Psfs
 import Testing
 
-@Suite struct LivingTests {
+@Suite(.timeLimit(.minutes(2))) struct LivingTests {
     @Test func aHandlerMayShutItsOwnSatelliteDown() async throws {
         try await network(2) { all in
             let (ann, ben) = (all[0], all[1])

@@ -2,7 +2,7 @@ import Foundation
 import Psfs
 import Testing
 
-@Suite struct TalkingTests {
+@Suite(.timeLimit(.minutes(2))) struct TalkingTests {
     @Test func theyMeet() async throws {
         try await network(2) { all in
             for (one, other) in [(all[0], all[1]), (all[1], all[0])] {
