@@ -93,23 +93,25 @@ public enum PeerEvent: Hashable, Sendable {
 
 /// What happens to peers, as it happens. One task iterates.
 public struct PeerEvents: AsyncSequence, Sendable {
+    /// Lives as long as it is listened to.
+    let satellite: Satellite
     let source: NativeSource
 
     public struct AsyncIterator: AsyncIteratorProtocol {
-        let source: NativeSource
+        let of: PeerEvents
         private var events: ArraySlice<NativePeerEvent> = []
 
-        init(_ source: NativeSource) { self.source = source }
+        init(_ of: PeerEvents) { self.of = of }
 
         /// Nil at the end of the satellite, and when the task is cancelled.
         public mutating func next() async -> PeerEvent? {
             while events.isEmpty {
-                guard case .peers(let more) = try? await source.nextBatch() else { return nil }
+                guard case .peers(let more) = try? await of.source.nextBatch() else { return nil }
                 events = more[...]
             }
             return PeerEvent(events.removeFirst())
         }
     }
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source) }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 }

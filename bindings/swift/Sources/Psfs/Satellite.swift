@@ -4,8 +4,8 @@ internal import PsfsNative
 /// A program's place in a network: it finds the others under a rendezvous, keeps sessions with them and exchanges packets.
 ///
 /// Made, it does not run yet, so that handlers registered before ``start()`` miss nothing. It ends with ``shutdown(timeout:)``, or begins to
-/// when the last reference to it is gone; a handler that uses its satellite should hold it `weak`. Every function may be called from any
-/// task and thread, also in a handler. A task that is cancelled while it waits here cancels what it waits for, and gets `CancellationError`.
+/// when the last reference to it is gone; its sequences are such, its handlers are not: one that uses its satellite should hold it `weak`. Every
+/// function may be called from any task and thread, also in a handler. A task that is cancelled while it waits here cancels what it waits for, and gets `CancellationError`.
 public final class Satellite: Sendable, CustomStringConvertible {
     private let raw: NativeSatellite
     private let life: Life
@@ -82,10 +82,8 @@ public final class Satellite: Sendable, CustomStringConvertible {
         life = Life(onHandlerError)
     }
 
-    deinit {
-        life.end()
-        raw.beginShutdown()
-    }
+    /// With `raw` the satellite ends; this is for what its handlers have not been given yet.
+    deinit { life.end() }
 
     /// The id with a suffix that people can compare: `Qm…:words`.
     public var fingerprint: String { raw.fingerprint() }
@@ -210,7 +208,7 @@ public final class Satellite: Sendable, CustomStringConvertible {
         _ peer: String, _ namespace: String, _ content: some Content = Data(), timeout: Duration = .seconds(30), maxReplies: Int? = nil,
         window: Int? = nil
     ) -> Replies {
-        Replies { [raw] in
+        Replies { [self] in
             try content.lend {
                 try raw.request(
                     peerId: peer, namespace: namespace, content: $0, timeoutMs: timeout.native, maxReplies: maxReplies.map(Int64.init),
@@ -223,7 +221,7 @@ public final class Satellite: Sendable, CustomStringConvertible {
     public func seek(
         _ namespace: String, _ content: some Content = Data(), timeout: Duration = .seconds(30), maxReplies: Int? = nil
     ) -> Replies {
-        Replies { [raw] in
+        Replies { [self] in
             try content.lend {
                 try raw.seek(namespace: namespace, content: $0, timeoutMs: timeout.native, maxReplies: maxReplies.map(Int64.init))
             }
@@ -235,7 +233,7 @@ public final class Satellite: Sendable, CustomStringConvertible {
         _ namespace: String, _ content: some Content = Data(), lifetime: Duration = .seconds(30), timeout: Duration = .seconds(30),
         maxReplies: Int? = nil
     ) -> Replies {
-        Replies { [raw] in
+        Replies { [self] in
             try content.lend {
                 try raw.broadcastRequest(
                     namespace: namespace, content: $0, lifetimeMs: lifetime.native, timeoutMs: timeout.native,
@@ -276,11 +274,11 @@ public final class Satellite: Sendable, CustomStringConvertible {
     /// seeks). Whoever takes a request ends it.
     public func messages(_ type: PacketType, _ namespace: String) throws -> Messages {
         let source = try native { try raw.subscribe(packetType: type.rawValue, namespace: namespace) }
-        return Messages(reader: Reader(source), type: type, namespace: namespace)
+        return Messages(satellite: self, reader: Reader(source), type: type, namespace: namespace)
     }
 
     /// What happens to peers, from now on. Ends with the satellite.
-    public func peerEvents() throws -> PeerEvents { PeerEvents(source: try native { try raw.peerEvents() }) }
+    public func peerEvents() throws -> PeerEvents { PeerEvents(satellite: self, source: try native { try raw.peerEvents() }) }
 
     public var description: String { "Satellite(\(rendezvous), \(peerId))" }
 

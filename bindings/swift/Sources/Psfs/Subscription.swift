@@ -19,7 +19,7 @@ public final class Subscription: Sendable {
         _ life: Life, _ type: PacketType, _ namespace: String, concurrency: Int,
         handler: @escaping @Sendable (Message) async throws -> Void
     ) async {
-        let messages = Messages(reader: Reader(source), type: type, namespace: namespace)
+        let messages = Messages(satellite: nil, reader: Reader(source), type: type, namespace: namespace)
         await Life.$handling.withValue(life) {
             if concurrency == 1 {
                 for await message in messages {

@@ -129,6 +129,52 @@ import Testing
         }
     }
 
+    @Test func aDroppedSatellitesHandlersAreNotCalledAgain() async throws {
+        try await network(1) { all in
+            let ann = all[0]
+            let (calls, goOn) = (Collected<String>(), Collected<Int>())
+            weak var held: Held?
+            try await {
+                let ben = try await satellite(ann.rendezvous, key: 1, bootstrap: ann.addresses).start()
+                let mine = Held()
+                held = mine
+                try ben.on(.message, "x") { [mine] message in
+                    await calls.add(message.text)
+                    await goOn.wait(for: message.text == "first" ? 1 : 2)
+                    _ = mine
+                }
+                try await ben.waitConnected()
+                try await ann.waitConnected()
+                try await ann.send(ben.peerId, "x", "first")
+                await calls.wait(for: 1)
+                // These come in one batch.
+                for text in ["second", "third", "fourth"] { try await ann.send(ben.peerId, "x", text, confirmed: true) }
+                await goOn.add(1)
+                await calls.wait(for: 2)
+            }()
+            await goOn.add(2)
+            try await within { [held = Weak(held)] in
+                while held.value != nil { try await Task.sleep(for: .milliseconds(5)) }
+            }
+            #expect(await calls.all == ["first", "second"])
+        }
+    }
+
+    @Test func itLivesAsLongAsItIsListenedTo() async throws {
+        try await network(1) { all in
+            let ann = all[0]
+            let (id, messages) = try await {
+                let ben = try await satellite(ann.rendezvous, key: 1, bootstrap: ann.addresses).start()
+                try await ben.waitConnected()
+                return (ben.peerId, try ben.messages(.message, "x"))
+            }()
+            try await ann.waitConnected()
+            try await ann.send(id, "x", "heard", confirmed: true)
+            var heard = messages.makeAsyncIterator()
+            #expect(await heard.next()?.text == "heard")
+        }
+    }
+
     @Test func itsKeyStaysWhereItIsKept() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(unique()).path
         defer { try? FileManager.default.removeItem(atPath: folder) }

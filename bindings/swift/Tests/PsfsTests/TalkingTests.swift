@@ -188,6 +188,53 @@ import Testing
         }
     }
 
+    @Test func whatWasCancelledIsNotSentLater() async throws {
+        try await network(2) { all in
+            let (ann, ben) = (all[0], all[1])
+            let messages = try ann.messages(.message, "x")
+            try ann.on(.request, "ping") { _ in "pong" }
+            // More than there is credit for: one of them waits.
+            let accepted = Collected<Int>()
+            let sending = Task {
+                for size in 20_000..<20_200 {
+                    try await ben.send(ann.peerId, "x", Data(count: size))
+                    await accepted.add(size)
+                }
+            }
+            await accepted.wait(for: 1)
+            for _ in 0..<20 { _ = try await ben.request(ann.peerId, "ping").all() }
+            sending.cancel()
+            await #expect(throws: CancellationError.self) { try await sending.value }
+            async let last: Void = ben.send(ann.peerId, "x", "last")
+            var came: [Int] = []
+            for await message in messages {
+                came.append(message.content.count)
+                if message.text == "last" { break }
+            }
+            try await last
+            let expected = await accepted.all + [4]
+            #expect(came == expected)
+        }
+    }
+
+    @Test func whoKeepsAMessageKeepsNoSubscription() async throws {
+        try await network(2) { all in
+            let (ann, ben) = (all[0], all[1])
+            let asking: Task<[Reply], any Error>
+            let message: Message
+            do {
+                var messages = try ann.messages(.request, "once").makeAsyncIterator()
+                asking = Task { try await ben.request(ann.peerId, "once").all() }
+                message = try #require(await messages.next())
+            }
+            let again = try await failure { try await ben.request(ann.peerId, "once").all() }
+            #expect(again.code == "UNKNOWN_NAMESPACE")
+            try await message.reply("late")
+            try message.end()
+            #expect(try await asking.value.map(\.text) == ["late"])
+        }
+    }
+
     @Test func takingEarlyCancelsAndTakesNoMore() async throws {
         try await network(2) { all in
             let (ann, ben) = (all[0], all[1])
