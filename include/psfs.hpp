@@ -15,8 +15,8 @@
  *         }
  *     }
  *
- * Link with -lpsfs (pkg-config psfs; CMake: find_package(psfs), psfs::psfs). Two whole programs are in examples/cpp:
- * greet.cpp, and whois.cpp with a loop of its own.
+ * Link with -lpsfs (pkg-config psfs; CMake: find_package(psfs), psfs::psfs). Two whole programs are in the source tree's
+ * examples/cpp: greet.cpp, and whois.cpp with a loop of its own.
  *
  *
  * WHAT DIFFERS FROM C

@@ -60,7 +60,14 @@ impl Client {
             reach.data_dir.clone().or_else(folder_variable),
             given,
         ) {
-            (Some(token), _, address) => (address.unwrap_or_else(|| API_DEFAULT.to_owned()), token),
+            (Some(token), _, Some(address)) => (address, token),
+            (Some(token), folder, None) => {
+                let found = folder.and_then(|folder| files::find_api(&folder).ok());
+                (
+                    found.map_or_else(|| API_DEFAULT.to_owned(), |(address, _)| address),
+                    token,
+                )
+            }
             (None, Some(folder), Some(address)) => (address, files::find_token(&folder)?),
             (None, Some(folder), None) => files::find_api(&folder)?,
             (None, None, _) => {

@@ -1,8 +1,8 @@
 //! Small files of the program: secrets people hand in, and where a running satellite's API is found.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -13,6 +13,17 @@ const SECRET_MAX: u64 = 4096;
 const TOKEN_FILE: &str = "api.token";
 /// The API's address in the data folder.
 const ADDRESS_FILE: &str = "api.address";
+
+/// Makes a data folder where there is none, as the library does when a satellite starts.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| {
+        Failure::new(
+            format!("cannot make the data folder {}: {error}", folder.display()),
+            "Name one that can be written to.",
+        )
+    })
+}
 
 /// A secret or passphrase: the file's content without the line's end. A file that others can read is refused; a pipe is fine.
 pub(crate) fn read_secret(path: &Path, what: &str) -> Result<String, Failure> {

@@ -6,6 +6,7 @@ use psfs_core::Identity;
 
 use crate::args::Id;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::print_line;
 use crate::own;
 
@@ -16,7 +17,10 @@ const KEY_FILE: &str = "identity.pem";
 pub(crate) fn run(id: &Id) -> Result<(), Failure> {
     let path = match (&id.key, &id.data_dir) {
         (Some(key), _) => key.clone(),
-        (None, Some(folder)) => folder.join(KEY_FILE),
+        (None, Some(folder)) => {
+            files::make_folder(folder)?;
+            folder.join(KEY_FILE)
+        }
         // The command line demands one of them.
         (None, None) => PathBuf::from(KEY_FILE),
     };

@@ -165,10 +165,14 @@ impl Own {
             satellite.connected_count() > 0
         })
         .await?;
-        self.satellite
-            .broadcast(namespace, content, options)
-            .await
-            .map_err(Failure::of)
+        let sending = self.satellite.broadcast(namespace, content, options);
+        match tokio::time::timeout(self.left(), sending).await {
+            Ok(sent) => sent.map_err(Failure::of),
+            Err(_) => Err(Failure::new(
+                "nobody took the broadcast in time",
+                "Give it more with --timeout.",
+            )),
+        }
     }
 
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {

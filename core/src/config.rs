@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::faults::Faults;
+use crate::hidden::Hidden;
 use crate::identity::{Identity, PeerId};
 
 /// Longest namespace or rendezvous, in bytes.
@@ -27,6 +28,8 @@ pub(crate) const ANSWER_QUEUE: usize = 4 << 20;
 pub(crate) const UNWRITTEN_MAX: u64 = 4 << 20;
 /// Bytes of broadcasts that may wait to be checked.
 pub(crate) const UNCHECKED_MAX: usize = 4 << 20;
+/// Longest text of a handler that failed, in bytes.
+pub(crate) const END_TEXT_MAX: usize = 1024;
 /// Commands waiting for the network loop.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Events handed to a handler, or to another language, at one wake-up.
@@ -86,9 +89,9 @@ pub(crate) enum IdentitySource {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) rendezvous: String,
-    pub(crate) secret: Option<Vec<u8>>,
+    pub(crate) secret: Option<Hidden<Vec<u8>>>,
     pub(crate) identity: IdentitySource,
-    pub(crate) passphrase: Option<String>,
+    pub(crate) passphrase: Option<Hidden<String>>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Vec<String>,
     pub(crate) bootstrap: Vec<String>,
@@ -160,7 +163,7 @@ impl Config {
     /// Only who knows this secret is let in, and nobody else can find the network by its name. 1 to 1024 bytes.
     #[must_use]
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
-        self.secret = Some(secret.into());
+        self.secret = Some(Hidden::new(secret.into()));
         self
     }
 
@@ -181,7 +184,7 @@ impl Config {
     /// Opens (or protects, when it is made) the key file.
     #[must_use]
     pub fn passphrase(mut self, passphrase: impl Into<String>) -> Self {
-        self.passphrase = Some(passphrase.into());
+        self.passphrase = Some(Hidden::new(passphrase.into()));
         self
     }
 

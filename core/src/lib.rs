@@ -27,6 +27,7 @@ pub mod error;
 mod faults;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod hidden;
 pub mod identity;
 mod net;
 mod proto;

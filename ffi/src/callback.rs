@@ -47,7 +47,8 @@ pub(crate) struct UserData {
 
 // SAFETY: the caller gives `ud` to be used from the satellite's callback threads, one at a time; the header says so.
 unsafe impl Send for UserData {}
-// SAFETY: as above; shared between the calls of one operation, which never overlap.
+// SAFETY: as above; shared between the calls of one operation, which never overlap, and for a log function between the satellites of one
+// config, of which the header says that they may call at once.
 unsafe impl Sync for UserData {}
 
 impl UserData {

@@ -302,7 +302,7 @@ pub unsafe extern "C" fn psfs_config_set_signing(
 }
 
 /// Where log lines of satellites made with this config go: `level` and all that is graver (PSFS_LOG_*). Lines come as callbacks
-/// do, one after another, never from a network thread; when the program is too slow for them, lines are dropped and counted
+/// do, never from a network thread, and one after another for each satellite: those of two satellites may come at once. When the program is too slow for them, lines are dropped and counted
 /// in a line of their own. Default: nowhere.
 ///
 /// Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function) and its satellites have ended,

@@ -231,11 +231,16 @@ pub unsafe extern "C" fn psfs_event_free(event: *mut psfs_event) {
     });
 }
 
-/// Sends one reply to a REQUEST, SEEK or BROADCAST and leaves it open for more. Waits for the asker's credit.
+/// Sends one reply to a REQUEST, SEEK or BROADCAST and leaves it open for more. Waits for the asker's credit. PSFS_OK: it is accepted; it
+/// may still be dropped when the asker cancels or the session ends.
+///
+/// After PSFS_E_TIMEOUT a reply of up to 61440 bytes was not sent. Of a larger one a part may have been: end the request then. After
+/// PSFS_E_CANCELLED, and for a REQUEST or SEEK after PSFS_E_DISCONNECTED, nobody waits for replies any more, nor for psfs_event_end, which is
+/// allowed and not needed.
 ///
 /// Ownership: the bytes are borrowed for the call.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more), PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE,
-/// PSFS_E_BAD_INPUT (it takes no replies, or no more).
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more), PSFS_E_DISCONNECTED (the session with the asker
+/// ended, also by a shutdown here), PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it takes no replies, or no more).
 /// Thread: any, also inside its callback; blocks for up to `timeout_ms`. Twin: psfs_event_reply_async.
 /// Since: 0.1.0
 ///

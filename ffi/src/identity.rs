@@ -192,7 +192,7 @@ pub unsafe extern "C" fn psfs_identity_peer_id(identity: *const psfs_identity) -
     unsafe { identity.as_ref() }.map_or(ptr::null(), |identity| identity.peer_id.as_ptr())
 }
 
-/// The fingerprint of this key, for people to compare: peer id, colon, and a few characters made of its last bytes.
+/// The fingerprint of this key, for people to compare: peer id, colon, and words made of its last bytes.
 ///
 /// Ownership: the text lives as long as the handle.
 /// Errors: NULL for NULL.

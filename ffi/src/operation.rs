@@ -161,7 +161,8 @@ impl Twin {
     }
 }
 
-/// Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never waits.
+/// Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never waits. It takes nothing back: what the
+/// operation was for may have been done, or still be done (see psfs_send for messages).
 ///
 /// Ownership: borrows the handle, which must still be freed.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -182,7 +183,8 @@ pub unsafe extern "C" fn psfs_op_cancel(
     })
 }
 
-/// Waits for the end of an operation, not for its done function. Answers how the operation ended: PSFS_OK or its error; PSFS_PENDING when it
+/// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most wait for their callbacks: with more, an
+/// operation cannot end while nobody runs these, as inside the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the operation ended: PSFS_OK or its error; PSFS_PENDING when it
 /// still goes on after `timeout_ms` (0 only asks).
 ///
 /// Ownership: borrows the handle.

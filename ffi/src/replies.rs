@@ -68,8 +68,11 @@ impl Handle for psfs_reply {
 
 /// Waits for the next reply: PSFS_OK and a reply in `*out`; PSFS_END after the last, with NULL in it.
 ///
-/// PSFS_E_TIMEOUT means that `timeout_ms` was over (ask again) or that the request's own time was (then PSFS_END follows; the
-/// message tells which). After any other error PSFS_END follows, too.
+/// PSFS_E_TIMEOUT means that `timeout_ms` was over while the request goes on, or that the request's own time was. To tell which, call
+/// this again: PSFS_END comes at once after the request's own time, everything else means that it went on. With UINT32_MAX it is always the
+/// request's own; of a seek or a broadcast it never is, as these end well. After any other error PSFS_END follows, too.
+///
+/// After PSFS_E_TIMEOUT (the request's own), PSFS_E_DISCONNECTED and PSFS_E_CLOSED the peer may have handled the request, or still does.
 ///
 /// Ownership: free `*out` with psfs_reply_free.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_UNKNOWN_NAMESPACE, PSFS_E_REFUSED, PSFS_E_HANDLER_FAILED,

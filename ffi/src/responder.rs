@@ -50,11 +50,11 @@ impl Handle for psfs_responder {
     }
 }
 
-/// Sends one reply and leaves the request open for more. Waits for the asker's credit.
+/// Sends one reply and leaves the request open for more. Waits for the asker's credit. After an error it is as with psfs_event_reply.
 ///
 /// Ownership: the bytes are borrowed for the call.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more), PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE,
-/// PSFS_E_BAD_INPUT (it was ended).
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more), PSFS_E_DISCONNECTED (the session with the asker
+/// ended, also by a shutdown here), PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it was ended).
 /// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_responder_reply_async.
 /// Since: 0.1.0
 ///

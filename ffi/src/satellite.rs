@@ -79,7 +79,7 @@ impl Handle for psfs_satellite {
 /// Ownership: borrows the config; free `*out` with psfs_satellite_free, after psfs_satellite_shutdown.
 /// Errors: PSFS_E_NULL, PSFS_E_BAD_NAMESPACE (the rendezvous), PSFS_E_BAD_ADDRESS, PSFS_E_BAD_INPUT (an option out of its range, an empty path),
 /// PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY, PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
-/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite).
+/// PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from had made a satellite, or tried to).
 /// Thread: any; takes a tenth of a second, at times three, when a key is made.
 /// Since: 0.1.0
 ///
@@ -141,11 +141,15 @@ pub unsafe extern "C" fn psfs_satellite_start(
     })
 }
 
-/// Ends it and waits: what was accepted is delivered, peers are told, no further callback begins, running ones are waited for, calls that
-/// wait and operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. With PSFS_OK all of this has happened.
+/// Ends it and waits: what was accepted is sent as far as peers take it, they are told, no further callback begins, running ones are waited
+/// for, calls that wait and operations end with PSFS_E_CLOSED, every drop function runs, all its threads end. PSFS_OK means that it has ended,
+/// not that every peer took everything.
 ///
-/// A peer that does not take what was accepted for it holds this up for at most 5 s without anything moving, and never beyond
-/// `timeout_ms`. What is lost then is logged, and counted as messages_abandoned in the statistics.
+/// A peer that does not take what was accepted for it is given up 5 s after the last bytes to it moved; telling it and closing the
+/// connection can take a second more. So a peer that stands still holds this up for some seconds, one that is only slow for longer, and
+/// neither beyond `timeout_ms`. Messages that were not written to its connection by then are counted as messages_abandoned
+/// (psfs_satellite_stats_json, also after this) and logged as warnings (psfs_config_set_log). That a peer did not say that it has
+/// what was written last is logged only: who must know of each message sends it confirmed (psfs_send_options).
 ///
 /// Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running after `timeout_ms` it
 /// answers PSFS_E_TIMEOUT; it may be called again to wait longer.
@@ -173,7 +177,7 @@ pub unsafe extern "C" fn psfs_satellite_shutdown(
     })
 }
 
-/// Begins what psfs_satellite_shutdown does, and waits for nothing.
+/// Begins what psfs_satellite_shutdown does, with 30 s for peers to take what was accepted, and waits for nothing.
 ///
 /// Ownership: borrows the satellite.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -194,12 +198,12 @@ pub unsafe extern "C" fn psfs_satellite_begin_shutdown(
     })
 }
 
-/// Waits until the satellite has been shut down, by whomever.
+/// Waits until the satellite has been shut down, by whomever, and has ended. It does not begin that.
 ///
-/// Inside a callback it never waits: PSFS_PENDING while the satellite runs.
+/// Inside a callback it never waits: PSFS_PENDING while it has not ended.
 ///
 /// Ownership: borrows the satellite.
-/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (it still runs).
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (nobody shut it down, or its end goes on).
 /// Thread: any; blocks for up to `timeout_ms`.
 /// Since: 0.1.0
 ///
@@ -221,7 +225,9 @@ pub unsafe extern "C" fn psfs_satellite_wait(
             None if inside_callback() => Ok(PSFS_PENDING),
             None => Err(Error::new(
                 Code::Timeout,
-                format!("the satellite still runs after {timeout_ms} ms"),
+                format!(
+                    "the satellite has not ended after {timeout_ms} ms: it was not shut down, or its end goes on"
+                ),
             )
             .into()),
         }
@@ -295,7 +301,7 @@ pub unsafe extern "C" fn psfs_satellite_peer_id(
     })
 }
 
-/// Its fingerprint, for people to compare: peer id, colon, and a few characters made of its last bytes.
+/// Its fingerprint, for people to compare: peer id, colon, and words made of its last bytes.
 ///
 /// Ownership: the text lives as long as the satellite's handle.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -489,8 +495,9 @@ pub unsafe extern "C" fn psfs_satellite_wait_connected(
     })
 }
 
-/// Ends the session with a peer. It stays met, and may connect again. What was accepted for it before is delivered first: this
-/// returns when the peer has it, or was given up because nothing moved for 5 s (30 s in all).
+/// Ends the session with a peer. It stays met, and may connect again. What was accepted for it before is sent first: this
+/// returns when the peer has it, or was given up because nothing moved for 5 s (30 s in all). PSFS_OK is answered in both cases; see
+/// psfs_satellite_shutdown for what is lost then.
 ///
 /// Ownership: everything is borrowed for the call.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not connected), PSFS_E_CLOSED.

@@ -49,7 +49,8 @@ pub(crate) fn given<F>(function: Option<F>, name: &str) -> Result<F, Failure> {
 /// a REQUEST the first is called; all others are called all.
 ///
 /// Every REQUEST must be ended, with psfs_event_end or psfs_responder_end, also after its last reply: one whose handler returned without (and
-/// took no responder, and retained nothing) ends as PSFS_E_HANDLER_FAILED at who asked.
+/// took no responder, and retained nothing) ends as PSFS_E_HANDLER_FAILED at who asked. Only one that the asker cancelled (a reply to it is
+/// answered with PSFS_E_CANCELLED) need not be ended.
 ///
 /// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails. Free `*out` with psfs_sub_free, which
 /// also ends it; with `out` NULL it is registered until shutdown.

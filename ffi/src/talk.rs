@@ -33,7 +33,8 @@ pub struct psfs_send_options {
 pub struct psfs_request_options {
     /// sizeof(psfs_request_options)
     pub struct_size: usize,
-    /// After so many replies the request is cancelled and ends well. Default: no limit (a seek: 1024).
+    /// After so many replies the request is cancelled and ends well. Default: no limit (a seek: 1024). Who answers learns of it only then, as
+    /// PSFS_E_CANCELLED, and may have made more replies by then, as many as the window takes: these are dropped.
     pub max_replies: u64,
     /// Bytes of replies on the way before the answering side must wait. Default, and least: what psfs_config_set_reply_window says; at most 1 GiB.
     pub window_bytes: u64,
@@ -45,7 +46,7 @@ pub struct psfs_request_options {
 pub struct psfs_broadcast_options {
     /// sizeof(psfs_broadcast_options)
     pub struct_size: usize,
-    /// How long it may be passed on for, in seconds. Default 30; 1 to 86400.
+    /// How long it may be passed on for, in seconds; it is not kept for peers that connect later. Default 30; 1 to 86400.
     pub lifetime_s: u32,
     /// Zero.
     pub reserved: u32,
@@ -139,6 +140,11 @@ impl<'a> Packet<'a> {
 }
 
 /// Sends one message to one peer. PSFS_OK: it is accepted within the credit the peer gave (with `confirmed`: the peer's satellite has it).
+/// What is accepted and not confirmed is lost when the session ends before the peer has it.
+///
+/// After PSFS_E_TIMEOUT, PSFS_E_DISCONNECTED, PSFS_E_CLOSED or PSFS_E_CANCELLED (of psfs_send_async) a message that was to be confirmed, or has
+/// more than 61440 bytes, may have arrived or still arrive: who sends it again may send it twice. Any other was not sent then, and after
+/// any other error nothing was.
 ///
 /// Ownership: everything is borrowed for the call; `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
@@ -179,9 +185,10 @@ pub unsafe extern "C" fn psfs_send(
     })
 }
 
-/// Sends one message of up to 61440 bytes to all satellites of the network but this one. It is signed and passed on from peer to peer. With
-/// nobody connected it is PSFS_E_NO_PEERS; while those who are connected cannot take it yet, it waits, within its life time. Who hears more
-/// than it can handle is told so by PSFS_PEER_LAGGED.
+/// Sends one message of up to 61440 bytes to all satellites of the network but this one. It is signed, goes to those who are connected when it
+/// is sent, and is passed on from peer to peer: it is not kept for who connects later (who comes within the first seconds may still get it),
+/// also when its life time is longer. With nobody connected it is PSFS_E_NO_PEERS; while those who are connected cannot take it yet, it waits,
+/// within its life time. PSFS_OK: it is on its way; who got it is not told. Who hears more than it can handle is told so by PSFS_PEER_LAGGED.
 ///
 /// Ownership: everything is borrowed for the call; `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS,
@@ -218,7 +225,8 @@ pub unsafe extern "C" fn psfs_broadcast(
     })
 }
 
-/// Asks one peer. Replies are taken from `*out` with psfs_replies_next; all of them must be there within `timeout_ms`.
+/// Asks one peer. Replies are taken from `*out` with psfs_replies_next; all of them must be there within `timeout_ms`. An error here means that
+/// the peer was not asked, but for PSFS_E_TIMEOUT with more than 61440 bytes, which may have reached it.
 ///
 /// Ownership: free `*out` with psfs_replies_free, which cancels the request if it has not ended. `options` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,

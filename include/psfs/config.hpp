@@ -39,7 +39,7 @@ public:
     // "Qm..."; lives as long as the identity.
     std::string_view peer_id() const noexcept { return detail::view(psfs_identity_peer_id(identity_.get())); }
 
-    // For people to compare: peer id, colon, and a few characters made of its last bytes.
+    // For people to compare: peer id, colon, and words made of its last bytes.
     std::string_view fingerprint() const noexcept { return detail::view(psfs_identity_fingerprint(identity_.get())); }
 
     const psfs_identity *get() const noexcept { return identity_.get(); }

@@ -55,7 +55,7 @@ private:
 template <class T>
 class [[nodiscard]] operation {
 public:
-    // Ends it with status::cancelled, unless it had ended. Never waits.
+    // Ends it with status::cancelled, unless it had ended. Never waits. What it was for may have been done, or still be done.
     returns<void> cancel() { return detail::outcome(detail::call(psfs_op_cancel, op_.get())); }
 
     // Waits for the result, not for what then() calls: done, pending when it still goes on after `within`, or the

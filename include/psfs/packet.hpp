@@ -52,7 +52,8 @@ class responder {
 public:
     explicit responder(psfs_responder *from) noexcept : responder_(from) {}
 
-    // Sends one reply and leaves the request open for more; waits for the asker's credit.
+    // Sends one reply and leaves the request open for more; waits for the asker's credit. After cancelled nobody waits for
+    // more, nor for end(), which is allowed and not needed.
     returns<void> reply(bytes_view content, std::chrono::milliseconds within = patience) {
         return detail::outcome(
             detail::call(psfs_responder_reply, responder_.get(), content.data(), content.size(), detail::ms(within)));
@@ -177,8 +178,8 @@ class replies {
 public:
     explicit replies(psfs_replies *from) noexcept : replies_(from) {}
 
-    // The next reply, or nothing after the last. timeout: `within` was over (ask again), or the request's own time (nothing
-    // follows).
+    // The next reply, or nothing after the last. timeout: `within` was over and the request goes on, or the request's own
+    // time was (always with `forever`). Call it again to tell which: after the request's own time there is nothing at once.
     returns<std::optional<reply>> next(std::chrono::milliseconds within = forever) {
         psfs_reply *one = nullptr;
         auto came = detail::call(psfs_replies_next, replies_.get(), detail::ms(within), &one);

@@ -121,9 +121,9 @@ public:
         return detail::begin<void>(detail::nothing{}, psfs_start_async, std::tuple<>(), get());
     }
 
-    // Ends it and waits. Done: no callback runs, every callable has been destroyed, and no thread of it is left. Inside a
-    // callback it only begins this: pending. timeout when a callback is still running after `within`; it may be called
-    // again.
+    // Ends it and waits. Done: no callback runs, every callable has been destroyed, and no thread of it is left; whether
+    // peers took everything is in stats_json() (messages_abandoned) and in the log, see psfs.h. Inside a callback it only
+    // begins this: pending. timeout when a callback is still running after `within`; it may be called again.
     returns<progress> shutdown(std::chrono::milliseconds within = patience) {
         return detail::progress_of(detail::call(psfs_satellite_shutdown, get(), detail::ms(within)));
     }
@@ -131,7 +131,8 @@ public:
     // Begins what shutdown() does, and waits for nothing.
     returns<void> begin_shutdown() { return detail::outcome(detail::call(psfs_satellite_begin_shutdown, get())); }
 
-    // Waits until it has been shut down, by whomever. Inside a callback it never waits: pending while it runs.
+    // Waits until it has been shut down, by whomever, and has ended; does not begin that. Inside a callback it never waits:
+    // pending while it has not ended.
     returns<progress> wait(std::chrono::milliseconds within = forever) {
         return detail::progress_of(detail::call(psfs_satellite_wait, get(), detail::ms(within)));
     }
@@ -145,7 +146,7 @@ public:
 
     // "Qm..."; these three live as long as the satellite.
     returns<std::string_view> peer_id() const { return text(psfs_satellite_peer_id); }
-    // For people to compare: peer id, colon, and a few characters made of its last bytes.
+    // For people to compare: peer id, colon, and words made of its last bytes.
     returns<std::string_view> fingerprint() const { return text(psfs_satellite_fingerprint); }
     returns<std::string_view> rendezvous() const { return text(psfs_satellite_rendezvous); }
 
@@ -269,7 +270,9 @@ public:
         return detail::outcome(std::move(called), [&] { return subscription(out); });
     }
 
-    // Sends one message to one peer: returns when it is accepted within the credit the peer gave (see send_options).
+    // Sends one message to one peer: returns when it is accepted within the credit the peer gave (see send_options). One to
+    // be confirmed, or of more than 61440 bytes, may have arrived also when this fails with timeout, disconnected, closed or
+    // cancelled.
     returns<void> send(const text_arg &peer, const text_arg &ns, bytes_view data,
                        std::chrono::milliseconds within = patience, const send_options &options = {}) {
         const auto c = detail::c(options);
@@ -283,8 +286,9 @@ public:
                                    data.size(), &c, detail::ms(within));
     }
 
-    // Sends one message to all satellites of the network. It is signed and passed on from peer to peer; while nobody is
-    // connected it waits.
+    // Sends one message of up to 61440 bytes to all satellites of the network. It is signed, goes to those who are connected
+    // when it is sent, and is passed on from peer to peer; it is not kept for who connects later. no_peers when nobody is
+    // connected; while those who are cannot take it yet, it waits, within its life time.
     returns<void> broadcast(const text_arg &ns, bytes_view data, const broadcast_options &options = {}) {
         const auto c = detail::c(options);
         return detail::outcome(detail::call(psfs_broadcast, get(), ns, data.data(), data.size(), &c));

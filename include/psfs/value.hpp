@@ -96,12 +96,13 @@ struct send_options {
 };
 
 struct broadcast_options {
-    // How long it may be passed on for: 1 s to a day. 0 is the default, 30 s.
+    // How long it may be passed on for: 1 s to a day; it is not kept for peers that connect later. 0 is the default, 30 s.
     std::chrono::duration<std::uint32_t> lifetime{0};
 };
 
 struct request_options {
-    // After so many replies the request is cancelled and ends well. 0: no limit (a seek: 1024).
+    // After so many replies the request is cancelled and ends well; who answers may have made more by then, which are
+    // dropped. 0: no limit (a seek: 1024).
     std::uint64_t max_replies = 0;
     // Bytes of replies on the way before the answering side must wait. 0: what config::reply_window says.
     std::uint64_t window_bytes = 0;

@@ -109,11 +109,27 @@ impl Operation {
         hub: &Arc<Shared>,
         work: impl Future<Output = Result<Value, Failure>> + Send + 'static,
     ) -> Self {
+        Self::of(hub, Box::pin(work))
+    }
+
+    fn of(hub: &Arc<Shared>, work: Work) -> Self {
         let slot = hub.enlist();
         Self {
             waker: Waker::from(Arc::clone(&slot)),
             slot,
-            work: Mutex::new(Some(Box::pin(work))),
+            work: Mutex::new(Some(work)),
+        }
+    }
+
+    /// For calls that give nothing and are mostly through at once, like a message within credit: these get no object.
+    pub(crate) fn unless_done(
+        hub: &Arc<Shared>,
+        work: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) -> Result<Option<Self>, Failure> {
+        let mut work: Work = Box::pin(async move { work.await.map(|()| Value::Nothing) });
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done.map(|_| None),
+            Poll::Pending => Ok(Some(Self::of(hub, work))),
         }
     }
 

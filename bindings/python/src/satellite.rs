@@ -332,15 +332,14 @@ impl Satellite {
         data: &Bound<'_, PyAny>,
         confirmed: bool,
         timeout: Option<f64>,
-    ) -> PyResult<Operation> {
+    ) -> PyResult<Option<Operation>> {
         let (to, data) = (peer(peer_id)?, content(data)?);
         let options = SendOptions::default()
             .confirmed(confirmed)
             .timeout(seconds(timeout, "timeout")?);
-        Ok(self.operation(|core| async move {
-            core.send(&to, &namespace, data, options).await?;
-            Ok(Value::Nothing)
-        })?)
+        let core = self.core()?;
+        let sending = async move { Ok(core.send(&to, &namespace, data, options).await?) };
+        Ok(Operation::unless_done(&self.hub, sending)?)
     }
 
     #[pyo3(signature = (namespace, data, lifetime))]
@@ -349,12 +348,11 @@ impl Satellite {
         namespace: String,
         data: &Bound<'_, PyAny>,
         lifetime: f64,
-    ) -> PyResult<Operation> {
+    ) -> PyResult<Option<Operation>> {
         let (data, options) = (content(data)?, self::lifetime(lifetime)?);
-        Ok(self.operation(|core| async move {
-            core.broadcast(&namespace, data, options).await?;
-            Ok(Value::Nothing)
-        })?)
+        let core = self.core()?;
+        let sending = async move { Ok(core.broadcast(&namespace, data, options).await?) };
+        Ok(Operation::unless_done(&self.hub, sending)?)
     }
 
     #[pyo3(signature = (run, peer_id, namespace, data, timeout, max_replies, window))]

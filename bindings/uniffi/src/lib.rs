@@ -44,9 +44,3 @@ pub mod satellite;
 pub mod source;
 
 uniffi::setup_scaffolding!("psfs");
-
-/// The version of this library: `0.1.0`.
-#[uniffi::export]
-pub fn native_version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}

@@ -190,7 +190,7 @@ fn expect(given: Option<&Kind>, wanted: PacketType) -> Result<(), ApiError> {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Reply {
-    /// UTF-8.
+    /// UTF-8 without control characters but line ends and tabs.
     Text(String),
     /// Anything else.
     Bytes {
@@ -201,9 +201,11 @@ pub(crate) enum Reply {
 
 impl Reply {
     pub(crate) fn new(bytes: &[u8]) -> Self {
+        // As JSON such a character has six times its length; as base64 nothing has more than a third more.
+        let unfit = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Bytes {
+            Ok(text) if !text.contains(unfit) => Self::Text(text.to_owned()),
+            _ => Self::Bytes {
                 base64: STANDARD.encode(bytes),
             },
         }

@@ -11,7 +11,9 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
+use super::CALLS;
 use super::body::BODY_MAX;
 use super::error::ApiError;
 
@@ -22,16 +24,27 @@ const DRAIN: Duration = Duration::from_secs(5);
 struct Guard {
     token: String,
     bound: IpAddr,
+    calls: Semaphore,
 }
 
 /// Lets only calls through that name this machine as their host and bring the token.
 pub(super) fn protect(routes: Router, token: String, bound: IpAddr) -> Router {
-    routes.layer(from_fn_with_state(Arc::new(Guard { token, bound }), check))
+    let calls = Semaphore::new(CALLS);
+    let guard = Guard {
+        token,
+        bound,
+        calls,
+    };
+    routes.layer(from_fn_with_state(Arc::new(guard), check))
 }
 
 async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     match guard.admit(request.headers(), request.uri()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            // Until there is an answer, or its first line: what is still to come of one is small.
+            let _place = guard.calls.acquire().await;
+            next.run(request).await
+        }
         Err(refusal) => {
             // Closing on a client that is still sending would take the answer away from it.
             let _ = tokio::time::timeout(DRAIN, drain(request.into_body())).await;
@@ -142,6 +155,7 @@ mod tests {
         Guard {
             token: "secret".into(),
             bound: bound.parse().unwrap(),
+            calls: Semaphore::new(1),
         }
     }
 

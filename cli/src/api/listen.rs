@@ -1,7 +1,7 @@
 //! `GET /listen/{namespace}`: what comes to the satellite in a namespace, a line of JSON each, for as long as the caller stays.
 //!
-//! Nothing is kept for callers here: what waits for a slow one is bounded by the library's queue of a subscription, and what is dropped
-//! there the satellite tells as `lagged`.
+//! Nothing is kept for callers here: what waits for a slow one waits in the library's queue of a subscription. Broadcasts that find no room
+//! there are dropped, and told as `lagged`; messages hold up those who send them, as with any handler that is slow.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use futures::StreamExt;
 use psfs_core::Event;
 use serde::{Deserialize, Serialize};
 
+use super::LISTENERS;
 use super::body::Reply;
 use super::error::ApiError;
 use super::routes::{Api, STREAM, line};
@@ -60,8 +61,17 @@ pub(super) async fn listen(
         Some("type=broadcast") => Some(Heard::Broadcast),
         Some(other) => return Err(bad(format!("{other:?} is not understood"))),
     };
+    let place = Arc::clone(&api.listeners)
+        .try_acquire_owned()
+        .map_err(|_| {
+            let text = format!("{LISTENERS} callers listen already");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text, "End one of them.")
+        })?;
     let events = subscribe(&api.satellite, &namespace, only).map_err(ApiError::of)?;
-    let lines = events.map(|event| line(&Told::of(&event)));
+    let lines = events.map(move |event| {
+        let _held = &place;
+        line(&Told::of(&event))
+    });
     Ok(([(header::CONTENT_TYPE, STREAM)], Body::from_stream(lines)).into_response())
 }
 

@@ -14,7 +14,7 @@
 //! - `content` is any JSON value: a string goes as its bytes, anything else as its JSON text, as written. `content_base64` (ours) is for
 //!   other bytes. `timeout_ms` (ours) is taken by `/write` too.
 //! - `error` is null, or a text beside which stand `code` (the library's name of it) and `hint`; the status fits the code.
-//! - A reply is a string where it is UTF-8, else `{"base64": …}`. With `Accept: application/x-ndjson` replies come one per line as they
+//! - A reply is a string where it is UTF-8 without control characters, else `{"base64": …}`. With `Accept: application/x-ndjson` replies come one per line as they
 //!   arrive, `{"reply": …}`, and a last line `{"error": …}`.
 //!
 //! One request per connection, [`CONNECTIONS`] at once; headers, bodies and collected replies are bounded. Nothing in here decides
@@ -45,10 +45,14 @@ pub(crate) use error::ErrorBody;
 pub(crate) use listen::Told;
 pub(crate) use routes::{Known, Replied, STREAM};
 
-/// Connections served at once; more wait to be accepted.
-const CONNECTIONS: usize = 64;
+/// Connections open at once; more wait to be accepted.
+const CONNECTIONS: usize = 512;
+/// Calls with the right token that are served at once; more wait. Who has none cannot take their places.
+const CALLS: usize = 64;
+/// Callers of `/listen` at once, who stay.
+const LISTENERS: usize = 32;
 /// How long a request's headers may take to arrive.
-const HEADERS: Duration = Duration::from_secs(10);
+const HEADERS: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the system has no descriptor left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 

@@ -16,7 +16,9 @@ use futures::stream;
 use psfs_core::{BroadcastOptions, PacketType, Replies, RequestOptions, Satellite, SendOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
+use super::LISTENERS;
 use super::body::{self, Broadcast, Packet, Reply};
 use super::error::{ApiError, ErrorBody};
 use super::listen::listen;
@@ -31,6 +33,7 @@ const COLLECTED_MAX: usize = 32 << 20;
 pub(super) struct Api {
     pub(super) satellite: Satellite,
     broadcast: BroadcastOptions,
+    pub(super) listeners: Arc<Semaphore>,
 }
 
 type Shared = State<Arc<Api>>;
@@ -56,6 +59,7 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         .with_state(Arc::new(Api {
             satellite,
             broadcast,
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
         }))
 }
 

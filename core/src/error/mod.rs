@@ -39,7 +39,7 @@ macro_rules! codes {
 
 codes! {
     /// A pointer that must not be NULL was NULL.
-    Null = -1, "NULL", "Pass a valid pointer; only _free functions and `err` take NULL.";
+    Null = -1, "NULL", "Pass a valid pointer for what the message names: psfs.h says at each function what may be NULL.";
     /// An argument is outside what the function takes.
     BadInput = -2, "BAD_INPUT", "Read the message: it names the argument and what is allowed.";
     /// A string is not UTF-8.
@@ -95,7 +95,7 @@ codes! {
     /// The handler at the peer failed.
     HandlerFailed = -28, "HANDLER_FAILED", "The peer's application failed: its text is in the message.";
     /// The connection ended first.
-    Disconnected = -29, "DISCONNECTED", "Try again: the satellite reconnects by itself when it can.";
+    Disconnected = -29, "DISCONNECTED", "Send or ask again: a satellite that runs reconnects by itself when it can; a request that was open is over.";
     /// Nobody is connected.
     NoPeers = -30, "NO_PEERS", "Wait until a peer is connected.";
     /// A limit of open things is reached.

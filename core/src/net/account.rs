@@ -171,7 +171,7 @@ impl Drop for Room {
 
 /// Contents below this are not put into the account: the windows of the connections bound them, and counting each would make two
 /// threads fight for one cache line at every packet.
-const ACCOUNTED_FROM: usize = 4096;
+pub(super) const ACCOUNTED_FROM: usize = 4096;
 
 /// One sender's window, seen from the receiver: what handlers have let go of and the sender has not been told yet.
 #[derive(Debug)]

@@ -188,12 +188,13 @@ impl Driver {
                 () = self.stop.cancelled() => break,
                 event = self.swarm.select_next_some() => self.on_swarm(event),
                 Some(command) = self.commands.recv() => self.on_command(command),
-                Some((peer, packet)) = self.internal.recv() => self.on_internal(peer, packet),
                 Some(verdict) = self.verdicts.recv() => {
                     let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
                     gossip.report_message_validation_result(&verdict.id, &verdict.source, verdict.acceptance);
                 }
                 () = tokio::time::sleep_until(due.into()) => self.on_time(),
+                // Last: what peers tell of others never ends while they like to tell.
+                Some((peer, packet)) = self.internal.recv() => self.on_internal(peer, packet),
             }
         }
         self.leave().await;
@@ -387,12 +388,7 @@ impl Driver {
         if speaks_kad && satellite.is_some() && self.is_calming() {
             self.state.kad_waits = true;
         } else if speaks_kad {
-            for address in &addresses {
-                self.swarm
-                    .behaviour_mut()
-                    .kad
-                    .add_address(&id, address.clone());
-            }
+            self.tell_kad(&id, &addresses);
         }
         let Some(peer) = satellite else {
             return;

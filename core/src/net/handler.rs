@@ -22,7 +22,7 @@ use libp2p::swarm::handler::{
     ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound,
     FullyNegotiatedOutbound,
 };
-use libp2p::swarm::{Stream, StreamProtocol, SubstreamProtocol};
+use libp2p::swarm::{Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
@@ -329,7 +329,10 @@ impl ConnectionHandler for Handler {
                 protocol: stream,
                 ..
             }) => {
-                if self.inbound.is_some() {
+                if matches!(self.stage, Stage::Over) {
+                    // Nothing is heard any more: a stream that is kept would keep the connection.
+                    drop(stream);
+                } else if self.inbound.is_some() {
                     self.break_off(Violation::protocol("a second substream for packets"));
                 } else {
                     self.inbound = Some(stream);
@@ -347,11 +350,20 @@ impl ConnectionHandler for Handler {
             }) => {
                 self.outbound = Some(stream);
             }
-            ConnectionEvent::DialUpgradeError(_) => {
+            ConnectionEvent::DialUpgradeError(failed) => {
                 // Nothing to say Bye on.
-                self.stage = Stage::Over;
-                self.timer = Timer::Off;
-                self.notices.push_back(Notice::Foreign);
+                (self.inbound, self.outbound) = (None, None);
+                match failed.error {
+                    StreamUpgradeError::NegotiationFailed => {
+                        self.stage = Stage::Over;
+                        self.timer = Timer::Off;
+                        self.notices.push_back(Notice::Foreign);
+                    }
+                    other => self.end(Ended::new(
+                        Code::Disconnected,
+                        format!("no substream for packets: {other}"),
+                    )),
+                }
             }
             _ => {}
         }

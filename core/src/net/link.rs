@@ -355,7 +355,7 @@ impl Link {
         }
         // Credit for an answer that is over crosses its end: nothing to do.
         if let Some(answer) = queues.answering.get(&request_id) {
-            let room = Semaphore::MAX_PERMITS - answer.credit.available_permits();
+            let room = CREDIT_MAX.saturating_sub(answer.credit.available_permits());
             let more = usize::try_from(bytes)
                 .ok()
                 .filter(|bytes| possible && *bytes <= room);
@@ -443,6 +443,10 @@ impl Link {
     }
 }
 
+/// Most credit of one semaphore, whatever a peer claims to give. Half of what it can hold: replies that took some and gave it back when they
+/// were dropped must find room.
+const CREDIT_MAX: usize = Semaphore::MAX_PERMITS / 2;
+
 /// Leave to send a large content: others of its lane wait until it is dropped.
 #[derive(Debug)]
 pub(crate) struct LargeTurn(#[expect(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
@@ -457,9 +461,7 @@ fn lane(urgent: bool) -> Lane {
 }
 
 fn permits(bytes: u64) -> usize {
-    usize::try_from(bytes)
-        .unwrap_or(usize::MAX)
-        .min(Semaphore::MAX_PERMITS)
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(CREDIT_MAX)
 }
 
 fn permits_u32(bytes: u64) -> u32 {
@@ -523,6 +525,32 @@ mod tests {
         assert_eq!(outgoing.packets.len(), 1);
         assert!(link.shut_if_drained());
         assert_eq!(link.end(left()), 0);
+    }
+
+    /// A window without end was filled to the brim; credit that a reply had taken, and gave back when it was dropped, ran over: a panic.
+    #[test]
+    fn a_reply_that_is_dropped_finds_room_for_its_credit_whatever_the_peer_gave_meanwhile() {
+        let mut limits = link().limits;
+        limits.reply_window = u64::MAX;
+        let link = Link::new(link().peer, Signing::Lazy, limits);
+        let answer = link.open_answer(1, 8).unwrap();
+        let taken = answer.credit.try_acquire_many(1 << 20).unwrap();
+        assert!(link.granted(1, 1 << 20).is_ok());
+        drop(taken);
+        assert!(link.granted(1, 1 << 20).is_err(), "more than any window");
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_waits_for_credit_ends_with_its_answer() {
+        let mut limits = link().limits;
+        limits.reply_window = 0;
+        let link = Link::new(link().peer, Signing::Lazy, limits);
+        let answer = link.open_answer(1, 8).unwrap();
+        let reply = link.reply(&answer, message(), false);
+        // Polled in this order: the reply waits first.
+        let (replied, ended) = futures::join!(reply, async { link.end_answer(1, message()) });
+        assert!(ended);
+        assert_eq!(replied, Err(ReplyEnd::Cancelled));
     }
 
     #[tokio::test]

@@ -34,6 +34,7 @@ pub(crate) use account::{Account, Charge, Window};
 pub(crate) use link::{Answer, Ended, Link};
 
 use crate::config::Signing;
+use crate::hidden::Hidden;
 use crate::identity::{Identity, PeerId};
 use crate::proto::alive;
 use crate::proto::cast::Cast;
@@ -79,7 +80,7 @@ pub(crate) struct NetShared {
     delegated: RwLock<Arc<DelegatedKey>>,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
-    pub(crate) secret: Option<Arc<[u8]>>,
+    pub(crate) secret: Option<Arc<Hidden<Vec<u8>>>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
     pub(crate) alive: alive::Timing,
@@ -97,7 +98,7 @@ pub(crate) struct NetSetup {
     pub(crate) identity: Identity,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
-    pub(crate) secret: Option<Arc<[u8]>>,
+    pub(crate) secret: Option<Arc<Hidden<Vec<u8>>>>,
     pub(crate) network: [u8; 32],
     pub(crate) epoch: u64,
     pub(crate) alive: alive::Timing,

@@ -151,6 +151,13 @@ impl Packets {
             .is_some_and(|connection| connection.loopback)
     }
 
+    /// Whether a peer is on this machine, as a connection with it shows.
+    pub(crate) fn is_beside(&self, peer: &PeerId) -> bool {
+        let with = |connection: &&Connection| connection.peer == *peer;
+        let mut connections = self.connections.values().filter(with);
+        connections.any(|connection| connection.loopback)
+    }
+
     fn now(&self) -> Duration {
         clock::now().saturating_duration_since(self.start)
     }
@@ -254,6 +261,7 @@ impl Packets {
     }
 
     fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
+        let for_session = self.session_dials.remove(&event.connection_id);
         let Some(peer) = from_libp2p(&event.peer_id) else {
             return;
         };
@@ -280,7 +288,7 @@ impl Packets {
                 begun: false,
             },
         );
-        if self.session_dials.remove(&event.connection_id) {
+        if for_session {
             self.begin(name);
         }
     }

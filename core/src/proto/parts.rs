@@ -73,9 +73,10 @@ struct Started {
 ///
 /// A large allocation that grows again and again is moved from one fresh place to the next, and a fresh page costs more than the bytes
 /// on it. One of the final size is a place that the content before it had.
-fn make_room(content: &mut Vec<u8>, part: usize, parts: u32) {
+fn make_room(content: &mut Vec<u8>, part: usize, parts: u32, limit: usize) {
     if content.capacity() - content.len() < part {
-        let whole = part.saturating_mul(parts as usize);
+        // Small parts at last would announce more than may come.
+        let whole = part.saturating_mul(parts as usize).min(limit);
         let rest = whole.saturating_sub(content.len());
         let more = if content.len() >= whole / ANNOUNCED {
             rest
@@ -175,7 +176,7 @@ impl Assembler {
         if part.len() > limit - started.content.len() {
             return Err(PartError::TooLarge { limit });
         }
-        make_room(&mut started.content, part.len(), packet.parts);
+        make_room(&mut started.content, part.len(), packet.parts, limit);
         started.content.extend_from_slice(&part);
         started.due.part += 1;
         self.held += part.len();
@@ -362,6 +363,17 @@ mod tests {
         assert_eq!(rooms.last(), Some(&601_000));
         let whole = assembler.push(part(600, 601, &[1; 1000])).unwrap().unwrap();
         assert_eq!(whole.content.len(), 601_000);
+    }
+
+    #[test]
+    fn no_room_is_made_for_more_than_the_limit_whatever_is_announced() {
+        let mut assembler = Assembler::new(100_000, 1);
+        // So many parts of one byte may come; these are larger.
+        for i in 0..90 {
+            assert_eq!(assembler.push(part(i, 100_000, &[1; 1000])), Ok(None));
+        }
+        let started = assembler.started.values().next().unwrap();
+        assert!(started.content.capacity() <= 100_000);
     }
 
     proptest! {

@@ -53,6 +53,8 @@ pub(crate) const UNREACHABLE_AFTER: u32 = 3;
 pub(crate) const LOST_TRIES: u32 = 8;
 /// A dial without result by then has failed, whatever became of it.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// For how long a peer that refuses, or is refused, is left alone, give or take a quarter.
+pub(crate) const REFUSED_FOR: Duration = Duration::from_secs(600);
 /// Between two tries to find a lost part of the network again, give or take a quarter.
 pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -325,7 +327,7 @@ impl Roster {
             {
                 e.expires = e.expires.max(expires);
             }
-            if first_hand && e.failures > 0 && !e.connected() {
+            if first_hand && e.failures > 0 && e.bar.is_none() && !e.connected() {
                 (e.failures, e.unreachable, e.next_dial) = (0, false, now + wait);
             }
             let dropped = addresses
@@ -369,7 +371,9 @@ impl Roster {
             }
             e.pinned |= pin;
             e.asked = !e.connected();
-            (e.bar, e.failures, e.unreachable, e.next_dial) = (None, 0, false, now);
+            // Who left stays gone, and who does not answer unreachable, until it answers: trying again changes nothing of that.
+            e.bar = e.bar.filter(|bar| *bar == Bar::Left);
+            e.next_dial = now;
         });
     }
 
@@ -467,6 +471,8 @@ impl Roster {
             (e.failed_at, e.next_dial) = (now, now + backoff(u32::MAX, rng));
             (e.lost, e.asked) = (false, false);
             if permanent {
+                // What stands against it may change, a clock or a list: it is asked again after long.
+                e.next_dial = now + rng.between(REFUSED_FOR * 3 / 4, REFUSED_FOR * 5 / 4);
                 (e.bar, e.pinned) = (Some(Bar::Refused), false);
             }
         });

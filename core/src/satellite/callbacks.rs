@@ -32,8 +32,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Code, Error, SubscribeError};
-use job::{Job, Turn, Work};
-use pool::Pool;
+use job::{Job, Work};
+use pool::{Pool, Turn};
 
 mod job;
 mod pool;

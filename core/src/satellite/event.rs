@@ -16,6 +16,9 @@ use crate::proto::packet::PacketType;
 #[derive(Clone)]
 pub struct Event(Arc<Inner>);
 
+/// What [`Event::end`] is refused with.
+const NO_END: &str = "end: it takes no replies, was ended before, or its responder was taken";
+
 pub(crate) struct Inner {
     pub(crate) packet_type: PacketType,
     pub(crate) namespace: Arc<str>,
@@ -65,9 +68,7 @@ impl Event {
     /// # Errors
     /// [`ReplyError::Taken`] for a MESSAGE or the second time.
     pub fn take_responder(&self) -> Result<Responder, ReplyError> {
-        self.slot()
-            .take()
-            .ok_or(ReplyError::Taken("(further) responder"))
+        self.take("(further) responder")
     }
 
     /// Sends one reply and leaves the request open for more. Waits for the asker's credit.
@@ -87,7 +88,7 @@ impl Event {
     /// # Errors
     /// [`ReplyError::Taken`] if it takes no replies or was ended before.
     pub fn end(&self) -> Result<(), ReplyError> {
-        self.take_responder().map(Responder::end)
+        self.take(NO_END).map(Responder::end)
     }
 
     /// Ends the request with an error at the asker: a positive code of the application's own, and a text.
@@ -95,8 +96,13 @@ impl Event {
     /// # Errors
     /// [`ReplyError::Taken`] if it takes no replies or was ended before.
     pub fn fail(&self, code: i32, text: &str) -> Result<(), ReplyError> {
-        self.take_responder()
+        self.take(NO_END)
             .map(|responder| responder.fail(code, text))
+    }
+
+    /// The responder, for `what`.
+    fn take(&self, what: &'static str) -> Result<Responder, ReplyError> {
+        self.slot().take().ok_or(ReplyError::Taken(what))
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Responder>> {

@@ -360,7 +360,7 @@ impl Inner {
 }
 
 fn identity_of(config: &Config) -> Result<Identity, StartError> {
-    let passphrase = config.passphrase.as_deref();
+    let passphrase = config.passphrase.as_ref().map(|text| text.as_str());
     let load = |path: &Path| Identity::load_or_create(path, passphrase);
     Ok(match (&config.identity, &config.data_dir) {
         (IdentitySource::Given(identity), _) => identity.clone(),

@@ -5,15 +5,13 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::Inner;
+use crate::config::{END_TEXT_MAX, LINGER_MAX};
 use crate::error::{Code, ReplyError};
 use crate::identity::PeerId;
 use crate::net::link::ReplyEnd;
 use crate::net::{Answer, Link, clock};
 use crate::proto::packet::{self, Header, PacketType};
 use crate::proto::parts::{self, PART_BYTES};
-
-/// Longest text of an error sent to an asker, in bytes.
-const TEXT_MAX: usize = 1024;
 
 /// Where replies go.
 #[derive(Debug)]
@@ -197,10 +195,11 @@ impl Replier {
                     });
                 }
                 let satellite = satellite.upgrade().ok_or(ReplyError::Disconnected)?;
-                let link = satellite
-                    .reach(origin)
-                    .await
-                    .map_err(|_| ReplyError::Disconnected)?;
+                // Nobody else sets it a limit.
+                let reached = satellite.until(LINGER_MAX, satellite.reach(origin)).await;
+                let link = reached
+                    .and_then(Result::ok)
+                    .ok_or(ReplyError::Disconnected)?;
                 let header = Header {
                     request_id: *request_id,
                     ..Header::new(PacketType::Response, "", clock::now_ms())
@@ -221,7 +220,7 @@ impl Replier {
         else {
             return;
         };
-        let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+        let text = &text[..text.floor_char_boundary(END_TEXT_MAX)];
         let header = Header {
             request_id: *request_id,
             status,

@@ -538,7 +538,10 @@ impl Inner {
             });
         }
         let running = self.running()?;
-        let network = signed::network_id(&self.config.rendezvous, self.config.secret.as_deref());
+        let network = signed::network_id(
+            &self.config.rendezvous,
+            self.config.secret.as_ref().map(|secret| secret.as_slice()),
+        );
         let header = Header {
             lifespan: i64::try_from(seconds).unwrap_or(i64::MAX),
             epoch: self.epoch,

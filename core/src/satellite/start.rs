@@ -243,7 +243,10 @@ impl Inner {
 
     async fn bring_up(&self, handle: Handle) -> Result<Running, StartError> {
         let config = &self.config;
-        let network = signed::network_id(&config.rendezvous, config.secret.as_deref());
+        let network = signed::network_id(
+            &config.rendezvous,
+            config.secret.as_ref().map(|secret| secret.as_slice()),
+        );
         let (internal_in, internal) = mpsc::channel(COMMAND_QUEUE);
         let shared = NetShared::new(
             NetSetup {
@@ -255,7 +258,7 @@ impl Inner {
                     requests: u32::try_from(config.open_requests).unwrap_or(u32::MAX),
                     reply_window: config.reply_window as u64,
                 },
-                secret: config.secret.as_deref().map(Arc::from),
+                secret: config.secret.clone().map(Arc::new),
                 network: signed::network_tag(&network),
                 epoch: self.epoch,
                 alive: alive::Timing {

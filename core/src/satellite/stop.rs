@@ -48,10 +48,11 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(60);
 
 impl Satellite {
-    /// Ends the satellite: what was accepted is delivered, peers are told, handlers dropped, threads, sockets and files closed. Calls
-    /// that wait end with `CLOSED`. A peer that does not take what was accepted for it holds this up for at most 5 s without anything
-    /// moving, and never beyond `timeout`; what is lost then is logged and counted
-    /// ([`Stats::messages_abandoned`](crate::Stats::messages_abandoned)). May be called again, also after a timeout. Inside a callback it only begins and answers [`Shutdown::Pending`].
+    /// Ends the satellite: what was accepted is sent, peers are told, handlers dropped, threads, sockets and files closed. Calls
+    /// that wait end with `CLOSED`. A peer that does not take what was accepted for it is given up 5 s after the last bytes to it moved
+    /// (telling it and closing can take a second more), and not later than `timeout`; messages not written by then are logged and counted
+    /// ([`Stats::messages_abandoned`](crate::Stats::messages_abandoned)). May be called again, also after a timeout. Inside a callback
+    /// it only begins and answers [`Shutdown::Pending`].
     ///
     /// # Errors
     /// [`ShutdownError::Timeout`]: a callback still runs after `timeout`; what [`Shutdown::Done`] promises holds only after it returns.

@@ -8,7 +8,9 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::identity::PeerId;
 
-/// Peers kept.
+/// How much later than anything seen now, in ms, an earlier sighting may be. A day: clocks are set back, and nobody was there tomorrow.
+const AHEAD: u64 = 24 * 60 * 60 * 1000;
+/// Peers kept; those seen longest ago go first.
 pub(super) const MAX_PEERS: usize = 1000;
 /// Addresses kept of each peer.
 pub(super) const MAX_ADDRESSES: usize = 8;
@@ -27,12 +29,15 @@ pub(super) fn remember(
     peers: &[(PeerId, Vec<String>, u64)],
 ) -> Result<(), redb::Error> {
     let mut table = transaction.open_table(TABLE)?;
+    // What says that it was seen long after the latest is from a time when the clock was wrong.
+    let latest = peers.iter().map(|(_, _, seen)| *seen).max();
+    let latest = latest.map_or(u64::MAX, |latest| latest.saturating_add(AHEAD));
     for (peer, addresses, seen) in peers {
         let known = table
             .get(&peer.as_bytes()[..])?
             .and_then(|known| decode(known.value()));
         let record = encode(addresses, *seen);
-        if record.len() > SEEN && known.is_none_or(|(_, known)| known <= *seen) {
+        if record.len() > SEEN && known.is_none_or(|(_, known)| known <= *seen || known > latest) {
             table.insert(&peer.as_bytes()[..], &record[..])?;
         }
     }
@@ -42,7 +47,9 @@ pub(super) fn remember(
         let (key, value) = entry?;
         // What cannot be read goes first.
         kept.push((
-            decode(value.value()).map_or(0, |(_, seen)| seen),
+            decode(value.value())
+                .filter(|(_, seen)| *seen <= latest)
+                .map_or(0, |(_, seen)| seen),
             key.value().to_vec(),
         ));
     }

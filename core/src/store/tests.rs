@@ -374,3 +374,33 @@ fn records_that_cannot_be_read_are_passed_over() {
     store.remember(&[seen(1, 0)]).unwrap();
     assert_eq!(store.remembered().unwrap(), [seen(1, 0)]);
 }
+
+/// With a thousand peers remembered while its clock was years ahead, a satellite remembered nobody any more once its clock was set.
+#[test]
+fn what_was_seen_while_the_clock_was_ahead_gives_way() {
+    let store = Store::in_memory().unwrap();
+    let key = |number: usize| {
+        let mut bytes = [0; 34];
+        bytes[..2].copy_from_slice(&[0x12, 0x20]);
+        bytes[2..10].copy_from_slice(&number.to_be_bytes());
+        PeerId::from_bytes(&bytes).unwrap()
+    };
+    let seen = |numbers: std::ops::Range<usize>, at: u64| -> Vec<_> {
+        numbers
+            .map(|number| (key(number), vec!["/ip4/127.0.0.1/tcp/1".to_owned()], at))
+            .collect()
+    };
+    let (ahead, now) = (9_000_000_000, 1_000_000);
+    store.remember(&seen(0..1000, ahead)).unwrap();
+    store.remember(&seen(999..1001, now)).unwrap();
+    let remembered = store.remembered().unwrap();
+    for number in [999, 1000] {
+        assert!(
+            remembered
+                .iter()
+                .any(|(peer, _, at)| *peer == key(number) && *at == now),
+            "{number}"
+        );
+    }
+    assert_eq!(remembered.len(), 1000);
+}

@@ -275,6 +275,122 @@ async fn memory_contents_that_never_become_whole() {
     siege.unnoticed_for(3000).await;
 }
 
+/// A large question waited for memory, was cancelled, and took its window with it: its session could never ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_a_cancelled_question_gives_its_window_back() {
+    const LIMIT: usize = 4 << 20;
+    const WINDOW: usize = 128 << 10;
+    let siege = Siege::begin("cancelled", |config| {
+        config
+            .signing(Signing::Lazy)
+            .memory_limit(LIMIT)
+            .content_limit(LIMIT / 2)
+            .message_window(WINDOW)
+    })
+    .await;
+    // Contents that never become whole fill the memory.
+    let mut peers = Vec::new();
+    for number in 3..6 {
+        let mut raw = Raw::session(&siege.victim, number, LAZY).await;
+        let contents = [Packet::new(MESSAGE, "void", ""), Packet::request("void", 1)];
+        begin(&mut raw, WINDOW as i64, 120, &contents).await;
+        peers.push(raw);
+    }
+    let mut raw = Raw::session(&siege.victim, 2, LAZY).await;
+    let before = siege.victim.stats().contents_waited;
+    begin(&mut raw, WINDOW as i64, 120, &[Packet::request("void", 1)]).await;
+    assert!(siege.victim.stats().contents_waited > before, "it waits");
+    raw.send(Kind::Cancel(Cancel { request_id: 1 })).await;
+    drop(peers);
+    let given = async {
+        let mut given = 0;
+        while given < WINDOW / 2 {
+            match raw.next().await {
+                Some(Kind::Credit(credit)) if credit.request_id == REQUESTS => {
+                    given += usize::try_from(credit.bytes).unwrap();
+                }
+                Some(_) => {}
+                None => panic!("the session ended"),
+            }
+        }
+    };
+    soon("its window is its own again", given).await;
+    siege.unnoticed_for(3000).await;
+}
+
+/// A byte that a slow handler keeps once held the 64 KiB that it came with, and counted as nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_small_contents_do_not_hold_what_came_with_them() {
+    let siege = Siege::begin("pinned", |config| config).await;
+    let mut small = siege
+        .victim
+        .subscribe(PacketType::Message, "small")
+        .unwrap();
+    let mut large = siege
+        .victim
+        .subscribe(PacketType::Message, "large")
+        .unwrap();
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    let batch = [
+        Packet::new(MESSAGE, "small", "x"),
+        Packet::new(MESSAGE, "large", vec![0; 50_000]),
+    ];
+    raw.packets(&batch).await;
+    let small = soon("the small one", small.next()).await.unwrap();
+    let large = soon("the large one", large.next()).await.unwrap();
+    assert!(small.content().is_unique(), "it shares memory");
+    assert_eq!(large.content().len(), 50_000);
+    siege.unnoticed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_the_text_of_a_failed_handler_is_short_whatever_is_sent() {
+    let siege = Siege::begin("long text", |config| config).await;
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    until("the session is open", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
+    let options = RequestOptions::default();
+    let request = siege.victim.request(&raw.id, "n", "?", options);
+    let mut replies = request.await.unwrap();
+    let answer = soon("the question", raw.asked("n")).await;
+    raw.packets(&[Packet {
+        kind: END_RESPONSE,
+        status: 7,
+        content: vec![b'x'; 50_000].into(),
+        ..answer
+    }])
+    .await;
+    let error = soon("the end", replies.next()).await.unwrap().unwrap_err();
+    let RequestError::Failed { code: 7, text, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(text.len(), 1024);
+    siege.unnoticed().await;
+}
+
+/// Nobody knows an address of a peer that showed none: who wants to reach it is told so, at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_showed_no_address_is_out_of_reach_once_it_is_gone() {
+    let mut siege = Siege::begin("no address", |config| config).await;
+    let raw = Raw::session(&siege.victim, 2, RSA).await;
+    until("the session is open", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
+    let id = raw.id;
+    drop(raw);
+    siege.disconnected(&id).await;
+    let long = SendOptions::default().timeout(Duration::from_secs(100));
+    let error = siege.victim.send(&id, "n", "", long).await.unwrap_err();
+    assert!(
+        matches!(&error, SendError::Unreachable { reason, .. } if reason.contains("no address")),
+        "{error}"
+    );
+    siege.unnoticed().await;
+}
+
 /// Their windows are those of requests that the satellite itself made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_replies_that_never_become_whole() {

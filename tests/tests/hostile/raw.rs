@@ -19,7 +19,7 @@ use psfs_core::{Identity, PeerId, Satellite};
 use psfs_tests::{key, soon};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::wire::{Auth, Batch, Bye, Frame, Hello, Kind, Limits, Packet, RSA};
+use crate::wire::{Auth, Batch, Bye, Frame, Hello, Kind, Limits, Packet, RESPONSE, RSA};
 
 const PROTOCOL: &[u8] = b"/psfs/packet/2.0.0\n";
 const MULTISTREAM: &[u8] = b"/multistream/1.0.0\n";
@@ -116,6 +116,24 @@ impl Raw {
         raw.hello.policy = policy;
         raw.open().await;
         raw
+    }
+
+    /// Reads on to the satellite's request in this namespace, and gives what its answers have in common.
+    pub(crate) async fn asked(&mut self, namespace: &str) -> Packet {
+        loop {
+            let Some(Kind::Batch(batch)) = self.next().await else {
+                continue;
+            };
+            for packet in batch.packets {
+                let packet = Packet::decode(packet).unwrap();
+                if packet.namespace == namespace {
+                    return Packet {
+                        request_id: packet.request_id,
+                        ..Packet::new(RESPONSE, "", "")
+                    };
+                }
+            }
+        }
     }
 
     /// Hello and Auth, as they should be.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use psfs_core::PacketType;
-use psfs_tests::{key, soon, until};
+use psfs_core::{PacketType, RequestOptions};
+use psfs_tests::{connected_to, key, soon, until};
 
 use crate::raw::{Raw, varint};
 use crate::siege::Siege;
 use crate::wire::{
-    Ack, BROADCAST, Batch, Credit, Kind, LAZY, MESSAGE, Packet, REQUEST, RESPONSE, RSA, Resume,
+    Ack, BROADCAST, Batch, Cancel, Credit, END_RESPONSE, Kind, LAZY, MESSAGE, Packet, REQUEST,
+    RESPONSE, RSA, Resume,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -279,5 +280,45 @@ async fn hostile_absurd_credit() {
         }
     };
     assert_eq!(soon("an answer", answer).await, "still here");
+    siege.unnoticed().await;
+}
+
+/// Both sides number their requests from 1. A Cancel of the peer's request once threw away the half of a reply to ours under the same
+/// number; the rest of it was taken for nothing, and the request ended well without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_leaves_the_half_reply_to_a_request_of_the_same_number_alone() {
+    let siege = Siege::begin("same number", |config| config).await;
+    let mut held = siege.victim.subscribe(PacketType::Request, "held").unwrap();
+    let mut raw = Raw::session(&siege.victim, 2, RSA).await;
+    until("the session is open", || {
+        connected_to(&siege.victim, &raw.id)
+    })
+    .await;
+    let options = RequestOptions::default();
+    let mut replies = siege
+        .victim
+        .request(&raw.id, "large", "", options)
+        .await
+        .unwrap();
+    let answer = soon("our request", raw.asked("large")).await;
+    let part = |part: u32, content: &'static str| Packet {
+        part,
+        parts: 2,
+        content: content.into(),
+        ..answer.clone()
+    };
+    raw.packets(&[Packet::request("held", answer.request_id), part(0, "the ")])
+        .await;
+    soon("its request", held.next()).await.unwrap();
+    let request_id = answer.request_id;
+    raw.send(Kind::Cancel(Cancel { request_id })).await;
+    let end = Packet {
+        kind: END_RESPONSE,
+        ..answer.clone()
+    };
+    raw.packets(&[part(1, "whole"), end]).await;
+    let reply = soon("the reply", replies.next()).await.unwrap().unwrap();
+    assert_eq!(reply.content(), "the whole");
+    assert!(soon("the end", replies.next()).await.is_none());
     siege.unnoticed().await;
 }

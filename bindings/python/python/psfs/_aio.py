@@ -481,11 +481,15 @@ class Satellite:
     ) -> None:
         """Sends a message to one peer. Returns when it is accepted within the peer's credit, or with `confirmed` when the peer's
         satellite has taken it in."""
-        await self._running().run(self._native.send(peer, namespace, data, confirmed, timeout))
+        loop = self._running()
+        if (sending := self._native.send(peer, namespace, data, confirmed, timeout)) is not None:
+            await loop.run(sending)
 
     async def broadcast(self, namespace: str, data: Content, *, lifetime: float = 30.0) -> None:
         """Sends to everybody under the rendezvous (at most 60 KiB)."""
-        await self._running().run(self._native.broadcast(namespace, data, lifetime))
+        loop = self._running()
+        if (sending := self._native.broadcast(namespace, data, lifetime)) is not None:
+            await loop.run(sending)
 
     def request(
         self,

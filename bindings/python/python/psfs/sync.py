@@ -63,7 +63,9 @@ Handler = Callable[[Message], Returned]
 PeerHandler = Callable[[PeerEvent], None]
 
 
-def _run(operation: Operation) -> Any:
+def _run(operation: Operation | None) -> Any:
+    if operation is None:
+        return None
     result = operation.poll()
     if result is not PENDING:
         return result

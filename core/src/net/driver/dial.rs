@@ -61,7 +61,11 @@ impl Driver {
                 ),
                 roster::Action::Discovered { peer } => self.shared.inbox.discovered(peer),
                 roster::Action::Unreachable { peer, reason } => {
-                    self.shared.inbox.unreachable(peer, &reason)
+                    self.shared.inbox.unreachable(peer, &reason);
+                    if !self.state.links.contains_key(&peer) {
+                        // Where no address is known nothing is dialled that could fail.
+                        self.answer_peer(&peer, &Err(ReachFailure::Unreachable(reason)));
+                    }
                 }
             }
         }
@@ -127,6 +131,7 @@ impl Driver {
         tracing::debug!(?target, reason, "dial failed");
         if let Some(peer) = peer {
             self.swarm.behaviour_mut().packets.dial_failed(peer);
+            self.state.explicit.remove(&peer);
             if !self.state.links.contains_key(&peer) {
                 self.answer_peer(&peer, &Err(ReachFailure::Unreachable(reason.into())));
             }
@@ -187,6 +192,8 @@ impl Driver {
                         answer(reply, Ok(Arc::clone(link)));
                     }
                 }
+                // An empty entry would be somebody who asks for it.
+                None if waiting.is_empty() => {}
                 None => self.state.by_peer.entry(peer).or_default().extend(waiting),
             }
         }

@@ -72,12 +72,13 @@ impl Driver {
             let parsed = addresses.filter_map(|address| address.parse().ok());
             (met.peer, parsed.collect::<Vec<Multiaddr>>())
         });
-        let kad = &mut self.swarm.behaviour_mut().kad;
-        for (peer, addresses) in shown.chain(met) {
-            for address in addresses {
-                kad.add_address(&to_libp2p(&peer), address);
-            }
+        for (peer, addresses) in shown.chain(met).collect::<Vec<_>>() {
+            self.tell_kad(&to_libp2p(&peer), &addresses);
         }
+    }
+
+    pub(super) fn tell_kad(&mut self, peer: &libp2p::PeerId, addresses: &[Multiaddr]) {
+        set_addresses(&mut self.swarm.behaviour_mut().kad, peer, addresses);
     }
 
     pub(super) fn on_kad(&mut self, event: kad::Event) {
@@ -124,7 +125,8 @@ impl Driver {
                 };
                 let id = to_libp2p(&wanted);
                 if let Some(found) = peers.into_iter().find(|found| found.peer_id == id) {
-                    let addresses = found.addrs.iter().map(address::without_peer).collect();
+                    let dialable = found.addrs.iter().filter(|a| address::is_dialable(a));
+                    let addresses = dialable.map(address::without_peer).collect();
                     self.learn(wanted, addresses, Source::Provider, Duration::ZERO);
                 }
             }
@@ -171,16 +173,90 @@ impl Driver {
             self.shared.counters.internal_dropped.add(1);
             return tracing::debug!(%peer, namespace = %packet.namespace, "internal message not understood");
         };
+        // Loopback addresses mean something only to who came that way itself.
+        let loopback = self.swarm.behaviour().packets.is_beside(&peer);
         for sighting in sightings {
             let addresses = sighting
                 .addresses
                 .iter()
                 .filter_map(|address| address.parse().ok())
+                .filter(|address| loopback || !address::is_loopback(address))
+                .filter(address::is_dialable)
                 .collect();
             self.learn(sighting.peer, addresses, Source::Exchange, sighting.age);
         }
         if ask {
             self.tell_roster(roster::Event::Asked { peer });
         }
+    }
+}
+
+/// Kademlia knows a peer by these addresses from now on, and by no others: it keeps all that it is ever told, and whoever tells other
+/// addresses again and again would fill it.
+fn set_addresses<S: RecordStore + Send + 'static>(
+    kad: &mut kad::Behaviour<S>,
+    peer: &libp2p::PeerId,
+    addresses: &[Multiaddr],
+) {
+    let whole: Vec<Multiaddr> = addresses
+        .iter()
+        .filter_map(|address| address.clone().with_p2p(*peer).ok())
+        .collect();
+    if whole.is_empty() {
+        return;
+    }
+    for address in &whole {
+        kad.add_address(peer, address.clone());
+    }
+    for address in known_addresses(kad, peer) {
+        if !whole.contains(&address) {
+            kad.remove_address(peer, &address);
+        }
+    }
+}
+
+fn known_addresses<S: RecordStore + Send + 'static>(
+    kad: &mut kad::Behaviour<S>,
+    peer: &libp2p::PeerId,
+) -> Vec<Multiaddr> {
+    let bucket = kad.kbucket(*peer);
+    let entries = bucket.iter().flat_map(|bucket| bucket.iter());
+    entries
+        .filter(|entry| entry.node.key.preimage() == peer)
+        .flat_map(|entry| entry.node.value.iter().cloned().collect::<Vec<_>>())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tells_other_addresses_again_and_again_is_known_by_the_last() {
+        let (local, peer) = (libp2p::PeerId::random(), libp2p::PeerId::random());
+        let store = kad::store::MemoryStore::new(local);
+        let mut kad = kad::Behaviour::new(local, store);
+        let told = |round: u16| -> Vec<Multiaddr> {
+            (0..8)
+                .map(|i| {
+                    format!("/ip4/192.0.2.{i}/tcp/{}", round + 1)
+                        .parse()
+                        .unwrap()
+                })
+                .collect()
+        };
+        for round in 0..100 {
+            set_addresses(&mut kad, &peer, &told(round));
+        }
+        // None told is no news.
+        set_addresses(&mut kad, &peer, &[]);
+        let mut known = known_addresses(&mut kad, &peer);
+        known.sort();
+        let mut last: Vec<Multiaddr> = told(99)
+            .into_iter()
+            .map(|address| address.with_p2p(peer).unwrap())
+            .collect();
+        last.sort();
+        assert_eq!(known, last);
     }
 }

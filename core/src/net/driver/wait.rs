@@ -60,7 +60,7 @@ impl Driver {
                 ),
             },
             None => {
-                if self.state.waiters >= WAITERS_MAX {
+                if self.is_full() {
                     return answer(reply, Err(ReachFailure::Busy));
                 }
                 let address: Arc<str> = bare.to_string().into();
@@ -100,11 +100,27 @@ impl Driver {
             answer(reply, Ok(Arc::clone(link)));
             return None;
         }
-        if self.state.waiters >= WAITERS_MAX {
+        if self.is_full() {
             answer(reply, Err(ReachFailure::Busy));
             return None;
         }
         Some(reply)
+    }
+
+    /// Whether too many wait already, who still do.
+    fn is_full(&mut self) -> bool {
+        if self.state.waiters >= WAITERS_MAX {
+            let still = |waiting: &mut Vec<Reply>| {
+                waiting.retain(|reply| !reply.is_closed());
+                !waiting.is_empty()
+            };
+            self.state.by_peer.retain(|_, waiting| still(waiting));
+            self.state.by_address.retain(|_, waiting| still(waiting));
+            let by_peer = self.state.by_peer.values().map(Vec::len).sum::<usize>();
+            let by_address = self.state.by_address.values().map(Vec::len).sum::<usize>();
+            self.state.waiters = by_peer + by_address;
+        }
+        self.state.waiters >= WAITERS_MAX
     }
 
     /// The satellite ends: who waits for a session, or for a broadcast to be taken, learns it now and not when the last peer is gone.

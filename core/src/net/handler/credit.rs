@@ -70,13 +70,19 @@ impl Handler {
         Ok(())
     }
 
-    /// Lets go of the room of contents that the session has let go of.
+    /// Lets go of the room of contents that the session has let go of. What they were still owed of a window is the peer's again.
     pub(super) fn drop_halves(&mut self) {
-        if self.halves.len() != self.session.unfinished() {
-            let session = &self.session;
-            self.halves
-                .retain(|(packet_type, id), _| session.is_unfinished(*packet_type, *id));
+        if self.halves.len() == self.session.unfinished() {
+            return;
         }
+        let (session, windows) = (&self.session, &self.windows);
+        self.halves.retain(|(packet_type, id), half| {
+            let stays = session.is_unfinished(*packet_type, *id);
+            if !stays && let Some(lane) = Lane::of(*packet_type, *id) {
+                windows[lane as usize].add(half.owed);
+            }
+            stays
+        });
     }
 
     /// Gives back what may be given back now.

@@ -89,7 +89,8 @@ impl Handler {
     pub(super) fn moved(&mut self) {
         let Some(until) = self.leaving else { return };
         match self.stage {
-            Stage::Open => self.retry = patience(until),
+            // Past the end of all patience nothing that moves helps; its Bye has a time of its own.
+            Stage::Open => self.retry = Timer::at(until.min(clock::now() + LINGER_STALL)),
             Stage::Closing(_) | Stage::Parting(_) if self.is_in_doubt() => {
                 self.timer = patience(until);
             }

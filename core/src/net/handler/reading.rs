@@ -4,17 +4,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures::AsyncRead;
 
 use super::{Handler, Notice, Stage, Timer};
-use crate::config::PART_TIMEOUT;
+use crate::config::{END_TEXT_MAX, PART_TIMEOUT};
 use crate::error::Code;
-use crate::net::account::Charge;
+use crate::net::account::{ACCOUNTED_FROM, Charge};
 use crate::net::link::{Ended, Link};
 use crate::net::pulse::Pulse;
 use crate::net::{Delivery, clock};
 use crate::proto::packet::PacketType;
 use crate::proto::session::{CAST_BIT, Incoming, Lane, Output, Violation};
+
+/// Contents up to this size are copied out of what was read: one that somebody keeps would hold all of it, 64 KiB and more, and nobody
+/// would have counted them.
+const COPIED: usize = ACCOUNTED_FROM;
 
 impl Handler {
     /// Reads and takes in what is there. Ready: something happened and there may be more.
@@ -84,7 +89,7 @@ impl Handler {
                 }
             }
             Output::Cancelled { request_id } => {
-                self.session.forget(request_id);
+                // The session let go of the question. Its replies to a request of ours under the same number are none of this.
                 self.drop_halves();
                 if let Some(link) = &self.link {
                     link.cancelled(request_id);
@@ -146,9 +151,12 @@ impl Handler {
         self.packets_in += 1;
         let Incoming {
             packet_type,
-            packet,
+            mut packet,
             cost: last,
         } = incoming;
+        if packet.content.len() < COPIED {
+            packet.content = Bytes::copy_from_slice(&packet.content);
+        }
         let id = packet.request_id;
         // Its room goes once the whole is counted, and what its parts still have to come of credit with the whole.
         let half = self.halves.remove(&(packet_type, id));
@@ -167,10 +175,12 @@ impl Handler {
             }
             PacketType::EndResponse if id & CAST_BIT == 0 => match link.finish_request(id) {
                 Some(asked) => {
+                    // Satellites say no more; what others say is kept in the asker's queue.
+                    let text = &packet.content[..packet.content.len().min(END_TEXT_MAX)];
                     asked.end(
                         self.remote,
                         packet.status,
-                        String::from_utf8_lossy(&packet.content).into_owned(),
+                        String::from_utf8_lossy(text).into_owned(),
                     );
                 }
                 None => self.shared.counters.late_replies.add(1),

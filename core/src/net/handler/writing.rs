@@ -113,6 +113,14 @@ impl Handler {
             if std::mem::take(&mut self.outgoing.missed) {
                 self.sent_at = Some(clock::now());
             }
+            // Who gave up waiting, and whose peer never says that it has anything.
+            while self
+                .confirms
+                .front()
+                .is_some_and(|(_, waiter)| waiter.is_closed())
+            {
+                self.confirms.pop_front();
+            }
             for waiter in self.outgoing.confirms.drain(..) {
                 self.confirms.push_back((last, waiter));
             }

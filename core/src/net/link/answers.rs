@@ -83,6 +83,8 @@ impl Link {
         };
         queues.push(Item::Packet(packet), 0, answer.bulk.load(Ordering::Relaxed));
         drop(queues);
+        // A reply that still waits for credit would get none any more.
+        answer.credit.close();
         self.task.wake();
         true
     }

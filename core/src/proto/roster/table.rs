@@ -36,12 +36,12 @@ pub(super) enum Queue {
     Failed,
 }
 
-/// Why a peer is not dialled.
+/// Why a peer is not dialled like others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bar {
     /// The user ended the session.
     User,
-    /// It does not belong to this network, or this satellite not to its.
+    /// It does not belong to this network, or this satellite not to its: nobody is told of it, and it is dialled rarely.
     Refused,
     /// It said goodbye. The entry only keeps older news of it from bringing it back, until it expires.
     Left,
@@ -122,7 +122,8 @@ impl Entry {
 
     /// Its place among those that can be dialled.
     fn turn(&self) -> Option<(Queue, Now)> {
-        if self.link != Link::Idle || self.bar.is_some() || self.addresses.is_empty() {
+        let barred = matches!(self.bar, Some(Bar::User | Bar::Left)) && !self.asked;
+        if self.link != Link::Idle || barred || self.addresses.is_empty() {
             return None;
         }
         let queue = match self {

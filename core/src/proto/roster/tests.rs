@@ -206,7 +206,7 @@ fn what_others_saw_before_a_failure_is_no_news() {
 }
 
 #[test]
-fn who_refuses_for_good_is_neither_dialled_nor_told_of() {
+fn who_refuses_for_good_is_asked_again_after_long_and_not_told_of() {
     let mut roster = roster(Limits::default());
     roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
     assert_eq!(dials(&run(&mut roster, secs(1))).len(), 1);
@@ -217,12 +217,17 @@ fn who_refuses_for_good_is_neither_dialled_nor_told_of() {
         },
         secs(2),
     );
-    assert_eq!(dials(&run(&mut roster, secs(500))), []);
+    // Whoever sees it there.
+    roster.handle(learned(1, Source::Mdns, Duration::ZERO), secs(300));
+    assert_eq!(dials(&run(&mut roster, secs(450))), []);
     assert_eq!(roster.met(), []);
-    let told = roster.handle(connected(2), secs(500));
+    let told = roster.handle(connected(2), secs(450));
     let of =
         |action: &Action| matches!(action, Action::Tell { sightings, .. } if !sightings.is_empty());
     assert!(!told.iter().any(of), "{told:?}");
+    // A satellite whose clock was wrong when it started was refused by all, and never asked again after its clock was set.
+    let again = dials(&run(&mut roster, secs(760)));
+    assert!(!again.is_empty());
 }
 
 #[test]

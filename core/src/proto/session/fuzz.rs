@@ -8,6 +8,7 @@ use super::super::testing::{NOW, identities};
 use super::*;
 use crate::error::Code;
 use crate::fuzz::Input;
+use crate::hidden::Hidden;
 use wire::frame::Kind;
 
 /// Two of each side's delegated keys, made once: each costs an RSA signature.
@@ -73,9 +74,9 @@ impl Two {
     fn new(choice: u8) -> Self {
         let secret = |side: usize| match choice >> 4 & 3 {
             0 => None,
-            1 => Some(Arc::from(&b"the same"[..])),
-            2 => Some(Arc::from([side as u8])),
-            _ => (side == 0).then(|| Arc::from(&b"of one"[..])),
+            1 => Some(b"the same".to_vec()),
+            2 => Some(vec![side as u8]),
+            _ => (side == 0).then(|| b"of one".to_vec()),
         };
         let ends = [0, 1].map(|side| {
             Session::new(SessionConfig {
@@ -89,7 +90,7 @@ impl Two {
                     requests: 2,
                     reply_window: WINDOW,
                 },
-                secret: secret(side),
+                secret: secret(side).map(|secret| Arc::new(Hidden::new(secret))),
                 network: [7; 32],
                 nonce: [side as u8; NONCE_BYTES],
                 epoch: 100 + side as u64,

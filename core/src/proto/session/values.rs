@@ -11,6 +11,7 @@ use super::NONCE_BYTES;
 use super::handshake::Skew;
 use crate::config::Signing;
 use crate::error::{Code, NamespaceError};
+use crate::hidden::Hidden;
 use crate::identity::{Identity, PeerId};
 
 /// What one side takes, as told in Hello.
@@ -30,7 +31,7 @@ pub(crate) struct SessionConfig {
     pub(crate) remote: PeerId,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
-    pub(crate) secret: Option<Arc<[u8]>>,
+    pub(crate) secret: Option<Arc<Hidden<Vec<u8>>>>,
     pub(crate) network: [u8; 32],
     pub(crate) nonce: [u8; NONCE_BYTES],
     pub(crate) epoch: u64,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::pool::Pool;
+use super::pool::{Pool, Turn};
 use super::{Cancelled, Handler, Source, inside_callback};
 use crate::config::BATCH_EVENTS;
 
@@ -17,16 +17,6 @@ const PHASE: u8 = 3;
 const AGAIN: u8 = 4;
 /// No further call may begin.
 const CANCEL: u8 = 8;
-
-/// A job without its types.
-pub(super) trait Turn: Send + Sync {
-    /// Runs it, if nobody else claimed it meanwhile. Returns how many callbacks ran.
-    fn turn(self: Arc<Self>) -> usize;
-    fn cancel(self: Arc<Self>) -> Cancelled;
-    /// Sets CANCEL and lets the next turn end it.
-    fn stop(self: Arc<Self>);
-    fn is_ended(&self) -> bool;
-}
 
 pub(super) struct Job<T, S> {
     id: u64,

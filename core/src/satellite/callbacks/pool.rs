@@ -8,10 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::job::Turn;
-use super::{INSIDE, panic_text};
+use super::{Cancelled, INSIDE, panic_text};
 use crate::error::SubscribeError;
 use crate::satellite::threads;
+
+/// A job without its types.
+pub(super) trait Turn: Send + Sync {
+    /// Runs it, if nobody else claimed it meanwhile. Returns how many callbacks ran.
+    fn turn(self: Arc<Self>) -> usize;
+    fn cancel(self: Arc<Self>) -> Cancelled;
+    /// Sets CANCEL and lets the next turn end it.
+    fn stop(self: Arc<Self>);
+    fn is_ended(&self) -> bool;
+}
 
 pub(super) struct Pool {
     /// 0: the application dispatches.

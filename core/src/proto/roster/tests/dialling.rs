@@ -77,6 +77,44 @@ fn a_lost_session_is_in_a_hurry_but_every_fourth_time_and_not_for_ever() {
 }
 
 #[test]
+fn trying_again_and_again_makes_nobody_reachable_and_brings_nobody_back() {
+    let mut roster = roster(quiet());
+    let ask = |roster: &mut Roster, now| {
+        let event = Event::Connect {
+            peer: peer(1),
+            addresses: Vec::new(),
+        };
+        let mut actions = roster.handle(event, now);
+        actions.extend(roster.handle(failed(1), now));
+        actions
+    };
+    roster.handle(learned(1, Source::Mdns, Duration::ZERO), Now::ZERO);
+    roster.handle(connected(1), Now::ZERO);
+    let lost = |end| Event::Disconnected { peer: peer(1), end };
+    roster.handle(lost(End::Lost), secs(1));
+    let mut told = 0;
+    for try_at in 0..100 {
+        let actions = ask(&mut roster, secs(1) + Duration::from_millis(50 * try_at));
+        let unreachable = |action: &&Action| matches!(action, Action::Unreachable { .. });
+        told += actions.iter().filter(unreachable).count();
+        if try_at >= 3 {
+            let state = roster.find(&peer(1)).map(|met| met.state);
+            assert_eq!(state, Some(State::Unreachable), "try {try_at}");
+        }
+    }
+    assert_eq!(told, 1);
+    // Who said goodbye is gone, and asked for it is dialled.
+    roster.handle(connected(1), secs(10));
+    roster.handle(lost(End::Left), secs(11));
+    assert_eq!(roster.met(), []);
+    let actions = ask(&mut roster, secs(12));
+    let dialled = |action: &Action| matches!(action, Action::Dial { .. });
+    assert!(actions.iter().any(dialled), "{actions:?}");
+    assert_eq!(roster.met(), []);
+    assert_eq!(dials(&run(&mut roster, secs(60))), []);
+}
+
+#[test]
 fn unreachable_is_told_once() {
     let mut roster = roster(quiet());
     roster.handle(learned(1, Source::Exchange, Duration::ZERO), Now::ZERO);

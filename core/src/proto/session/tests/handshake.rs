@@ -1,6 +1,7 @@
 //! Hello and Auth: who is let in, under which policy, and in which order.
 
 use super::*;
+use crate::hidden::Hidden;
 
 const POLICIES: [Signing; 3] = [Signing::Every, Signing::Rsa, Signing::Lazy];
 
@@ -253,7 +254,7 @@ fn an_auth_of_another_session_or_key_is_refused() {
 
 #[test]
 fn only_who_knows_the_secret_is_let_in() {
-    let secret = |text: &str| Some(Arc::from(text.as_bytes()));
+    let secret = |text: &str| Some(Arc::new(Hidden::new(text.as_bytes().to_vec())));
     for (theirs, good) in [
         (secret("open sesame"), true),
         (secret("open simsim"), false),

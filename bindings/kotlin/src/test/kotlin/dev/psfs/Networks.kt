@@ -7,7 +7,9 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeout
 
 /** Keys are made once: each costs a tenth of a second. */
@@ -48,7 +50,7 @@ internal fun network(
             }
             test(all)
         } finally {
-            all.forEach { it.shutdown() }
+            withContext(NonCancellable) { all.forEach { it.shutdown() } }
         }
     }
 }

@@ -11,11 +11,13 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -121,6 +123,23 @@ class TalkingTest {
         asking.cancel()
         asking.join()
         told.await()
+    }
+
+    @Test
+    fun `who waits for a first reply and is cancelled, cancels at the other side`() = network(2) { (ann, ben) ->
+        val asked = CompletableDeferred<Unit>()
+        val told = CompletableDeferred<Unit>()
+        ben.on(PacketType.REQUEST, "silence") { message ->
+            asked.complete(Unit)
+            // Nobody is told of a cancel who does not reply: he has to look.
+            while (!message.isCancelled) delay(10)
+            told.complete(Unit)
+        }
+        val asking = launch { ann.request(ben.peerId, "silence").collect { } }
+        asked.await()
+        asking.cancel()
+        // Sooner than the deadline of the request.
+        withTimeout(10.seconds) { told.await() }
     }
 
     @Test
