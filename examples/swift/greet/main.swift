@@ -46,11 +46,14 @@ let ending = Task.detached {
 for await event in events {
     switch event {
     case .authenticated(let peer):
-        do {
-            try await sat.send(peer, "greeting", "hello from Swift")
-        } catch let error as PsfsError {
-            // Gone again already, for example. The hint says what to do.
-            show("\(error.message)\n\(error.hint)")
+        // In a task of its own: a send waits, for a peer that is gone again until it comes back or the time is over.
+        Task {
+            do {
+                try await sat.send(peer, "greeting", "hello from Swift", timeout: .seconds(5))
+            } catch {
+                // The hint says what to do.
+                show("\(peer) was not greeted: \(error)")
+            }
         }
     case .disconnected(let peer, let reason, _):
         show("\(peer) left: \(reason)")
