@@ -18,7 +18,7 @@
  *     psfs_satellite_free(satellite);
  *     psfs_config_free(config);
  *
- * Link with -lpsfs. Two whole programs are in examples/c: greet.c, and whois.c with a loop of its own.
+ * Link with -lpsfs. Two whole programs are in the source tree's examples/c: greet.c, and whois.c with a loop of its own.
  *
  *
  * WHAT HOLDS FOR EVERY FUNCTION
@@ -63,9 +63,9 @@
  * call that is running and answers PSFS_PENDING.
  *
  * psfs_satellite_shutdown outside callbacks waits: after PSFS_OK no callback runs, every drop has run, and no thread of
- * the satellite is left. Inside a callback it begins this and answers PSFS_PENDING. If a callback blocks past the timeout it
- * answers PSFS_E_TIMEOUT, and those promises hold only once that callback has returned. Freeing a satellite inside a callback
- * is fine.
+ * the satellite is left; it does not say whether peers took all that was accepted for them. Inside a callback it begins this
+ * and answers PSFS_PENDING. If a callback blocks past the timeout it answers PSFS_E_TIMEOUT, and those promises hold only once
+ * that callback has returned. Freeing a satellite inside a callback is fine.
  *
  * Operations (the _async twins of what blocks): `done` is called exactly once, also when the operation is cancelled or the
  * satellite is shut down. psfs_op_wait waits for the result, not for its callback.
@@ -74,8 +74,10 @@
  * psfs_satellite_dispatch when it is readable: callbacks, drops and log lines then come only from there (and from cancelling,
  * shutting down and freeing, on the thread that does it). No other thread ever enters the program.
  *
- * After fork, the child must not use what was made before: such calls answer PSFS_E_FORKED, and _free leaves things as they
- * are. A child can make satellites of its own when its parent had made none before the fork.
+ * After fork, the child must not use satellites made before, nor what came from them (subscriptions, operations, events,
+ * responders, replies): calls with these answer PSFS_E_FORKED, and _free leaves them as they are. Configs, identities, errors,
+ * texts and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
+ * the fork. A child can make satellites of its own when its parent had made none before the fork.
  *
  * The library installs no exit handlers and no signal handlers, and its network threads take no signals. After shutdown none of
  * its threads is left but one that all satellites of a process share, a timer that sleeps. It stays loaded after dlclose.
@@ -478,8 +480,8 @@ psfs_status psfs_identity_to_bytes(const psfs_identity *identity,
 // Since: 0.1.0
 const char *psfs_identity_peer_id(const psfs_identity *identity);
 
-// The fingerprint of this key, for people to compare: peer id, colon, and a few characters made of
-// its last bytes.
+// The fingerprint of this key, for people to compare: peer id, colon, and words made of its last
+// bytes.
 //
 // Ownership: the text lives as long as the handle.
 // Errors: NULL for NULL.
@@ -615,9 +617,9 @@ psfs_status psfs_config_set_data_dir(psfs_config *config,
 psfs_status psfs_config_set_signing(psfs_config *config, uint32_t signing, psfs_error **err);
 
 // Where log lines of satellites made with this config go: `level` and all that is graver
-// (PSFS_LOG_*). Lines come as callbacks do, one after another, never from a network thread; when
-// the program is too slow for them, lines are dropped and counted in a line of their own. Default:
-// nowhere.
+// (PSFS_LOG_*). Lines come as callbacks do, never from a network thread, and one after another for
+// each satellite: those of two satellites may come at once. When the program is too slow for them,
+// lines are dropped and counted in a line of their own. Default: nowhere.
 //
 // Ownership: `ud` is kept; `drop` runs once, when the config is freed (or gets another function)
 // and its satellites have ended, also when this fails.
@@ -874,7 +876,7 @@ void psfs_peers_free(psfs_peers *peers);
 // (an option out of its range, an empty path), PSFS_E_UNSUPPORTED, PSFS_E_IO, PSFS_E_BAD_KEY,
 // PSFS_E_KEY_PERMISSIONS, PSFS_E_KEY_KIND, PSFS_E_PASSPHRASE, PSFS_E_DATA_DIR_IN_USE,
 // PSFS_E_DATA_DIR, PSFS_E_DATA_DIR_VERSION, PSFS_E_FORKED (a process that this one was forked from
-// had made a satellite).
+// had made a satellite, or tried to).
 // Thread: any; takes a tenth of a second, at times three, when a key is made.
 // Since: 0.1.0
 psfs_status psfs_satellite_new(const psfs_config *config,
@@ -892,13 +894,18 @@ psfs_status psfs_satellite_new(const psfs_config *config,
 psfs_status psfs_satellite_start(const psfs_satellite *satellite,
                                  psfs_error **err);
 
-// Ends it and waits: what was accepted is delivered, peers are told, no further callback begins,
-// running ones are waited for, calls that wait and operations end with PSFS_E_CLOSED, every drop
-// function runs, all its threads end. With PSFS_OK all of this has happened.
+// Ends it and waits: what was accepted is sent as far as peers take it, they are told, no further
+// callback begins, running ones are waited for, calls that wait and operations end with
+// PSFS_E_CLOSED, every drop function runs, all its threads end. PSFS_OK means that it has ended,
+// not that every peer took everything.
 //
-// A peer that does not take what was accepted for it holds this up for at most 5 s without anything
-// moving, and never beyond `timeout_ms`. What is lost then is logged, and counted as
-// messages_abandoned in the statistics.
+// A peer that does not take what was accepted for it is given up 5 s after the last bytes to it
+// moved; telling it and closing the connection can take a second more. So a peer that stands still
+// holds this up for some seconds, one that is only slow for longer, and neither beyond
+// `timeout_ms`. Messages that were not written to its connection by then are counted as
+// messages_abandoned (psfs_satellite_stats_json, also after this) and logged as warnings
+// (psfs_config_set_log). That a peer did not say that it has what was written last is logged only:
+// who must know of each message sends it confirmed (psfs_send_options).
 //
 // Inside a callback it only begins this and answers PSFS_PENDING. When a callback is still running
 // after `timeout_ms` it answers PSFS_E_TIMEOUT; it may be called again to wait longer.
@@ -912,20 +919,22 @@ psfs_status psfs_satellite_shutdown(const psfs_satellite *satellite,
                                     uint32_t timeout_ms,
                                     psfs_error **err);
 
-// Begins what psfs_satellite_shutdown does, and waits for nothing.
+// Begins what psfs_satellite_shutdown does, with 30 s for peers to take what was accepted, and
+// waits for nothing.
 //
 // Ownership: borrows the satellite.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED.
 // Thread: any.
 // Since: 0.1.0
-psfs_status psfs_satellite_begin_shutdown(const psfs_satellite *satellite, psfs_error **err);
+psfs_status psfs_satellite_begin_shutdown(const psfs_satellite *satellite,
+                                          psfs_error **err);
 
-// Waits until the satellite has been shut down, by whomever.
+// Waits until the satellite has been shut down, by whomever, and has ended. It does not begin that.
 //
-// Inside a callback it never waits: PSFS_PENDING while the satellite runs.
+// Inside a callback it never waits: PSFS_PENDING while it has not ended.
 //
 // Ownership: borrows the satellite.
-// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (it still runs).
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT (nobody shut it down, or its end goes on).
 // Thread: any; blocks for up to `timeout_ms`.
 // Since: 0.1.0
 psfs_status psfs_satellite_wait(const psfs_satellite *satellite,
@@ -963,8 +972,7 @@ psfs_status psfs_satellite_peer_id(const psfs_satellite *satellite,
                                    const char **out,
                                    psfs_error **err);
 
-// Its fingerprint, for people to compare: peer id, colon, and a few characters made of its last
-// bytes.
+// Its fingerprint, for people to compare: peer id, colon, and words made of its last bytes.
 //
 // Ownership: the text lives as long as the satellite's handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -1053,8 +1061,9 @@ psfs_status psfs_satellite_wait_connected(const psfs_satellite *satellite,
                                           psfs_error **err);
 
 // Ends the session with a peer. It stays met, and may connect again. What was accepted for it
-// before is delivered first: this returns when the peer has it, or was given up because nothing
-// moved for 5 s (30 s in all).
+// before is sent first: this returns when the peer has it, or was given up because nothing moved
+// for 5 s (30 s in all). PSFS_OK is answered in both cases; see psfs_satellite_shutdown for what is
+// lost then.
 //
 // Ownership: everything is borrowed for the call.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_UNKNOWN_PEER (not
@@ -1165,11 +1174,18 @@ psfs_status psfs_event_retain(const psfs_event *event, psfs_event **out, psfs_er
 void psfs_event_free(psfs_event *event);
 
 // Sends one reply to a REQUEST, SEEK or BROADCAST and leaves it open for more. Waits for the
-// asker's credit.
+// asker's credit. PSFS_OK: it is accepted; it may still be dropped when the asker cancels or the
+// session ends.
+//
+// After PSFS_E_TIMEOUT a reply of up to 61440 bytes was not sent. Of a larger one a part may have
+// been: end the request then. After PSFS_E_CANCELLED, and for a REQUEST or SEEK after
+// PSFS_E_DISCONNECTED, nobody waits for replies any more, nor for psfs_event_end, which is allowed
+// and not needed.
 //
 // Ownership: the bytes are borrowed for the call.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more),
-// PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it takes no replies, or no more).
+// PSFS_E_DISCONNECTED (the session with the asker ended, also by a shutdown here),
+// PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it takes no replies, or no more).
 // Thread: any, also inside its callback; blocks for up to `timeout_ms`. Twin:
 // psfs_event_reply_async.
 // Since: 0.1.0
@@ -1206,11 +1222,13 @@ psfs_status psfs_event_take_responder(const psfs_event *event,
 
 /* ANSWERING LATER */
 
-// Sends one reply and leaves the request open for more. Waits for the asker's credit.
+// Sends one reply and leaves the request open for more. Waits for the asker's credit. After an
+// error it is as with psfs_event_reply.
 //
 // Ownership: the bytes are borrowed for the call.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_CANCELLED (the asker wants no more),
-// PSFS_E_DISCONNECTED, PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it was ended).
+// PSFS_E_DISCONNECTED (the session with the asker ended, also by a shutdown here),
+// PSFS_E_TOO_LARGE, PSFS_E_BAD_INPUT (it was ended).
 // Thread: any; blocks for up to `timeout_ms`. Twin: psfs_responder_reply_async.
 // Since: 0.1.0
 psfs_status psfs_responder_reply(const psfs_responder *responder,
@@ -1351,7 +1369,8 @@ uint64_t psfs_peer_event_dropped(const psfs_peer_event *event);
 //
 // Every REQUEST must be ended, with psfs_event_end or psfs_responder_end, also after its last
 // reply: one whose handler returned without (and took no responder, and retained nothing) ends as
-// PSFS_E_HANDLER_FAILED at who asked.
+// PSFS_E_HANDLER_FAILED at who asked. Only one that the asker cancelled (a reply to it is answered
+// with PSFS_E_CANCELLED) need not be ended.
 //
 // Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
 // fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
@@ -1410,8 +1429,13 @@ void psfs_sub_free(psfs_sub *sub);
 // Waits for the next reply: PSFS_OK and a reply in `*out`; PSFS_END after the last, with NULL in
 // it.
 //
-// PSFS_E_TIMEOUT means that `timeout_ms` was over (ask again) or that the request's own time was
-// (then PSFS_END follows; the message tells which). After any other error PSFS_END follows, too.
+// PSFS_E_TIMEOUT means that `timeout_ms` was over while the request goes on, or that the request's
+// own time was. To tell which, call this again: PSFS_END comes at once after the request's own
+// time, everything else means that it went on. With UINT32_MAX it is always the request's own; of a
+// seek or a broadcast it never is, as these end well. After any other error PSFS_END follows, too.
+//
+// After PSFS_E_TIMEOUT (the request's own), PSFS_E_DISCONNECTED and PSFS_E_CLOSED the peer may have
+// handled the request, or still does.
 //
 // Ownership: free `*out` with psfs_reply_free.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TIMEOUT, PSFS_E_UNKNOWN_NAMESPACE, PSFS_E_REFUSED,
@@ -1493,7 +1517,8 @@ typedef struct {
 typedef struct {
     // sizeof(psfs_broadcast_options)
     size_t struct_size;
-    // How long it may be passed on for, in seconds. Default 30; 1 to 86400.
+    // How long it may be passed on for, in seconds; it is not kept for peers that connect later.
+    // Default 30; 1 to 86400.
     uint32_t lifetime_s;
     // Zero.
     uint32_t reserved;
@@ -1505,7 +1530,8 @@ typedef struct {
     // sizeof(psfs_request_options)
     size_t struct_size;
     // After so many replies the request is cancelled and ends well. Default: no limit (a seek:
-    // 1024).
+    // 1024). Who answers learns of it only then, as PSFS_E_CANCELLED, and may have made more
+    // replies by then, as many as the window takes: these are dropped.
     uint64_t max_replies;
     // Bytes of replies on the way before the answering side must wait. Default, and least: what
     // psfs_config_set_reply_window says; at most 1 GiB.
@@ -1513,7 +1539,13 @@ typedef struct {
 } psfs_request_options;
 
 // Sends one message to one peer. PSFS_OK: it is accepted within the credit the peer gave (with
-// `confirmed`: the peer's satellite has it).
+// `confirmed`: the peer's satellite has it). What is accepted and not confirmed is lost when the
+// session ends before the peer has it.
+//
+// After PSFS_E_TIMEOUT, PSFS_E_DISCONNECTED, PSFS_E_CLOSED or PSFS_E_CANCELLED (of psfs_send_async)
+// a message that was to be confirmed, or has more than 61440 bytes, may have arrived or still
+// arrive: who sends it again may send it twice. Any other was not sent then, and after any other
+// error nothing was.
 //
 // Ownership: everything is borrowed for the call; `options` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_NAMESPACE,
@@ -1531,9 +1563,11 @@ psfs_status psfs_send(const psfs_satellite *satellite,
                       psfs_error **err);
 
 // Sends one message of up to 61440 bytes to all satellites of the network but this one. It is
-// signed and passed on from peer to peer. With nobody connected it is PSFS_E_NO_PEERS; while those
-// who are connected cannot take it yet, it waits, within its life time. Who hears more than it can
-// handle is told so by PSFS_PEER_LAGGED.
+// signed, goes to those who are connected when it is sent, and is passed on from peer to peer: it
+// is not kept for who connects later (who comes within the first seconds may still get it), also
+// when its life time is longer. With nobody connected it is PSFS_E_NO_PEERS; while those who are
+// connected cannot take it yet, it waits, within its life time. PSFS_OK: it is on its way; who got
+// it is not told. Who hears more than it can handle is told so by PSFS_PEER_LAGGED.
 //
 // Ownership: everything is borrowed for the call; `options` may be NULL.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_NAMESPACE, PSFS_E_BAD_INPUT,
@@ -1548,7 +1582,8 @@ psfs_status psfs_broadcast(const psfs_satellite *satellite,
                            psfs_error **err);
 
 // Asks one peer. Replies are taken from `*out` with psfs_replies_next; all of them must be there
-// within `timeout_ms`.
+// within `timeout_ms`. An error here means that the peer was not asked, but for PSFS_E_TIMEOUT with
+// more than 61440 bytes, which may have reached it.
 //
 // Ownership: free `*out` with psfs_replies_free, which cancels the request if it has not ended.
 // `options` may be NULL.
@@ -1606,7 +1641,8 @@ psfs_status psfs_broadcast_request(const psfs_satellite *satellite,
 /* OPERATIONS: THE SAME WITHOUT WAITING */
 
 // Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never
-// waits.
+// waits. It takes nothing back: what the operation was for may have been done, or still be done
+// (see psfs_send for messages).
 //
 // Ownership: borrows the handle, which must still be freed.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED.
@@ -1615,8 +1651,11 @@ psfs_status psfs_broadcast_request(const psfs_satellite *satellite,
 psfs_status psfs_op_cancel(const psfs_op *op,
                            psfs_error **err);
 
-// Waits for the end of an operation, not for its done function. Answers how the operation ended:
-// PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0 only asks).
+// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most
+// wait for their callbacks: with more, an operation cannot end while nobody runs these, as inside
+// the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the
+// operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0
+// only asks).
 //
 // Ownership: borrows the handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, and those of the operation.

@@ -2,7 +2,7 @@
 //!
 //! The classes that people meet are hand-written in each language, over this. Nothing here calls foreign code, on no thread: uniffi's own
 //! async functions resume their caller from whatever thread wakes them, which is a network thread of the core. A JVM attaches itself to such a
-//! thread for each call (20 to 50 µs). So the languages pull.
+//! thread for each call (17,000 to 29,000 calls a second were measured). So the languages pull.
 //!
 //! # Calls that wait
 //!

@@ -188,6 +188,9 @@ pub enum ReplyError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// A large reply was given up in the middle: the request can only be ended.
+    #[error("a large reply was given up in the middle, and another cannot begin: end the request")]
+    Half,
     /// The event takes no replies, or its responder was taken or ended before.
     #[error("this event takes no {0}")]
     Taken(&'static str),
@@ -197,5 +200,6 @@ family!(ReplyError {
     Self::Cancelled => Cancelled,
     Self::Disconnected => Disconnected,
     Self::TooLarge { .. } => TooLarge,
+    Self::Half => BadInput,
     Self::Taken(_) => BadInput,
 });

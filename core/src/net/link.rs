@@ -350,11 +350,15 @@ impl Link {
         let mut queues = self.queues();
         if let Some(lane) = Lane::of_credit(request_id) {
             let more = queues.granted(lane, bytes).filter(|_| possible);
+            // Whom it wakes may do anything at once.
+            drop(queues);
             self.credit[lane as usize].add_permits(more.ok_or_else(absurd)?);
             return Ok(());
         }
+        let answer = queues.answering.get(&request_id).cloned();
+        drop(queues);
         // Credit for an answer that is over crosses its end: nothing to do.
-        if let Some(answer) = queues.answering.get(&request_id) {
+        if let Some(answer) = answer {
             let room = CREDIT_MAX.saturating_sub(answer.credit.available_permits());
             let more = usize::try_from(bytes)
                 .ok()

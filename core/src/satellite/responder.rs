@@ -37,8 +37,9 @@ enum Path {
 #[derive(Debug)]
 pub(super) struct Replier {
     path: Path,
-    /// Large replies go one at a time, so that their parts do not mix.
-    large: tokio::sync::Mutex<()>,
+    /// Large replies go one at a time, so that their parts do not mix. Whether one was dropped in the middle: the asker waits for the rest
+    /// of it, and would take the beginning of another for a broken rule.
+    large: tokio::sync::Mutex<bool>,
 }
 
 /// The handle to answer a question with. Dropped without [`Responder::end`] or [`Responder::fail`], a REQUEST ends with the error
@@ -80,7 +81,7 @@ impl Responder {
         Self {
             replier: Arc::new(Replier {
                 path,
-                large: tokio::sync::Mutex::new(()),
+                large: tokio::sync::Mutex::new(false),
             }),
             ended: false,
         }
@@ -177,10 +178,15 @@ impl Replier {
                         .await
                         .map_err(reply_error);
                 }
-                let _one_at_a_time = self.large.lock().await;
+                let mut half = self.large.lock().await;
+                if *half {
+                    return Err(ReplyError::Half);
+                }
+                *half = true;
                 for part in parts::encode(header, content) {
                     link.reply(answer, part, true).await.map_err(reply_error)?;
                 }
+                *half = false;
                 Ok(())
             }
             Path::Origin {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use psfs_core::error::{ReplyError, RequestError, SendError};
 use psfs_core::{
     Code, Event, PacketType, PeerId, RequestOptions, Responder, Satellite, SendOptions,
@@ -365,5 +366,34 @@ async fn a_message_takes_no_replies() {
     let event = soon("the message", messages.next()).await.unwrap();
     assert!(matches!(event.reply("x").await, Err(ReplyError::Taken(_))));
     assert!(matches!(event.take_responder(), Err(ReplyError::Taken(_))));
+    stop(&[&ada, &bob]).await;
+}
+
+/// The next large reply began where the asker waited for the rest of the one before: it ended the session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_reply_given_up_in_the_middle_costs_its_request_and_not_the_session() {
+    let window = 128 << 10;
+    let (ada, bob) = pair(
+        config("half a reply", 0).reply_window(window),
+        config("half a reply", 1),
+    )
+    .await;
+    // Nobody reads these replies.
+    let (replies, event) = asked(&ada, &bob, "large", RequestOptions::default()).await;
+    let large = || vec![1; 4 * window];
+    // Polled once: as much as fits the window goes out, and then it is dropped.
+    assert!(event.reply(large()).now_or_never().is_none());
+    assert_eq!(event.reply(large()).await, Err(ReplyError::Half));
+    event.end().unwrap();
+    let (texts, _) = soon("the end", collect(replies)).await;
+    assert!(texts.is_empty(), "half a reply is none");
+    echo(&bob, "echo");
+    assert_eq!(
+        ask(&ada, &bob.peer_id(), "echo", "still here")
+            .await
+            .unwrap(),
+        ["still here"]
+    );
+    assert_eq!(ada.stats().violations, 0);
     stop(&[&ada, &bob]).await;
 }

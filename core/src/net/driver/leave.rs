@@ -60,6 +60,7 @@ impl Driver {
                         }
                         // Nothing else keeps a connection of a satellite that leaves.
                         SessionEvent::Lost { peer, .. } => {
+                            self.shared.counters.sessions_ended.add(1);
                             self.state.links.remove(&peer);
                             let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
                         }
@@ -71,6 +72,7 @@ impl Driver {
         let known = remembered(&self.roster, self.now());
         let store = self.store.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.remember(&known)).await {
+            self.shared.counters.store_failures.add(1);
             tracing::warn!(%error, "addresses of peers are not kept");
         }
         tracing::info!("satellite shut down");

@@ -119,7 +119,8 @@ impl Link {
 
     /// The peer no longer wants replies to its request.
     pub(crate) fn cancelled(&self, request_id: u64) {
-        if let Some(answer) = self.queues().answering.remove(&request_id) {
+        let answer = self.queues().answering.remove(&request_id);
+        if let Some(answer) = answer {
             answer.cancelled.store(true, Ordering::Release);
             answer.credit.close();
         }
