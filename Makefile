@@ -14,7 +14,7 @@ help: ## this list
 demo: ## programs in C meet and talk; FILE=... is the text they broadcast (README.md)
 	@scripts/demo $(if $(FILE),"$(FILE)")
 
-test: ## all tests: Rust, processes, C and C++ (plain, AddressSanitizer, valgrind), the installation, Python, Kotlin, the demo
+test: ## all tests: Rust, processes, C and C++ (plain, AddressSanitizer, valgrind), the installation, Python, Kotlin, Swift, the demo
 	@scripts/test
 
 lint: ## format, clippy, docs, licences, and whether include/psfs.h is what the code says

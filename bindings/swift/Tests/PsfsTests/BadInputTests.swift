@@ -1,0 +1,84 @@
+import Foundation
+@testable import Psfs
+import Testing
+
+private let stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+
+struct Case: Sendable, CustomTestStringConvertible {
+    let name: String
+    let code: String
+    let kind: PsfsError.Kind
+    let call: @Sendable (Satellite) async throws -> Void
+
+    init(_ name: String, _ code: String, _ kind: PsfsError.Kind = .badInput, _ call: @escaping @Sendable (Satellite) async throws -> Void) {
+        (self.name, self.code, self.kind, self.call) = (name, code, kind, call)
+    }
+
+    var testDescription: String { name }
+}
+
+private let cases = [
+    Case("no rendezvous", "BAD_NAMESPACE") { _ in _ = try Satellite("") },
+    Case("an empty secret", "BAD_INPUT") { _ in _ = try Satellite("x", secret: Data()) },
+    Case("a bootstrap address", "BAD_ADDRESS") { _ in _ = try Satellite("x", bootstrap: ["nowhere"]) },
+    Case("a listen address", "BAD_ADDRESS") { _ in _ = try Satellite("x", listen: ["here"]) },
+    Case("an allowed peer", "BAD_PEER_ID") { _ in _ = try Satellite("x", allow: ["me"]) },
+    Case("a denied peer", "BAD_PEER_ID") { _ in _ = try Satellite("x", deny: ["me"]) },
+    Case("two keys", "BAD_INPUT") { _ in _ = try Satellite("x", identity: try Identity(), keyFile: "key.pem") },
+    Case("a negative limit", "BAD_INPUT") { _ in _ = try Satellite("x", limits: Limits(content: -1)) },
+    Case("half a limit", "BAD_INPUT") { _ in _ = try Satellite("x", limits: Limits(connections: 1)) },
+    Case("a limit out of its range", "BAD_INPUT") { _ in _ = try Satellite("x", limits: Limits(content: 1)) },
+    Case("a negative ping", "BAD_INPUT") { _ in
+        _ = try Satellite("x", limits: Limits(pingInterval: .seconds(-1), pingTimeout: .seconds(1)))
+    },
+    Case("a key that is none", "BAD_KEY") { _ in _ = try Identity(pem: "a key") },
+    Case("an empty passphrase", "PASSPHRASE") { _ = try $0.keyPem(passphrase: "") },
+    Case("send: the peer", "BAD_PEER_ID") { try await $0.send("ann", "x", "y") },
+    Case("send: the namespace", "BAD_NAMESPACE") { try await $0.send(stranger, "", "y") },
+    Case("send: too large", "TOO_LARGE") { try await $0.send(stranger, "x", Data(count: (16 << 20) + 1)) },
+    Case("send: the time", "BAD_INPUT") { try await $0.send(stranger, "x", "y", timeout: .milliseconds(-1)) },
+    Case("send before the start", "CLOSED", .closed) { try await $0.send(stranger, "x", "y") },
+    Case("sendAll: the peer", "BAD_PEER_ID") { try await $0.sendAll("ann", "x", ["y"]) },
+    Case("sendAll: too large", "TOO_LARGE") { try await $0.sendAll(stranger, "x", [Data(count: (16 << 20) + 1)]) },
+    Case("request: the peer", "BAD_PEER_ID") { _ = try await $0.request("ann", "x").all() },
+    Case("request: the namespace", "BAD_NAMESPACE") { _ = try await $0.request(stranger, "").all() },
+    Case("request: the replies", "BAD_INPUT") { _ = try await $0.request(stranger, "x", maxReplies: -1).all() },
+    Case("seek: the namespace", "BAD_NAMESPACE") { _ = try await $0.seek("").all() },
+    Case("broadcast: the namespace", "BAD_NAMESPACE") { try await $0.broadcast("", "y") },
+    Case("broadcast: too large", "TOO_LARGE") { try await $0.broadcast("x", Data(count: 61 << 10)) },
+    Case("broadcastRequest: the namespace", "BAD_NAMESPACE") {
+        try await $0.start()
+        _ = try await $0.broadcastRequest("").all()
+    },
+    Case("on: the namespace", "BAD_NAMESPACE") { try $0.on(.message, "") { _ in } },
+    Case("on: the concurrency", "BAD_INPUT") { try $0.on(.message, "x", concurrency: 0) { _ in } },
+    Case("messages: the namespace", "BAD_NAMESPACE") { _ = try $0.messages(.message, "") },
+    Case("connect: the address", "BAD_ADDRESS") { try await $0.connect("nowhere") },
+    Case("disconnect: the peer", "BAD_PEER_ID") { try await $0.disconnect("ann") },
+    Case("waitConnected: the number", "BAD_INPUT") { try await $0.waitConnected(-1) },
+    Case("shutdown: the time", "BAD_INPUT") { try await $0.shutdown(timeout: .seconds(-1)) },
+    Case("a fault's peer", "BAD_PEER_ID") { _ in try Faults().partition("ann", stranger) },
+    Case("a fault's loss", "BAD_INPUT") { _ in try Faults().slow(stranger, stranger, loss: 2) },
+    Case("start after the end", "CLOSED", .closed) {
+        try await $0.shutdown()
+        try await $0.start()
+    },
+    Case("on after the end", "CLOSED", .closed) {
+        try await $0.shutdown()
+        try $0.on(.message, "x") { _ in }
+    },
+]
+
+/// The first bad argument of each function gives the documented error, and says what to do.
+@Test(arguments: cases) func eachSaysWhatIsWrong(_ bad: Case) async throws {
+    let one = try await satellite("bad input")
+    let error = try await failure { try await bad.call(one) }
+    #expect(error.code == bad.code && error.kind == bad.kind, "\(error)")
+    #expect(!error.message.isEmpty && !error.hint.isEmpty)
+}
+
+private let times: [(Duration, Int64)] = [
+    (.zero, 0), (.nanoseconds(1), 1), (.milliseconds(1500), 1500), (.seconds(Int64.max), .max), (.nanoseconds(-1), -1),
+]
+
+@Test(arguments: times) func timesGoAsTheyAreMeant(_ time: Duration, _ milliseconds: Int64) { #expect(time.native == milliseconds) }

@@ -1,0 +1,231 @@
+// What every language must show, in Swift. See tests/scenarios/README.md.
+
+import Foundation
+import Psfs
+
+let mib = 1 << 20
+let stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+
+struct Wrong: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+func expect(_ so: Bool, _ what: String, line: Int = #line) throws {
+    if !so { throw Wrong("line \(line): \(what)") }
+}
+
+func satellite(_ rendezvous: String, bootstrap: [String] = []) throws -> Satellite {
+    try Satellite(rendezvous, bootstrap: bootstrap, listen: ["127.0.0.1:0"], mdns: false)
+}
+
+/// So many satellites, each with sessions with all others.
+func network(_ count: Int, _ name: String, _ scenario: ([Satellite]) async throws -> Void) async throws {
+    let rendezvous = "scenario-swift-\(name)-\(ProcessInfo.processInfo.processIdentifier)"
+    var everyone: [Satellite] = []
+    for _ in 0..<count {
+        everyone.append(try await satellite(rendezvous, bootstrap: Array(everyone.first?.addresses.prefix(1) ?? [])).start())
+    }
+    for one in everyone { try await one.waitConnected(count - 1) }
+    try await scenario(everyone)
+    for one in everyone { try await one.shutdown() }
+}
+
+/// What handlers say, one thing after another, to whoever waits for it.
+func channel<T: Sendable>(of _: T.Type) -> (AsyncStream<T>, @Sendable (T) -> Void) {
+    let (stream, say) = AsyncStream.makeStream(of: T.self)
+    return (stream, { say.yield($0) })
+}
+
+func fails(_ code: String, _ call: () async throws -> Void) async throws {
+    do {
+        try await call()
+    } catch let failure as PsfsError {
+        return try expect(failure.code == code, "\(failure.code) instead of \(code): \(failure)")
+    }
+    throw Wrong("no \(code)")
+}
+
+func meet() async throws {
+    try await network(2, "meet") { all in
+        for (one, other) in [(all[0], all[1]), (all[1], all[0])] {
+            try expect(one.peers.map(\.id) == [other.peerId] && one.peers[0].state == .connected, "\(one.peers)")
+        }
+    }
+}
+
+func message() async throws {
+    try await network(2, "message") { all in
+        let (came, say) = channel(of: Message.self)
+        try all[0].on(.message, "numbers") { say($0) }
+        let sent = (0..<100).map { Data(repeating: UInt8($0), count: $0 == 99 ? mib : 128) }
+        for content in sent { try await all[1].send(all[0].peerId, "numbers", content) }
+        var number = 0
+        for await message in came {
+            try expect(message.peer == all[1].peerId && message.content == sent[number], "message \(number)")
+            number += 1
+            if number == sent.count { break }
+        }
+    }
+}
+
+@Sendable func three(_ message: Message) async throws -> String {
+    try await message.reply("one")
+    try await message.reply("two")
+    return "three"
+}
+
+func request() async throws {
+    try await network(2, "request") { all in
+        try all[0].on(.request, "three", handler: three)
+        let replies = try await all[1].request(all[0].peerId, "three").all()
+        try expect(replies.map(\.text) == ["one", "two", "three"], "\(replies)")
+    }
+}
+
+func error() async throws {
+    try await network(2, "error") { all in
+        try all[0].on(.request, "seven") { _ in throw Fail(7, "seven") }
+        do {
+            _ = try await all[1].request(all[0].peerId, "seven").all()
+            throw Wrong("it ended well")
+        } catch let failure as PsfsError {
+            try expect(failure.remoteCode == 7 && failure.remoteText == "seven", "\(failure)")
+        }
+        try await fails("UNKNOWN_NAMESPACE") { _ = try await all[1].request(all[0].peerId, "nobody serves this").all() }
+    }
+}
+
+func timeout() async throws {
+    try await network(2, "timeout") { all in
+        let (kept, keep) = channel(of: Responder.self)
+        try all[0].on(.request, "keep") { keep(try $0.defer()) }
+        try await fails("TIMEOUT") { _ = try await all[1].request(all[0].peerId, "keep", timeout: .milliseconds(200)).all() }
+        withExtendedLifetime(kept) {}
+    }
+}
+
+func cancel() async throws {
+    try await network(2, "cancel") { all in
+        let (told, tell) = channel(of: String.self)
+        try all[0].on(.request, "keep") { message in
+            do {
+                while true { try await message.reply("more") }
+            } catch let failure as PsfsError {
+                tell(failure.code)
+            }
+        }
+        try expect(try await all[1].request(all[0].peerId, "keep").first()?.text == "more", "no first reply")
+        for await code in told { return try expect(code == "CANCELLED", code) }
+    }
+}
+
+func seek() async throws {
+    try await network(3, "seek") { all in
+        for other in all[1...] { try other.on(.seek, "three", handler: three) }
+        let answers = try await all[0].seek("three", maxReplies: 6).all()
+        let counts = Dictionary(answers.map { ($0.peer, 1) }, uniquingKeysWith: +)
+        try expect(counts == [all[1].peerId: 3, all[2].peerId: 3], "\(counts)")
+    }
+}
+
+func broadcast() async throws {
+    try await network(6, "broadcast") { all in
+        let (heard, say) = channel(of: String.self)
+        let first = all[0].peerId
+        for one in all {
+            try one.on(.broadcast, "news") { [own = one.peerId] message in
+                say(message.text == "news" && message.peer == first ? own : "wrong")
+            }
+        }
+        try await all[0].broadcast("news", "news")
+        var who: [String] = []
+        for await id in heard {
+            who.append(id)
+            if who.count == 5 { break }
+        }
+        try expect(who.sorted() == all[1...].map(\.peerId).sorted(), "\(who)")
+    }
+}
+
+func shutdown() async throws {
+    try await network(2, "shutdown") { all in
+        let (first, second) = (all[0], all[1])
+        try first.on(.message, "end") { [weak first] _ in try await first?.shutdown() }
+        let events = try second.peerEvents()
+        try await second.send(first.peerId, "end", "now")
+        for await event in events {
+            if case .disconnected = event { break }
+        }
+        try await first.ended()
+        try expect(!first.isRunning, "it runs")
+    }
+}
+
+func badInput() async throws {
+    try await fails("BAD_NAMESPACE") { _ = try Satellite("") }
+    let one = try await satellite("scenario-swift-bad-input").start()
+    try await fails("BAD_NAMESPACE") { try await one.broadcast("", "") }
+    try await fails("BAD_PEER_ID") { try await one.send("nobody", "x", "") }
+    try await fails("OWN_PEER") { try await one.send(one.peerId, "x", "") }
+    try await fails("UNKNOWN_PEER") { try await one.send(stranger, "x", "") }
+    try await fails("BAD_ADDRESS") { try await one.connect("nowhere") }
+    try await fails("TOO_LARGE") { try await one.send(stranger, "x", Data(count: 16 * mib + 1)) }
+    try await one.shutdown()
+    try await fails("CLOSED") { try await one.broadcast("x", "") }
+}
+
+func tell(_ line: String) {
+    FileHandle.standardOutput.write(Data((line + "\n").utf8))
+}
+
+/// The rest of stdin's lines, read in a thread that may wait.
+func line() async -> String? {
+    await withCheckedContinuation { continuation in
+        Thread { continuation.resume(returning: readLine()) }.start()
+    }
+}
+
+func member(_ rendezvous: String, _ name: String, _ count: Int, _ address: String) async throws {
+    let one = try satellite(rendezvous, bootstrap: address == "-" ? [] : [address])
+    try one.on(.message, "greeting") { tell("greeting \($0.text)") }
+    try one.on(.broadcast, "news") { tell("news \($0.text)") }
+    try one.on(.request, "whois") { _ in name }
+    try await one.start()
+    tell("listening \(one.addresses[0])")
+    try await one.waitConnected(count - 1)
+    tell("ready")
+    _ = await line()
+    for peer in one.peers {
+        try await one.send(peer.id, "greeting", name)
+        for try await reply in one.request(peer.id, "whois") { tell("whois \(reply.text)") }
+    }
+    try await one.broadcast("news", name)
+    tell("done")
+    while await line() != nil {}
+    try await one.shutdown()
+    tell("ended")
+}
+
+@main enum Scenarios {
+    static let all: [String: @Sendable () async throws -> Void] = [
+        "meet": meet, "message": message, "request": request, "error": error, "timeout": timeout, "cancel": cancel, "seek": seek,
+        "broadcast": broadcast, "shutdown": shutdown, "bad-input": badInput,
+    ]
+
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        do {
+            if words.count == 5, words[0] == "member", let count = Int(words[3]) {
+                try await member(words[1], words[2], count, words[4])
+            } else if words.count == 1, let scenario = all[words[0]] {
+                try await scenario()
+            } else {
+                throw Wrong("there is no such scenario")
+            }
+        } catch {
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            exit(1)
+        }
+    }
+}
