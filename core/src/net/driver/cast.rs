@@ -27,7 +27,7 @@ impl Driver {
                     gossip::answer(waiting, Err(BroadcastFailure::NoPeers))
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "a broadcast waits");
+                    tracing::trace!(%error, "a broadcast waits");
                     self.state.outbox.put_back(waiting);
                     self.state.retry_at = Some(clock::now() + RETRY_BROADCASTS);
                     return;
