@@ -227,6 +227,7 @@ static void packets() {
     FAILS(status::closed, ann.on(psfs::packet::message, "x", never));
     FAILS(status::closed, ann.connect("127.0.0.1:1"));
     FAILS(status::closed, ann.wait_connected(1));
+    FAILS(status::closed, ann.wait_connected_async(1));
     CHECK(!MUST(ann.running()) && MUST(ann.connected_count()) == 0 && MUST(moved.cancel()) == psfs::progress::done);
     MUST(late_send.cancel());
     auto moved_send = std::move(late_send);
