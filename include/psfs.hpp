@@ -6,14 +6,11 @@
  *     satellite.on(psfs::packet::message, "greeting", [](const psfs::event &greeting) {
  *         std::cout << greeting.peer() << " says: " << greeting.text() << '\n';
  *     });
- *     satellite.on(psfs::packet::request, "whois", [](const psfs::event &) { return "ann"; });
+ *     satellite.on(psfs::packet::seek, "whois", [](const psfs::event &) { return "ann"; });
  *     satellite.start();
- *     for (const psfs::peer &peer : satellite.peers()) {
- *         satellite.send(peer.id, "greeting", "hello");
- *         for (const psfs::reply &reply : satellite.request(peer.id, "whois")) {
- *             std::cout << reply.text() << '\n';
- *         }
- *     }
+ *     satellite.wait_connected();
+ *     for (const psfs::peer &peer : satellite.peers()) satellite.send(peer.id, "greeting", "hello");
+ *     for (const psfs::reply &reply : satellite.seek("whois")) std::cout << reply.text() << '\n';
  *
  * Link with -lpsfs (pkg-config psfs; CMake: find_package(psfs), psfs::psfs). Two whole programs are in the source tree's
  * examples/cpp: greet.cpp, and whois.cpp with a loop of its own.

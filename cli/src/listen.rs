@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Listen) -> Result<(), Failure> {
                 let heard = until_told(heard, &mut stop, &printer).await;
                 let ended = tokio::select! {
                     ended = satellite.shutdown(SHUTDOWN) => ended.map(|_| ()).map_err(Failure::of),
-                    () = stop.asked() => Err(Failure::new("told to end again before everything had ended", "")),
+                    () = stop.again() => Err(Failure::new("told to end again before everything had ended", "")),
                 };
                 heard.and(ended)
             }

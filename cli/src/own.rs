@@ -216,7 +216,7 @@ impl Own {
     fn nobody(&self, what: &str) -> Failure {
         Failure::new(
             format!("{what} within {} s", self.timeout.as_secs()),
-            "Check the rendezvous, give an address of the network with --peer, or more time with --timeout.",
+            "Check the rendezvous and the secret, give an address of the network with --peer, or more time with --timeout.",
         )
     }
 }

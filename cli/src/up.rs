@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures::future::join3;
+use futures::future::join4;
 use psfs_core::{
     Events, PacketType, PeerEvent, PeerEvents, PeerId, Satellite, SendOptions, Signing,
 };
@@ -47,7 +47,7 @@ pub(crate) fn run(up: Up) -> Result<(), Failure> {
         let ran = serve(&satellite, &up, &printer, &mut stop).await;
         let ended = tokio::select! {
             ended = satellite.shutdown(SHUTDOWN) => ended.map(|_| ()).map_err(Failure::of),
-            () = stop.asked() => Err(Failure::new("told to end again before everything had ended", "")),
+            () = stop.again() => Err(Failure::new("told to end again before everything had ended", "")),
         };
         printer.finish();
         ran.and(ended)
@@ -112,6 +112,7 @@ struct Life {
     peers: PeerEvents,
     greetings: Events,
     questions: Events,
+    seeks: Events,
 }
 
 impl Life {
@@ -127,6 +128,9 @@ impl Life {
             questions: satellite
                 .subscribe(PacketType::Request, "whois")
                 .map_err(Failure::of)?,
+            seeks: satellite
+                .subscribe(PacketType::Seek, "whois")
+                .map_err(Failure::of)?,
         })
     }
 
@@ -138,11 +142,13 @@ impl Life {
             peers,
             greetings,
             questions,
+            seeks,
         } = self;
-        join3(
+        join4(
             watch(&satellite, peers, &lines),
             hear(greetings, &lines),
             answer(&satellite, questions),
+            answer(&satellite, seeks),
         )
         .await;
     }

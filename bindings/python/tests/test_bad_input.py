@@ -10,7 +10,7 @@ import pytest
 from psfs.testing import Networks
 
 OPTIONS: list[tuple[dict[str, Any], type[psfs.Error], str]] = [
-    ({"rendezvous": ""}, psfs.BadInput, "empty"),
+    ({"rendezvous": ""}, psfs.BadInput, "rendezvous: it is not set"),
     ({"rendezvous": "x" * 256}, psfs.BadInput, "255"),
     ({"rendezvous": "a\0b"}, psfs.BadInput, "NUL"),
     ({"secret": ""}, psfs.BadInput, "secret"),
