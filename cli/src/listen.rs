@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use futures::stream::{self, BoxStream, SelectAll, StreamExt, select_all};
-use psfs_core::{Event, PacketType, PeerEvent, PeerEvents, Satellite, SubscribeError};
+use futures::stream::{BoxStream, SelectAll, StreamExt};
+use psfs_core::{PeerEvent, PeerEvents, Satellite};
 
 use crate::api::Told;
-use crate::args::{Heard, Listen};
+use crate::args::Listen;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::log;
@@ -79,7 +79,7 @@ async fn with_its_own(satellite: &Satellite, args: &Listen, lines: Lines) -> Res
     // Before the satellite starts, so that nothing is missed.
     let mut packets = Packets::new();
     for namespace in namespaces(args) {
-        let events = subscribe(satellite, namespace, args.only).map_err(Failure::of)?;
+        let events = own::subscribe(satellite, namespace, args.only).map_err(Failure::of)?;
         packets.push(events.map(|event| Ok(Told::of(&event))).boxed());
     }
     let mut peers = satellite.peer_events().map_err(Failure::of)?;
@@ -99,28 +99,6 @@ async fn with_its_own(satellite: &Satellite, args: &Listen, lines: Lines) -> Res
 /// A namespace named twice is still one.
 fn namespaces(args: &Listen) -> BTreeSet<&String> {
     args.namespaces.iter().collect()
-}
-
-/// All that comes in a namespace, or what is of one type.
-pub(crate) fn subscribe(
-    satellite: &Satellite,
-    namespace: &str,
-    only: Option<Heard>,
-) -> Result<SelectAll<BoxStream<'static, Event>>, SubscribeError> {
-    let types = match only {
-        Some(Heard::Message) => &[PacketType::Message][..],
-        Some(Heard::Broadcast) => &[PacketType::Broadcast],
-        None => &[PacketType::Message, PacketType::Broadcast],
-    };
-    let mut streams = Vec::new();
-    for packet_type in types {
-        let events = satellite.subscribe(*packet_type, namespace)?;
-        let events = stream::unfold(events, |mut events| async {
-            events.next().await.map(|event| (event, events))
-        });
-        streams.push(events.boxed());
-    }
-    Ok(select_all(streams))
 }
 
 async fn print(mut packets: Packets, args: &Listen, lines: &Lines) -> Result<(), Failure> {

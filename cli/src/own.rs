@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use futures::stream::{self, BoxStream, SelectAll, StreamExt, select_all};
 use psfs_core::{
-    BroadcastOptions, Config, PeerEvents, PeerId, PeerInfo, PeerState, Replies, RequestOptions,
-    Satellite, SendOptions,
+    BroadcastOptions, Config, Event, PacketType, PeerEvents, PeerId, PeerInfo, PeerState, Replies,
+    RequestOptions, Satellite, SendOptions, SubscribeError,
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::args::Network;
+use crate::args::{Heard, Network};
 use crate::failure::Failure;
 use crate::files;
 
@@ -219,4 +220,26 @@ impl Own {
             "Check the rendezvous and the secret, give an address of the network with --peer, or more time with --timeout.",
         )
     }
+}
+
+/// All that comes in a namespace, or what is of one type.
+pub(crate) fn subscribe(
+    satellite: &Satellite,
+    namespace: &str,
+    only: Option<Heard>,
+) -> Result<SelectAll<BoxStream<'static, Event>>, SubscribeError> {
+    let types = match only {
+        Some(Heard::Message) => &[PacketType::Message][..],
+        Some(Heard::Broadcast) => &[PacketType::Broadcast],
+        None => &[PacketType::Message, PacketType::Broadcast],
+    };
+    let mut streams = Vec::new();
+    for packet_type in types {
+        let events = satellite.subscribe(*packet_type, namespace)?;
+        let events = stream::unfold(events, |mut events| async {
+            events.next().await.map(|event| (event, events))
+        });
+        streams.push(events.boxed());
+    }
+    Ok(select_all(streams))
 }

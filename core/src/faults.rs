@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::task::AtomicWaker;
 
 use crate::identity::PeerId;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// How slow the line between two satellites is, each way. The default is as fast as it comes.
 ///

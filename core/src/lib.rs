@@ -31,6 +31,7 @@ mod hidden;
 pub mod identity;
 mod net;
 mod proto;
+mod rng;
 mod satellite;
 mod stats;
 mod store;

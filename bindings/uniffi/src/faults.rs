@@ -5,7 +5,7 @@ use std::sync::Arc;
 use psfs_core::Slow;
 
 use crate::failure::NativeError;
-use crate::options::{milliseconds, peer};
+use crate::input::{milliseconds, peer};
 
 /// What is wrong with the connections between the satellites it is given to.
 #[derive(Debug, uniffi::Object)]

@@ -13,8 +13,29 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use psfs_core::Code;
 
+use crate::blob::Blob;
 use crate::failure::{NativeError, NativeFailure};
-use crate::source::Batch;
+use crate::peers::NativePeerEvent;
+
+/// Some of what came.
+#[derive(Debug, uniffi::Enum)]
+#[non_exhaustive]
+pub enum Batch {
+    /// Packets or replies, as the crate's head says.
+    Packed {
+        /// The buffer.
+        bytes: Blob,
+        /// These were the last ones.
+        over: bool,
+    },
+    /// What happened to peers.
+    Peers {
+        /// In order.
+        events: Vec<NativePeerEvent>,
+    },
+    /// There is nothing more.
+    End,
+}
 
 /// What a call gave.
 #[derive(Debug, uniffi::Enum)]

@@ -38,8 +38,10 @@ pub mod failure;
 pub mod faults;
 pub mod hub;
 pub mod identity;
+mod input;
 pub mod options;
 mod packed;
+pub mod peers;
 pub mod satellite;
 pub mod source;
 

@@ -10,9 +10,11 @@ use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
 
 use crate::failure::NativeError;
 use crate::hub::{Hub, Outcome, Shared};
-use crate::options::{NativeOptions, count, milliseconds, packet_type, peer};
+use crate::input::{count, milliseconds, packet_type, peer};
+use crate::options::NativeOptions;
 use crate::packed;
-use crate::source::{NativePeer, NativeSource};
+use crate::peers::NativePeer;
+use crate::source::NativeSource;
 
 /// One member of one network. Times are in ms; 2^63 - 1 is for ever.
 #[derive(Debug, uniffi::Object)]
@@ -328,8 +330,8 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::hub::Batch;
     use crate::identity::NativeIdentity;
-    use crate::source::Batch;
 
     const LONG: i64 = 30_000;
 

@@ -20,7 +20,7 @@ use super::body::Reply;
 use super::error::ApiError;
 use super::routes::{Api, STREAM, line};
 use crate::args::Heard;
-use crate::listen::subscribe;
+use crate::own::subscribe;
 
 /// A packet that came in.
 #[derive(Debug, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use tokio::time::Sleep;
 use super::clock;
 use crate::faults::{End, Faults, Slow};
 use crate::identity::PeerId;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// Bytes on their way over one slow line. More stay with the sender.
 const ON_THE_WAY: usize = 1 << 20;

@@ -221,7 +221,7 @@ impl Handler {
             signing: shared.signing,
             limits: shared.limits,
             secret: shared.secret.clone(),
-            network: shared.network,
+            network: shared.network_tag,
             nonce: clock::random(),
             epoch: shared.epoch,
             clock_ms: clock::now_ms(),

@@ -23,7 +23,6 @@ pub(crate) mod parts;
 )]
 pub(crate) mod proof;
 pub(crate) mod replay;
-pub(crate) mod rng;
 pub(crate) mod roster;
 pub(crate) mod session;
 pub(crate) mod signed;

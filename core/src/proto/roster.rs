@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Now;
-use super::rng::Rng;
 use crate::identity::PeerId;
+use crate::rng::Rng;
 
 pub(crate) mod backoff;
 mod bootstrap;
@@ -452,30 +452,6 @@ impl Roster {
         let failures = if end == End::Trimmed { u32::MAX } else { 2 };
         self.bootstraps
             .postpone(peer, now + backoff(failures, &mut self.rng));
-    }
-
-    fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
-        if self.in_flight.remove(&Target::Peer(*peer)).is_some() {
-            self.fill_soon(now);
-        }
-        if self.table.is_connected(peer) {
-            return;
-        }
-        self.bootstraps
-            .postpone(peer, now + backoff(u32::MAX, &mut self.rng));
-        let rng = &mut self.rng;
-        self.table.update(peer, |e| {
-            e.link = Link::Idle;
-            e.failures = e.failures.saturating_add(1);
-            // It is there and does not want: more patience than with one that cannot be reached.
-            (e.failed_at, e.next_dial) = (now, now + backoff(u32::MAX, rng));
-            (e.lost, e.asked) = (false, false);
-            if permanent {
-                // What stands against it may change, a clock or a list: it is asked again after long.
-                e.next_dial = now + rng.between(REFUSED_FOR * 3 / 4, REFUSED_FOR * 5 / 4);
-                (e.bar, e.pinned) = (Some(Bar::Refused), false);
-            }
-        });
     }
 
     /// Makes sure that a peer is in the table whatever it costs another one: it has a session, or the user wants one. Whether it

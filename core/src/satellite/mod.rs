@@ -4,6 +4,7 @@
 //! runtime (unless one was given), the callback threads and the data folder, and ends all of them.
 
 pub(crate) mod callbacks;
+mod cast;
 mod connect;
 mod event;
 mod operation;

@@ -1,4 +1,4 @@
-//! What goes out: messages, requests, seeks, broadcasts, and the sessions they need.
+//! What goes out to peers: messages, requests, seeks, and the sessions they need.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,18 +11,16 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::request::{Asking, Open};
-use super::{BroadcastOptions, Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
-use crate::config::{ANSWERS_MAX, BROADCAST_MAX};
+use super::{Inner, Replies, RequestOptions, Running, Satellite, SendOptions};
+use crate::config::ANSWERS_MAX;
 use crate::error::{RequestError, SendError};
 use crate::identity::PeerId;
 use crate::net::driver::{Command, ReachFailure};
-use crate::net::gossip::{BroadcastFailure, Waiting};
 use crate::net::link::{Ended, is_large};
 use crate::net::replies::ReplyQueue;
 use crate::net::{Link, clock};
 use crate::proto::packet::{self, Header, PacketType, check_namespace};
-use crate::proto::session::CAST_BIT;
-use crate::proto::{cast, parts, signed};
+use crate::proto::parts;
 
 impl Satellite {
     /// Sends a message to one peer. Resolves when it is accepted within the peer's credit, or with
@@ -226,60 +224,6 @@ impl Satellite {
             &self.inner,
         ))
     }
-
-    /// Sends to everybody under the rendezvous, passed on by all, signed, each copy delivered once. Resolves when the first peers
-    /// have it. While nobody connected can take it yet, it waits, within its life time.
-    ///
-    /// # Errors
-    /// [`SendError`]: over 60 KiB, nobody connected, nobody took it in its life time, or too many wait.
-    pub async fn broadcast(
-        &self,
-        namespace: &str,
-        content: impl Into<Bytes>,
-        options: BroadcastOptions,
-    ) -> Result<(), SendError> {
-        self.inner
-            .broadcast(namespace, content.into(), options, 0)
-            .await
-    }
-
-    /// A broadcast that its handlers may answer, each directly to this satellite. Ends at the deadline of `replies`, or after its
-    /// largest number of replies (at most 1,024).
-    ///
-    /// # Errors
-    /// As [`Satellite::broadcast`].
-    pub async fn broadcast_request(
-        &self,
-        namespace: &str,
-        content: impl Into<Bytes>,
-        options: BroadcastOptions,
-        replies: RequestOptions,
-    ) -> Result<Replies, RequestError> {
-        self.inner.running()?;
-        let deadline = clock::after(replies.deadline);
-        let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
-        let queue = ReplyQueue::new();
-        queue.expect_one();
-        let asking = Asking::Cast {
-            router: Arc::clone(&self.inner.router),
-            id,
-        };
-        let most = replies.max_replies.clamp(1, ANSWERS_MAX);
-        self.inner.router.open_cast(id, &queue);
-        let stream = Replies::new(
-            queue,
-            asking,
-            Vec::new(),
-            most,
-            replies.deadline,
-            deadline,
-            &self.inner,
-        );
-        self.inner
-            .broadcast(namespace, content.into(), options, id)
-            .await?;
-        Ok(stream)
-    }
 }
 
 impl Running {
@@ -450,7 +394,12 @@ impl Inner {
         }
     }
 
-    fn check_size(&self, size: usize, limit: usize, whose: &'static str) -> Result<(), SendError> {
+    pub(super) fn check_size(
+        &self,
+        size: usize,
+        limit: usize,
+        whose: &'static str,
+    ) -> Result<(), SendError> {
         if size > limit {
             Err(SendError::TooLarge { size, limit, whose })
         } else {
@@ -533,70 +482,5 @@ impl Inner {
             confirmation.await.map_err(|_| self.gone(peer))?;
         }
         Ok(())
-    }
-
-    async fn broadcast(
-        &self,
-        namespace: &str,
-        content: Bytes,
-        options: BroadcastOptions,
-        request_id: u64,
-    ) -> Result<(), SendError> {
-        check_namespace(namespace)?;
-        self.check_size(content.len(), BROADCAST_MAX, "of a broadcast")?;
-        let seconds = options.lifetime.as_secs();
-        if seconds == 0 || seconds > 24 * 3600 {
-            return Err(SendError::Option {
-                option: "lifetime",
-                reason: "give 1 s to 24 h".into(),
-            });
-        }
-        let running = self.running()?;
-        let network = signed::network_id(
-            &self.config.rendezvous,
-            self.config.secret.as_ref().map(|secret| secret.as_slice()),
-        );
-        let header = Header {
-            lifespan: i64::try_from(seconds).unwrap_or(i64::MAX),
-            epoch: self.epoch,
-            sequence: self.cast_sequence.fetch_add(1, Ordering::Relaxed) + 1,
-            request_id,
-            ..Header::new(PacketType::Broadcast, namespace, clock::now_ms())
-        };
-        let data = cast::make(
-            &self.identity,
-            &running.shared.delegated(),
-            &network,
-            &header,
-            content,
-        );
-        let (reply, answer) = oneshot::channel();
-        let until = clock::after(options.lifetime);
-        let waiting = Waiting {
-            data: data.to_vec(),
-            until,
-            reply,
-        };
-        running
-            .commands
-            .send(Command::Broadcast(waiting))
-            .await
-            .map_err(|_| SendError::Closed)?;
-        match answer.await.map_err(|_| SendError::Closed)? {
-            Ok(()) => Ok(()),
-            // It waited for somebody to take it, which is not to wait for somebody.
-            Err(BroadcastFailure::NoPeers)
-                if clock::now() >= until && self.router.connected() > 0 =>
-            {
-                Err(SendError::Untaken(options.lifetime))
-            }
-            Err(BroadcastFailure::NoPeers) => Err(SendError::NoPeers),
-            Err(BroadcastFailure::Busy) => Err(SendError::Busy(crate::config::BROADCAST_QUEUE)),
-            Err(BroadcastFailure::TooLarge) => Err(SendError::TooLarge {
-                size: data.len(),
-                limit: BROADCAST_MAX,
-                whose: "of a broadcast",
-            }),
-        }
     }
 }

@@ -30,6 +30,7 @@ use crate::net::driver::{self, Driver, State};
 use crate::net::transport::{self, TransportOptions};
 use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
 use crate::proto::alive;
+use crate::proto::merkle::Hash;
 use crate::proto::packet::check_namespace;
 use crate::proto::roster::{self, Roster};
 use crate::proto::session::Limits;
@@ -262,10 +263,7 @@ impl Inner {
 
     async fn bring_up(&self, handle: Handle) -> Result<Running, StartError> {
         let config = &self.config;
-        let network = signed::network_id(
-            &config.rendezvous,
-            config.secret.as_ref().map(|secret| secret.as_slice()),
-        );
+        let network = self.network_id();
         let (internal_in, internal) = mpsc::channel(COMMAND_QUEUE);
         let shared = NetShared::new(
             NetSetup {
@@ -278,7 +276,7 @@ impl Inner {
                     reply_window: config.reply_window as u64,
                 },
                 secret: config.secret.clone().map(Arc::new),
-                network: signed::network_tag(&network),
+                network_tag: signed::network_tag(&network),
                 epoch: self.epoch,
                 alive: alive::Timing {
                     interval: config.ping_interval,
@@ -463,6 +461,15 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// What its broadcasts and its place on the DHT are bound to; the tag that strangers may see is made of it.
+    pub(super) fn network_id(&self) -> Hash {
+        let secret = self.config.secret.as_ref();
+        signed::network_id(
+            &self.config.rendezvous,
+            secret.map(|secret| secret.as_slice()),
+        )
     }
 
     /// Networks within one process need no sockets: each transport that is left out saves its state.

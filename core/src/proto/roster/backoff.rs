@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// The first wait, before jitter.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Address, BOOTSTRAP_MAX, backoff};
 use crate::identity::PeerId;
 use crate::proto::Now;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// Of the failures in a row, which are told: at the longest wait that is about once an hour.
 const TOLD_EVERY: u32 = 64;

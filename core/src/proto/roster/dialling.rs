@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::backoff::backoff;
-use super::table::{Entry, Link, Queue};
-use super::{Action, DIAL_TIMEOUT, LOST_TRIES, PROBE_INTERVAL, Roster, Target, UNREACHABLE_AFTER};
+use super::table::{Bar, Entry, Link, Queue};
+use super::{
+    Action, DIAL_TIMEOUT, LOST_TRIES, PROBE_INTERVAL, REFUSED_FOR, Roster, Target,
+    UNREACHABLE_AFTER,
+};
 use crate::identity::PeerId;
 use crate::proto::Now;
 
@@ -91,6 +94,30 @@ impl Roster {
                 reason: reason.into(),
             });
         }
+    }
+
+    pub(super) fn refused(&mut self, peer: &PeerId, permanent: bool, now: Now) {
+        if self.in_flight.remove(&Target::Peer(*peer)).is_some() {
+            self.fill_soon(now);
+        }
+        if self.table.is_connected(peer) {
+            return;
+        }
+        self.bootstraps
+            .postpone(peer, now + backoff(u32::MAX, &mut self.rng));
+        let rng = &mut self.rng;
+        self.table.update(peer, |e| {
+            e.link = Link::Idle;
+            e.failures = e.failures.saturating_add(1);
+            // It is there and does not want: more patience than with one that cannot be reached.
+            (e.failed_at, e.next_dial) = (now, now + backoff(u32::MAX, rng));
+            (e.lost, e.asked) = (false, false);
+            if permanent {
+                // What stands against it may change, a clock or a list: it is asked again after long.
+                e.next_dial = now + rng.between(REFUSED_FOR * 3 / 4, REFUSED_FOR * 5 / 4);
+                (e.bar, e.pinned) = (Some(Bar::Refused), false);
+            }
+        });
     }
 
     /// Dials everybody who is due and may be.

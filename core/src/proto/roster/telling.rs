@@ -10,7 +10,7 @@ use super::table::{Class, Entry, Table, id_of};
 use super::{Limits, Sighting};
 use crate::identity::PeerId;
 use crate::proto::Now;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// What a sighting ages by being told, over the time it really takes: more than a message is ever on its way.
 pub(crate) const TELLING: Duration = Duration::from_secs(2);

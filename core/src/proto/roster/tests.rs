@@ -1,7 +1,7 @@
 use super::telling::TELLING;
 use super::*;
 use crate::config::ADDRESSES_PER_PEER;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 mod dialling;
 mod leaving;

@@ -7,9 +7,9 @@ use super::world::{Link, World};
 use super::{ms, secs, seeds};
 use crate::identity::PeerId;
 use crate::proto::Now;
-use crate::proto::rng::Rng;
 use crate::proto::roster::backoff::BACKOFF_MAX;
 use crate::proto::roster::{Limits, State, Target};
+use crate::rng::Rng;
 
 const KNOWN: &[State] = &[State::Met, State::Connected];
 const ANY: &[State] = &[State::Met, State::Connected, State::Unreachable];

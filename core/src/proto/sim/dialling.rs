@@ -4,8 +4,8 @@ use super::satellite::{Frame, Ids, Satellite, address, ids};
 use super::world::{Link, Step, World};
 use super::{ms, secs, seeds};
 use crate::proto::Now;
-use crate::proto::rng::Rng;
 use crate::proto::roster::{Event, Limits};
+use crate::rng::Rng;
 
 type Pair = World<Satellite>;
 

@@ -7,10 +7,10 @@ use super::world::{Node, Step, What};
 use crate::identity::PeerId;
 use crate::proto::Now;
 use crate::proto::pair::{self, ConnectionId, Dialer, Pair, Timing};
-use crate::proto::rng::Rng;
 use crate::proto::roster::{
     Action, Address, End, Event, Limits, Roster, Sighting, Source, State, Target,
 };
+use crate::rng::Rng;
 
 /// What these satellites say to each other.
 #[derive(Clone, Debug)]

@@ -19,10 +19,10 @@ use crate::proto::frame::FrameReader;
 use crate::proto::keys::DelegatedKey;
 use crate::proto::packet::Encoded;
 use crate::proto::pair::{self, ConnectionId, Dialer, Pair, Timing};
-use crate::proto::rng::Rng;
 use crate::proto::roster::{self, Action, End, Event, Roster, Source, Target};
 use crate::proto::session::{Lane, Limits, Output, Session, SessionConfig};
 use crate::proto::testing::{NOW, identities};
+use crate::rng::Rng;
 use chat::Answer;
 
 mod chat;

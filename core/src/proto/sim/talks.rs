@@ -8,8 +8,8 @@ use super::talker::{TALKERS_MAX, Talker};
 use super::world::{Link, World};
 use super::{ms, secs, seeds};
 use crate::proto::Now;
-use crate::proto::rng::Rng;
 use crate::proto::roster::backoff::BACKOFF_MAX;
+use crate::rng::Rng;
 
 type Talks = World<Talker>;
 

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use super::{ms, only_seed, secs};
 use crate::proto::Now;
-use crate::proto::rng::Rng;
+use crate::rng::Rng;
 
 /// A machine that lives in the world.
 pub(crate) trait Node {

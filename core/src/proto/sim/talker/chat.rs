@@ -11,10 +11,10 @@ use super::super::world::Step;
 use super::{LIMITS, Talk, Talker, clock};
 use crate::error::Code;
 use crate::proto::packet::{Encoded, Header, PacketType, encode};
-use crate::proto::rng::Rng;
 use crate::proto::session::{Incoming, Lane, cost};
 use crate::proto::testing::NOW;
 use crate::proto::{Now, parts, wire};
+use crate::rng::Rng;
 
 /// Replies to each question that is answered to the end.
 const REPLIES: u64 = 3;
