@@ -38,8 +38,8 @@ mod store;
 
 pub use config::{Config, Signing};
 pub use error::{
-    Code, ConnectError, Error, IdentityError, NamespaceError, ReplyError, RequestError, SendError,
-    ShutdownError, StartError, StoreError, SubscribeError,
+    Code, ConnectError, Error, ErrorKind, IdentityError, NamespaceError, ReplyError, RequestError,
+    SendError, ShutdownError, StartError, StoreError, SubscribeError,
 };
 pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};

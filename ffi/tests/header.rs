@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use psfs_core::ErrorKind;
+
 /// The parts of the header: a heading, and the file whose public items it shows. Types come before their first use.
 ///
 /// cbindgen looks for the submodules of a file beside it, not in its folder: one that is named as a file of `src` would be shown twice.
@@ -335,4 +337,39 @@ fn every_rule_has_its_test() {
             "rule {rule} has no test"
         );
     }
+}
+
+#[test]
+fn the_classes_of_c_plus_plus_are_the_kinds_of_the_core() {
+    let header = std::fs::read_to_string(root().join("include/psfs/error.hpp")).unwrap();
+    let (_, switch) = header.split_once("switch (what.code()) {").unwrap();
+    let (cases, _) = switch.split_once("default:").unwrap();
+    let mut classes = std::collections::HashMap::new();
+    let mut names = Vec::new();
+    for case in cases.split("case status::").skip(1) {
+        names.push(case.split(':').next().unwrap().to_uppercase());
+        if let Some((_, call)) = case.split_once("return function(") {
+            let class = call.split('(').next().unwrap();
+            classes.extend(names.drain(..).map(|name| (name, class)));
+        }
+    }
+    for code in psfs_core::Code::ALL {
+        let class = match code.kind() {
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Refused => "refused",
+            ErrorKind::NotFound => "not_found",
+            // A class of that class.
+            ErrorKind::Closed if code.name() == "CANCELLED" => "cancelled",
+            ErrorKind::Closed => "closed",
+            ErrorKind::BadInput => "bad_input",
+            ErrorKind::Remote => "remote_error",
+            _ => {
+                assert_eq!(classes.get(code.name()), None, "{code}");
+                continue;
+            }
+        };
+        assert_eq!(classes.get(code.name()), Some(&class), "{code}");
+    }
+    assert!(header.contains("class cancelled : public closed "));
 }

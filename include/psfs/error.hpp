@@ -131,29 +131,31 @@ public:
 
 } // namespace detail
 
-// An argument is not what the function takes.
+// Which codes are of which class is the same in every language: see core/src/error. ffi/tests/header.rs compares.
+
+// An argument or option is outside what is allowed; the message names it.
 class bad_input : public detail::error_kind<0> { using error_kind::error_kind; };
 
-// The satellite is not running.
+// The satellite is not running, or (as the class below) the operation was cancelled.
 class closed : public detail::error_kind<1> { using error_kind::error_kind; };
 
 // The time given was over first.
 class timeout : public detail::error_kind<2> { using error_kind::error_kind; };
 
 // The operation, or the request that is being answered, was cancelled.
-class cancelled : public detail::error_kind<3> { using error_kind::error_kind; };
+class cancelled : public closed { using closed::closed; };
 
-// The peer, or anybody, cannot be reached, or the connection ended first.
-class unreachable : public detail::error_kind<4> { using error_kind::error_kind; };
+// The peer cannot be reached, the session with it ended, or nobody is connected.
+class unreachable : public detail::error_kind<3> { using error_kind::error_kind; };
 
-// There is no such peer or namespace.
-class not_found : public detail::error_kind<5> { using error_kind::error_kind; };
+// The peer was never met, or it serves no such namespace.
+class not_found : public detail::error_kind<4> { using error_kind::error_kind; };
 
-// The peer refuses.
-class refused : public detail::error_kind<6> { using error_kind::error_kind; };
+// The peer refuses, or a limit of open things is reached.
+class refused : public detail::error_kind<5> { using error_kind::error_kind; };
 
 // This header needs a newer libpsfs than the one that was loaded.
-class wrong_library : public detail::error_kind<7> { using error_kind::error_kind; };
+class wrong_library : public detail::error_kind<6> { using error_kind::error_kind; };
 
 // The handler at the peer failed. Thrown by a handler here, it fails at the asker with the same code and text.
 class remote_error : public error {
@@ -177,7 +179,9 @@ auto as_kind(const error &what, F &&function) {
     case status::bad_input:
     case status::utf8:
     case status::bad_key:
+    case status::key_permissions:
     case status::key_kind:
+    case status::passphrase:
     case status::bad_address:
     case status::bad_peer_id:
     case status::own_peer:
@@ -191,7 +195,8 @@ auto as_kind(const error &what, F &&function) {
     case status::no_peers: return function(unreachable(what));
     case status::unknown_peer:
     case status::unknown_namespace: return function(not_found(what));
-    case status::refused: return function(refused(what));
+    case status::refused:
+    case status::busy: return function(refused(what));
     case status::handler_failed: return function(remote_error(what));
     default: return function(what);
     }

@@ -1,7 +1,7 @@
-//! Errors on their way to Python: the class is chosen there, from the core's code.
+//! Errors on their way to Python: the class is that of the code's kind.
 
 use psfs_core::error::RequestError;
-use psfs_core::{Code, Error};
+use psfs_core::{Code, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -63,10 +63,25 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// Number, name and hint of every code.
-pub(crate) fn table() -> Vec<(i32, &'static str, &'static str)> {
+/// Number, name, hint and class of every code.
+pub(crate) fn table() -> Vec<(i32, &'static str, &'static str, &'static str)> {
     Code::ALL
         .iter()
-        .map(|code| (*code as i32, code.name(), code.hint()))
+        .map(|code| (*code as i32, code.name(), code.hint(), class(code.kind())))
         .collect()
+}
+
+/// The name of the class of a kind.
+fn class(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Timeout => "Timeout",
+        ErrorKind::Unreachable => "PeerUnreachable",
+        ErrorKind::Refused => "Refused",
+        ErrorKind::NotFound => "NotFound",
+        ErrorKind::Closed => "Closed",
+        ErrorKind::BadInput => "BadInput",
+        ErrorKind::Remote => "RemoteError",
+        // A kind that a later core has, too.
+        _ => "Error",
+    }
 }

@@ -1,7 +1,7 @@
-//! Errors on their way out: the kind is chosen here, once for both languages.
+//! Errors on their way out, as both languages meet them.
 
 use psfs_core::error::RequestError;
-use psfs_core::{Code, Error};
+use psfs_core::{Code, Error, ErrorKind};
 
 /// What a program may want to tell apart: a class or case of each language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
@@ -25,27 +25,19 @@ pub enum NativeKind {
     Other,
 }
 
-fn kind(code: Code) -> NativeKind {
-    use Code as C;
-    match code {
-        C::Timeout => NativeKind::Timeout,
-        C::Unreachable | C::Disconnected | C::NoPeers => NativeKind::PeerUnreachable,
-        C::Refused | C::Busy => NativeKind::Refused,
-        C::UnknownPeer | C::UnknownNamespace => NativeKind::NotFound,
-        C::Closed | C::Cancelled => NativeKind::Closed,
-        C::BadInput
-        | C::Utf8
-        | C::BadKey
-        | C::KeyPermissions
-        | C::KeyKind
-        | C::Passphrase
-        | C::BadAddress
-        | C::BadPeerId
-        | C::OwnPeer
-        | C::BadNamespace
-        | C::TooLarge => NativeKind::BadInput,
-        C::HandlerFailed => NativeKind::Remote,
-        _ => NativeKind::Other,
+impl From<ErrorKind> for NativeKind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Timeout => Self::Timeout,
+            ErrorKind::Unreachable => Self::PeerUnreachable,
+            ErrorKind::Refused => Self::Refused,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Closed => Self::Closed,
+            ErrorKind::BadInput => Self::BadInput,
+            ErrorKind::Remote => Self::Remote,
+            // A kind that a later core has, too.
+            _ => Self::Other,
+        }
     }
 }
 
@@ -92,7 +84,7 @@ impl<E: Into<Error>> From<E> for NativeError {
         let error = error.into();
         Self::Failed {
             failure: NativeFailure {
-                kind: kind(error.code()),
+                kind: error.kind().into(),
                 code: error.code() as i32,
                 name: error.code().name().to_owned(),
                 text: error.message().to_owned(),
@@ -141,9 +133,12 @@ mod tests {
     use psfs_core::Identity;
 
     #[test]
-    fn every_code_has_its_name_and_hint() {
+    fn every_code_has_its_name_hint_and_kind() {
         for code in Code::ALL {
             let NativeError::Failed { failure } = NativeError::new(*code, "why");
+            // Only what has no kind in the core may have none here.
+            let other = failure.kind == NativeKind::Other;
+            assert_eq!(other, code.kind() == ErrorKind::Other, "{code}");
             assert_eq!((failure.code, &*failure.name), (*code as i32, code.name()));
             assert_eq!((&*failure.text, &*failure.hint), ("why", code.hint()));
         }

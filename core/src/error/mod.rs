@@ -1,15 +1,38 @@
 //! The errors people meet: one enum for each family of operations (a file each), one table of stable codes under all of them.
 //!
-//! A code is a coarse kind with a fixed number and a hint; every language shows the same ones (C status, Python exception,
-//! Kotlin and Swift kind). The text of an error says what happened to what; [`Code::hint`] says what to do next.
+//! A code has a fixed number, a kind and a hint; every language shows the same ones. Numbers are C's statuses; the few kinds are what
+//! programs tell apart: the classes of C++, Python, Kotlin and Swift ([`ErrorKind`]). The text of an error says what happened to
+//! what; [`Code::hint`] says what to do next.
 //! Codes are never renumbered. Positive numbers on the wire belong to the application (see [`RequestError::Failed`]).
 
 use std::fmt;
 use std::time::Duration;
 
+/// What a program may want to tell apart: one class or case of each language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The time given was over first.
+    Timeout,
+    /// The peer cannot be reached, the session with it ended, or nobody is connected.
+    Unreachable,
+    /// The peer refuses, or a limit of open things is reached.
+    Refused,
+    /// The peer was never met, or it serves no such namespace.
+    NotFound,
+    /// The satellite is not running, or the operation was cancelled.
+    Closed,
+    /// An argument or option is outside what is allowed; the message names it.
+    BadInput,
+    /// The handler at the peer failed.
+    Remote,
+    /// Anything else: the system's refusals, and defects. See the code.
+    Other,
+}
+
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $screaming:literal, $hint:literal;)+) => {
-        /// The stable kinds of failure, the same in every language.
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $screaming:literal, $kind:ident, $hint:literal;)+) => {
+        /// What failed, exactly: the same numbers and names in every language.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i32)]
         #[non_exhaustive]
@@ -22,6 +45,11 @@ macro_rules! codes {
             /// The name, as C shows it without its prefix: `TIMEOUT`, `BAD_ADDRESS`.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $screaming,)+ }
+            }
+
+            /// What a program may want to tell apart: codes of one kind are handled alike.
+            pub const fn kind(self) -> ErrorKind {
+                match self { $(Self::$name => ErrorKind::$kind,)+ }
             }
 
             /// What to do next, in one sentence.
@@ -39,71 +67,71 @@ macro_rules! codes {
 
 codes! {
     /// A pointer that must not be NULL was NULL.
-    Null = -1, "NULL", "Pass a valid pointer for what the message names: psfs.h says at each function what may be NULL.";
+    Null = -1, "NULL", BadInput, "Pass a valid pointer for what the message names: psfs.h says at each function what may be NULL.";
     /// An argument is outside what the function takes.
-    BadInput = -2, "BAD_INPUT", "Read the message: it names the argument and what is allowed.";
+    BadInput = -2, "BAD_INPUT", BadInput, "Read the message: it names the argument and what is allowed.";
     /// A string is not UTF-8.
-    Utf8 = -3, "UTF8", "Encode the string as UTF-8.";
+    Utf8 = -3, "UTF8", BadInput, "Encode the string as UTF-8.";
     /// A panic was caught at the boundary.
-    Panic = -4, "PANIC", "This is a defect of the library or of a handler: report it with the message; shut this satellite down.";
+    Panic = -4, "PANIC", Other, "This is a defect of the library or of a handler: report it with the message; shut this satellite down.";
     /// The process was forked after the satellite was made.
-    Forked = -5, "FORKED", "Make satellites after fork, or in the parent only.";
+    Forked = -5, "FORKED", Other, "Make satellites after fork, or in the parent only.";
     /// The satellite is not running.
-    Closed = -6, "CLOSED", "A satellite is started once and runs until it is shut down: start it, or after that make a new one.";
+    Closed = -6, "CLOSED", Closed, "A satellite is started once and runs until it is shut down: start it, or after that make a new one.";
     /// The time given was over first.
-    Timeout = -7, "TIMEOUT", "Try again with more time; where a peer is meant, look at its state first.";
+    Timeout = -7, "TIMEOUT", Timeout, "Try again with more time; where a peer is meant, look at its state first.";
     /// The operation was cancelled.
-    Cancelled = -8, "CANCELLED", "Nothing to do: this side asked for it.";
+    Cancelled = -8, "CANCELLED", Closed, "Nothing to do: this side asked for it.";
     /// Something that should not happen did.
-    Internal = -9, "INTERNAL", "This is a defect of the library: report it with the message.";
+    Internal = -9, "INTERNAL", Other, "This is a defect of the library: report it with the message.";
     /// The operating system refused a file or socket operation.
-    Io = -10, "IO", "Read the message: it has the system's reason and the file or address.";
+    Io = -10, "IO", Other, "Read the message: it has the system's reason and the file or address.";
     /// A key is not readable as a key.
-    BadKey = -11, "BAD_KEY", "Use a PKCS#8 PEM file as written by `psfs id --key FILE`.";
+    BadKey = -11, "BAD_KEY", BadInput, "Use a PKCS#8 PEM file as written by `psfs id --key FILE`.";
     /// A key file can be read by others.
-    KeyPermissions = -12, "KEY_PERMISSIONS", "Run chmod 600 on the key file.";
+    KeyPermissions = -12, "KEY_PERMISSIONS", BadInput, "Run chmod 600 on the key file.";
     /// A key is of another kind than RSA, or too small or too large.
-    KeyKind = -13, "KEY_KIND", "Satellites need an RSA key of 2048 to 4096 bits: make one with `psfs id --key FILE`.";
+    KeyKind = -13, "KEY_KIND", BadInput, "Satellites need an RSA key of 2048 to 4096 bits: make one with `psfs id --key FILE`.";
     /// The passphrase is missing or wrong.
-    Passphrase = -14, "PASSPHRASE", "Give the passphrase that the key was, or is to be, saved with.";
+    Passphrase = -14, "PASSPHRASE", BadInput, "Give the passphrase that the key was, or is to be, saved with.";
     /// Another satellite has the data folder.
-    DataDirInUse = -15, "DATA_DIR_IN_USE", "Give each satellite a data folder of its own, or end the process named in the message.";
+    DataDirInUse = -15, "DATA_DIR_IN_USE", Other, "Give each satellite a data folder of its own, or end the process named in the message.";
     /// The data folder cannot be used.
-    DataDir = -16, "DATA_DIR", "Give a folder that can be written, or none to keep everything in memory.";
+    DataDir = -16, "DATA_DIR", Other, "Give a folder that can be written, or none to keep everything in memory.";
     /// The data folder was written by a newer version.
-    DataDirVersion = -17, "DATA_DIR_VERSION", "Use the newer version again, or another data folder.";
+    DataDirVersion = -17, "DATA_DIR_VERSION", Other, "Use the newer version again, or another data folder.";
     /// An address cannot be parsed.
-    BadAddress = -18, "BAD_ADDRESS", "Write addresses as IP:PORT or as a multiaddress, for example /ip4/127.0.0.1/tcp/4001.";
+    BadAddress = -18, "BAD_ADDRESS", BadInput, "Write addresses as IP:PORT or as a multiaddress, for example /ip4/127.0.0.1/tcp/4001.";
     /// A listen address is taken.
-    AddressInUse = -19, "ADDRESS_IN_USE", "Choose another port, or port 0 for any free one.";
+    AddressInUse = -19, "ADDRESS_IN_USE", Other, "Choose another port, or port 0 for any free one.";
     /// A peer cannot be reached at any address known.
-    Unreachable = -20, "UNREACHABLE", "Check that the peer runs and that its address and port can be reached from here.";
+    Unreachable = -20, "UNREACHABLE", Unreachable, "Check that the peer runs and that its address and port can be reached from here.";
     /// A peer id cannot be parsed.
-    BadPeerId = -21, "BAD_PEER_ID", "Peer ids of satellites look like Qm... and have 46 characters.";
+    BadPeerId = -21, "BAD_PEER_ID", BadInput, "Peer ids of satellites look like Qm... and have 46 characters.";
     /// The peer was never met.
-    UnknownPeer = -22, "UNKNOWN_PEER", "Connect to it by address first, or wait until it is met.";
+    UnknownPeer = -22, "UNKNOWN_PEER", NotFound, "Connect to it by address first, or wait until it is met.";
     /// The peer is this satellite itself.
-    OwnPeer = -23, "OWN_PEER", "A satellite does not talk to itself: use another peer.";
+    OwnPeer = -23, "OWN_PEER", BadInput, "A satellite does not talk to itself: use another peer.";
     /// A namespace or rendezvous is empty, too long or holds NUL.
-    BadNamespace = -24, "BAD_NAMESPACE", "Use 1 to 255 bytes of UTF-8 without NUL.";
+    BadNamespace = -24, "BAD_NAMESPACE", BadInput, "Use 1 to 255 bytes of UTF-8 without NUL.";
     /// A content is over the limit.
-    TooLarge = -25, "TOO_LARGE", "Send less at once, or raise the content limit at both ends; a broadcast takes 61440 bytes at most.";
+    TooLarge = -25, "TOO_LARGE", BadInput, "Send less at once, or raise the content limit at both ends; a broadcast takes 61440 bytes at most.";
     /// The peer serves no such namespace.
-    UnknownNamespace = -26, "UNKNOWN_NAMESPACE", "Check the spelling, or register a handler at the peer.";
+    UnknownNamespace = -26, "UNKNOWN_NAMESPACE", NotFound, "Check the spelling, or register a handler at the peer.";
     /// The peer refuses.
-    Refused = -27, "REFUSED", "Read the message: a secret, a list or a limit of the peer, or of this satellite, is against it.";
+    Refused = -27, "REFUSED", Refused, "Read the message: a secret, a list or a limit of the peer, or of this satellite, is against it.";
     /// The handler at the peer failed.
-    HandlerFailed = -28, "HANDLER_FAILED", "The peer's application failed: its text is in the message.";
+    HandlerFailed = -28, "HANDLER_FAILED", Remote, "The peer's application failed: its text is in the message.";
     /// The connection ended first.
-    Disconnected = -29, "DISCONNECTED", "Send or ask again: a satellite that runs reconnects by itself when it can; a request that was open is over.";
+    Disconnected = -29, "DISCONNECTED", Unreachable, "Send or ask again: a satellite that runs reconnects by itself when it can; a request that was open is over.";
     /// Nobody is connected.
-    NoPeers = -30, "NO_PEERS", "Wait until a peer is connected.";
+    NoPeers = -30, "NO_PEERS", Unreachable, "Wait until a peer is connected.";
     /// A limit of open things is reached.
-    Busy = -31, "BUSY", "Wait for something open to end, or raise the limit.";
+    Busy = -31, "BUSY", Refused, "Wait for something open to end, or raise the limit.";
     /// The peer broke the protocol.
-    Protocol = -32, "PROTOCOL", "The peer runs another or a broken program: update both ends.";
+    Protocol = -32, "PROTOCOL", Other, "The peer runs another or a broken program: update both ends.";
     /// Not built into this version.
-    Unsupported = -33, "UNSUPPORTED", "Leave the option out, or use a version that has it.";
+    Unsupported = -33, "UNSUPPORTED", Other, "Leave the option out, or use a version that has it.";
 }
 
 /// How long was waited, for a message: `within 5s`.
@@ -138,9 +166,14 @@ impl Error {
         }
     }
 
-    /// The stable kind.
+    /// What failed, exactly.
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// What a program may want to tell apart.
+    pub fn kind(&self) -> ErrorKind {
+        self.code.kind()
     }
 
     /// What happened, in one line.
@@ -158,7 +191,7 @@ impl Error {
 macro_rules! family {
     ($family:ident { $($pattern:pat => $code:expr,)+ }) => {
         impl $family {
-            /// The stable kind of this error.
+            /// What failed, exactly.
             pub fn code(&self) -> Code {
                 use Code::*;
                 match self { $($pattern => $code,)+ }
@@ -268,6 +301,66 @@ mod tests {
                 .starts_with("option rendezvous: it is not set"),
             "{error}"
         );
+    }
+
+    /// The promise to every language: a class that somebody catches stays the class of these codes.
+    const KINDS: &[(ErrorKind, &[&str])] = &[
+        (ErrorKind::Timeout, &["TIMEOUT"]),
+        (
+            ErrorKind::Unreachable,
+            &["UNREACHABLE", "DISCONNECTED", "NO_PEERS"],
+        ),
+        (ErrorKind::Refused, &["REFUSED", "BUSY"]),
+        (ErrorKind::NotFound, &["UNKNOWN_PEER", "UNKNOWN_NAMESPACE"]),
+        (ErrorKind::Closed, &["CLOSED", "CANCELLED"]),
+        (
+            ErrorKind::BadInput,
+            &[
+                "NULL",
+                "BAD_INPUT",
+                "UTF8",
+                "BAD_KEY",
+                "KEY_PERMISSIONS",
+                "KEY_KIND",
+                "PASSPHRASE",
+                "BAD_ADDRESS",
+                "BAD_PEER_ID",
+                "OWN_PEER",
+                "BAD_NAMESPACE",
+                "TOO_LARGE",
+            ],
+        ),
+        (ErrorKind::Remote, &["HANDLER_FAILED"]),
+        (
+            ErrorKind::Other,
+            &[
+                "PANIC",
+                "FORKED",
+                "INTERNAL",
+                "IO",
+                "DATA_DIR_IN_USE",
+                "DATA_DIR",
+                "DATA_DIR_VERSION",
+                "ADDRESS_IN_USE",
+                "PROTOCOL",
+                "UNSUPPORTED",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn every_code_has_the_kind_that_is_promised() {
+        for code in Code::ALL {
+            let promised: Vec<_> = KINDS
+                .iter()
+                .filter(|(_, names)| names.contains(&code.name()))
+                .map(|(kind, _)| *kind)
+                .collect();
+            assert_eq!(promised, [code.kind()], "{code}");
+            assert_eq!(Error::new(*code, "why").kind(), code.kind());
+        }
+        let promised = KINDS.iter().map(|(_, names)| names.len()).sum::<usize>();
+        assert_eq!(promised, Code::ALL.len(), "a name that is no code's");
     }
 
     #[test]

@@ -1,11 +1,11 @@
-"""The exceptions. One class for each kind a program may want to tell apart; the table of codes is the core's."""
+"""The exceptions. One class for each kind a program may want to tell apart; which code is of which kind is the core's to say."""
 
 from __future__ import annotations
 
 from ._psfs import CODES
 
-_NAMES = {number: name for number, name, _ in CODES}
-_HINTS = {number: hint for number, _, hint in CODES}
+_NAMES = {number: name for number, name, _, _ in CODES}
+_HINTS = {number: hint for number, _, hint, _ in CODES}
 
 
 class Error(Exception):
@@ -70,30 +70,11 @@ class Fail(Exception):
         self.text = text
 
 
-_CLASSES: dict[str, type[Error]] = {
-    "BAD_INPUT": BadInput,
-    "UTF8": BadInput,
-    "BAD_KEY": BadInput,
-    "KEY_PERMISSIONS": BadInput,
-    "KEY_KIND": BadInput,
-    "PASSPHRASE": BadInput,
-    "BAD_ADDRESS": BadInput,
-    "BAD_PEER_ID": BadInput,
-    "OWN_PEER": BadInput,
-    "BAD_NAMESPACE": BadInput,
-    "TOO_LARGE": BadInput,
-    "CLOSED": Closed,
-    "CANCELLED": Closed,
-    "TIMEOUT": Timeout,
-    "UNREACHABLE": PeerUnreachable,
-    "DISCONNECTED": PeerUnreachable,
-    "NO_PEERS": PeerUnreachable,
-    "UNKNOWN_PEER": NotFound,
-    "UNKNOWN_NAMESPACE": NotFound,
-    "REFUSED": Refused,
-    "BUSY": Refused,
-    "HANDLER_FAILED": RemoteError,
+_KINDS: dict[str, type[Error]] = {
+    kind.__name__: kind
+    for kind in (Error, Timeout, PeerUnreachable, Refused, NotFound, Closed, BadInput, RemoteError)
 }
+_CLASSES = {number: _KINDS[kind] for number, _, _, kind in CODES}
 
 
 def make(
@@ -104,7 +85,7 @@ def make(
     remote_text: str | None = None,
 ) -> Error:
     """The exception of a code. Called by the native half."""
-    error = _CLASSES.get(_NAMES.get(number, ""), Error)(message, number, hint)
+    error = _CLASSES.get(number, Error)(message, number, hint)
     if isinstance(error, RemoteError):
         error.remote_code = number if remote_code is None else remote_code
         error.remote_text = remote_text or ""

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 __version__: str
-CODES: list[tuple[int, str, str]]
+CODES: list[tuple[int, str, str, str]]
 PENDING: Pending
 
 @final
