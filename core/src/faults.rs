@@ -14,6 +14,9 @@ use futures::task::AtomicWaker;
 use crate::identity::PeerId;
 use crate::rng::Rng;
 
+/// It is added to the clock, again for each packet that is lost.
+const LATENCY_MAX: Duration = Duration::from_secs(3600);
+
 /// How slow the line between two satellites is, each way. The default is as fast as it comes.
 ///
 /// ```
@@ -30,10 +33,10 @@ pub struct Slow {
 }
 
 impl Slow {
-    /// How long a byte takes, one way.
+    /// How long a byte takes, one way: an hour at most, longer counts as that.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
-        self.latency = latency;
+        self.latency = latency.min(LATENCY_MAX);
         self
     }
 

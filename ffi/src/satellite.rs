@@ -136,7 +136,7 @@ pub unsafe extern "C" fn psfs_satellite_start(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(satellite.satellite.start())??;
+        wait_for(satellite.satellite.start())?;
         Ok(PSFS_OK)
     })
 }
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn psfs_satellite_shutdown(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        match wait_for(satellite.satellite.shutdown(time(timeout_ms)))?? {
+        match wait_for(satellite.satellite.shutdown(time(timeout_ms)))? {
             Shutdown::Pending => Ok(PSFS_PENDING),
             _ => Ok(PSFS_OK),
         }
@@ -463,7 +463,7 @@ pub unsafe extern "C" fn psfs_satellite_connect(
         let out = unsafe { maybe_target(out, ptr::null_mut()) };
         // SAFETY: by the contract of this function.
         let (satellite, address) = unsafe { (handle(satellite)?, text(address, "address")?) };
-        let peer = wait_for(satellite.satellite.connect(address, time(timeout_ms)))??;
+        let peer = wait_for(satellite.satellite.connect(address, time(timeout_ms)))?;
         if let Some(out) = out {
             out.give(psfs_string::new(&peer.to_string()));
         }
@@ -490,7 +490,7 @@ pub unsafe extern "C" fn psfs_satellite_wait_connected(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(satellite.satellite.wait_connected(count, time(timeout_ms)))??;
+        wait_for(satellite.satellite.wait_connected(count, time(timeout_ms)))?;
         Ok(PSFS_OK)
     })
 }
@@ -515,7 +515,7 @@ pub unsafe extern "C" fn psfs_satellite_disconnect(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let (satellite, peer) = unsafe { (handle(satellite)?, peer(peer_id)?) };
-        wait_for(satellite.satellite.disconnect(&peer))??;
+        wait_for(satellite.satellite.disconnect(&peer))?;
         Ok(PSFS_OK)
     })
 }

@@ -180,7 +180,7 @@ pub unsafe extern "C" fn psfs_send(
         let sending = satellite
             .satellite
             .send(&peer, packet.namespace, packet.content, options);
-        wait_for(sending)??;
+        wait_for(sending)?;
         Ok(PSFS_OK)
     })
 }
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn psfs_broadcast(
         let sending = satellite
             .satellite
             .broadcast(packet.namespace, packet.content, options);
-        wait_for(sending)??;
+        wait_for(sending)?;
         Ok(PSFS_OK)
     })
 }
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn psfs_request(
         let asking = satellite
             .satellite
             .request(&peer, packet.namespace, packet.content, options);
-        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+        let replies = wait_for(asking).map_err(Failure::of_request)?;
         out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn psfs_broadcast_request(
             satellite
                 .satellite
                 .broadcast_request(packet.namespace, packet.content, spread, ask);
-        let replies = wait_for(asking)?.map_err(Failure::of_request)?;
+        let replies = wait_for(asking).map_err(Failure::of_request)?;
         out.give(psfs_replies::new(replies, satellite.born));
         Ok(PSFS_OK)
     })

@@ -11,19 +11,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use psfs_core::{Code, Error};
-
-use crate::error::Failure;
-
 /// What C says for "for ever".
 const FOREVER_MS: u32 = u32::MAX;
-/// For ever, as a time that can be added to the clock: about ten years.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A time of the caller's.
 pub(crate) fn time(ms: u32) -> Duration {
     if ms == FOREVER_MS {
-        FOREVER
+        Duration::MAX
     } else {
         Duration::from_millis(ms.into())
     }
@@ -46,7 +40,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for `future`, at most `limit`: with zero it is polled once. `None`: the time was over.
+/// Waits for `future`, at most `limit`: with zero it is polled once. `None`: the time was over, which what the clock cannot hold never is.
 pub(crate) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = future
@@ -64,12 +58,16 @@ pub(crate) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     });
     let waker = Waker::from(unpark.clone());
     let mut context = Context::from_waker(&waker);
-    let deadline = now() + limit;
+    let deadline = now().checked_add(limit);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
         while !unpark.woken.swap(false, Ordering::Acquire) {
+            let Some(deadline) = deadline else {
+                std::thread::park();
+                continue;
+            };
             let left = deadline.saturating_duration_since(now());
             if left.is_zero() {
                 return None;
@@ -88,8 +86,13 @@ fn now() -> Instant {
 }
 
 /// Waits for a future that has a limit of its own.
-pub(crate) fn wait_for<F: Future>(future: F) -> Result<F::Output, Failure> {
-    wait(future, FOREVER).ok_or_else(|| Error::new(Code::Timeout, "not within ten years").into())
+pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Some(output) = wait(future.as_mut(), Duration::MAX) {
+            return output;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn for_ever_is_a_time_that_can_be_waited() {
+        assert_eq!(time(u32::MAX), Duration::MAX);
+        assert_eq!(time(u32::MAX - 1), Duration::from_millis(4_294_967_294));
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let other = std::thread::spawn(move || sender.send(7));
+        assert_eq!(wait(receiver, time(u32::MAX)), Some(Ok(7)));
+        other.join().unwrap().unwrap();
+    }
+
+    #[test]
     fn what_wakes_it_ends_it_also_inside_a_runtime() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -119,6 +132,6 @@ mod tests {
             other.await.unwrap();
             got
         });
-        assert_eq!(done.unwrap(), Ok(7));
+        assert_eq!(done, Ok(7));
     }
 }

@@ -36,17 +36,14 @@ pub(crate) fn content(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     Ok(buffer.to_vec(data.py())?.into())
 }
 
-/// For ever, as a time that can be added to the clock: about ten years.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// Seconds; `None` is for ever.
+/// Seconds; `None`, and more than can be counted, is for ever.
 pub(crate) fn seconds(value: Option<f64>, name: &str) -> PyResult<Duration> {
     let Some(value) = value else {
-        return Ok(FOREVER);
+        return Ok(Duration::MAX);
     };
     match Duration::try_from_secs_f64(value) {
-        Ok(duration) => Ok(duration.min(FOREVER)),
-        Err(_) if value >= 0.0 => Ok(FOREVER),
+        Ok(duration) => Ok(duration),
+        Err(_) if value >= 0.0 => Ok(Duration::MAX),
         Err(_) => Err(Failure::bad_input(format!(
             "{name} is {value}: give seconds, 0 or more, or None for ever"
         ))

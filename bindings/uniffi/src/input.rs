@@ -12,13 +12,10 @@ pub(crate) fn count(value: i64, name: &str) -> Result<usize, NativeError> {
         .map_err(|_| NativeError::bad_input(format!("{name} is {value}: give 0 or more")))
 }
 
-/// For ever, as a time that can be added to the clock: about ten years.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// Milliseconds; 2^63 - 1 is for ever.
+/// Milliseconds; 2^63 - 1 is as good as for ever.
 pub(crate) fn milliseconds(value: i64, name: &str) -> Result<Duration, NativeError> {
     match u64::try_from(value) {
-        Ok(value) => Ok(Duration::from_millis(value).min(FOREVER)),
+        Ok(value) => Ok(Duration::from_millis(value)),
         Err(_) => Err(NativeError::bad_input(format!(
             "{name} is negative ({value} ms): give 0 or more"
         ))),

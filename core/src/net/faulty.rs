@@ -221,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn no_latency_is_too_long_for_the_clock() {
+        let mut delay = delay(1);
+        let now = clock::now();
+        let slow = Slow::default().latency(Duration::MAX).loss(1.0);
+        let (first, second) = (delay.of(now, 1, &slow), delay.of(now, READ, &slow));
+        assert!(now < first && first < second);
+    }
+
+    #[test]
     fn bytes_come_after_the_latency_and_no_faster_than_the_rate() {
         let now = clock::now();
         let slow = Slow::default()
