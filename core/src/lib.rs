@@ -29,6 +29,7 @@ mod faults;
 pub mod fuzz;
 mod hidden;
 pub mod identity;
+mod log;
 mod net;
 mod proto;
 mod rng;
@@ -43,6 +44,7 @@ pub use error::{
 };
 pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};
+pub use log::{LogLine, LogLines};
 pub use proto::packet::{PacketType, UnknownPacketType};
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,

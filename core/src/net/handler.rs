@@ -174,7 +174,7 @@ impl Handler {
     ) -> Self {
         Self {
             shared: Arc::clone(shared),
-            span: tracing::info_span!("peer", id = %remote),
+            span: tracing::error_span!("peer", id = %remote),
             remote,
             address,
             stage: Stage::Handshake,

@@ -32,6 +32,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Code, Error, SubscribeError};
+use crate::log::{LogLine, LogLines};
 use crate::net::clock;
 use job::{Job, Work};
 use pool::{Pool, Turn};
@@ -53,6 +54,21 @@ pub(crate) trait Source<T>: Send {
 impl<T: Send> Source<T> for tokio::sync::mpsc::Receiver<T> {
     fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<bool> {
         self.poll_recv_many(cx, out, max).map(|count| count > 0)
+    }
+
+    fn close(&mut self) {
+        Self::close(self);
+    }
+}
+
+impl Source<LogLine> for LogLines {
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<LogLine>,
+        max: usize,
+    ) -> Poll<bool> {
+        Self::poll_batch(self, cx, out, max)
     }
 
     fn close(&mut self) {

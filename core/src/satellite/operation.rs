@@ -22,6 +22,7 @@ use super::callbacks::{Callbacks, Handler, panic_text};
 use super::{Satellite, Subscription};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, Error, SubscribeError};
+use crate::log::{LogLine, LogLines};
 
 #[cfg(test)]
 mod tests;
@@ -184,19 +185,19 @@ impl Satellite {
             .operate(inner.stop.clone(), spawn, work, item, done)
     }
 
-    /// Calls `handler` on the callback threads with what comes out of `items`, to the very end: what is sent while the satellite is
-    /// shut down is told before the handler is dropped. For what tells of the satellite itself, as its log lines.
+    /// Calls `handler` on the callback threads with each line, to the very end: what is logged while the satellite is shut down is told
+    /// before the handler is dropped.
     ///
     /// # Errors
     /// [`SubscribeError::Closed`] after shutdown began; [`SubscribeError::Thread`].
-    pub fn call_with<T: Send + 'static>(
+    pub fn tell_log(
         &self,
-        items: mpsc::Receiver<T>,
-        handler: impl FnMut(T) + Send + 'static,
+        lines: LogLines,
+        handler: impl FnMut(LogLine) + Send + 'static,
     ) -> Result<Subscription, SubscribeError> {
         self.inner
             .callbacks
-            .attach_to_the_end(items, Box::new(handler))
+            .attach_to_the_end(lines, Box::new(handler))
     }
 }
 

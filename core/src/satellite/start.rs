@@ -178,8 +178,8 @@ struct Attempt(Arc<Inner>);
 impl Attempt {
     async fn run(self, handle: Handle) -> Result<(), (StartError, Self)> {
         let inner = &self.0;
-        // Made here: this thread's log is the satellite's.
-        let span = tracing::info_span!("satellite", id = %inner.identity.peer_id());
+        // Made here: this thread's log is the satellite's. Of the gravest level, so that whoever wants any line gets it with the id.
+        let span = tracing::error_span!("satellite", id = %inner.identity.peer_id());
         let brought_up = tokio::select! {
             biased;
             () = inner.stop.cancelled() => Err(StartError::Twice("shut down")),

@@ -137,11 +137,13 @@ impl Satellite {
     }
 
     /// Resolves when the satellite has ended, by whomever: all that [`Shutdown::Done`] promises holds then. Not to be waited for inside
-    /// a callback, which is itself waited for.
-    pub async fn ended(&self) {
+    /// a callback, which is itself waited for. It does not keep the satellite: that may also be dropped meanwhile.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut ended = self.inner.ended.subscribe();
-        // An error would mean that the satellite is gone; its sender lives as long as this handle.
-        let _gone = ended.wait_for(|ended| *ended).await.is_err();
+        async move {
+            // An error means that it was dropped, and had ended by then.
+            let _gone = ended.wait_for(|ended| *ended).await.is_err();
+        }
     }
 
     /// Begins to end the satellite, and does not wait.
