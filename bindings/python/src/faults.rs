@@ -6,7 +6,7 @@ use psfs_core::Slow;
 use pyo3::prelude::*;
 
 use crate::errors::Failure;
-use crate::input::{peer, seconds};
+use crate::input::{number, peer, seconds};
 
 /// What is wrong with the connections between the satellites it is given to.
 #[pyclass(frozen, module = "psfs._psfs")]
@@ -26,11 +26,19 @@ impl Faults {
     }
 
     /// Makes the line between two peers slow: seconds one way, lost packets of 1, bytes a second.
-    fn slow(&self, a: &str, b: &str, latency: f64, loss: f64, rate: u64) -> PyResult<()> {
+    fn slow(
+        &self,
+        a: &str,
+        b: &str,
+        latency: f64,
+        loss: f64,
+        rate: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         if !(0.0..=1.0).contains(&loss) {
             return Err(Failure::bad_input(format!("loss is {loss}: give 0 to 1")).into());
         }
         let latency: Duration = seconds(Some(latency), "latency")?;
+        let rate = number(rate, "rate", "bytes a second, 0 for no limit")?;
         let slow = Slow::default().latency(latency).loss(loss).rate(rate);
         self.0.slow(&peer(a)?, &peer(b)?, slow);
         Ok(())

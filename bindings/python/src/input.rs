@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use psfs_core::PeerId;
+use psfs_core::{Code, Error, PeerId};
 use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyString};
@@ -24,7 +25,11 @@ pub(crate) fn content(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
         return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
     }
     if let Ok(text) = data.cast::<PyString>() {
-        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
+        let text = text.to_str().map_err(|error| {
+            // Half of a surrogate pair.
+            Failure::from(Error::new(Code::Utf8, format!("content: {error}")))
+        })?;
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }
     let Ok(buffer) = PyBuffer::<u8>::get(data) else {
         let kind = data.get_type().name()?;
@@ -48,6 +53,37 @@ pub(crate) fn seconds(value: Option<f64>, name: &str) -> PyResult<Duration> {
             "{name} is {value}: give seconds, 0 or more, or None for ever"
         ))
         .into()),
+    }
+}
+
+/// A whole number that Python holds and we may not: `takes` says what we do.
+pub(crate) fn number<'py, T>(value: &Bound<'py, PyAny>, name: &str, takes: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    value.extract::<T>().map_err(|error| {
+        let py = value.py();
+        if error.is_instance_of::<PyOverflowError>(py) {
+            Failure::bad_input(format!("{name} is {value}: give {takes}")).into()
+        } else if error.is_instance_of::<PyTypeError>(py) {
+            PyTypeError::new_err(format!("argument '{name}': {}", error.value(py)))
+        } else {
+            error
+        }
+    })
+}
+
+/// A number of things.
+pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<usize> {
+    number(value, name, "0 or more")
+}
+
+/// The code that a handler fails with; 0 is the library's HANDLER_FAILED.
+pub(crate) fn app_code(value: &Bound<'_, PyAny>) -> PyResult<i32> {
+    const TAKES: &str = "1 to 2147483647";
+    match number(value, "code", TAKES)? {
+        code @ 0.. => Ok(code),
+        code => Err(Failure::bad_input(format!("code is {code}: give {TAKES}")).into()),
     }
 }
 

@@ -10,6 +10,7 @@ mod errors;
 mod faults;
 mod hub;
 mod input;
+mod log;
 mod message;
 mod operation;
 mod satellite;
@@ -23,6 +24,8 @@ mod _psfs {
     use super::faults::Faults;
     #[pymodule_export]
     use super::hub::Hub;
+    #[pymodule_export]
+    use super::log::Log;
     #[pymodule_export]
     use super::message::{Message, Peer, PeerEvent, Reply, Responder};
     #[pymodule_export]

@@ -131,8 +131,8 @@ impl Message {
     }
 
     /// Ends the request with an error at the asker: a positive code of your own, and a text.
-    fn fail(&self, code: i32, text: &str) -> PyResult<()> {
-        let failed = self.event.fail(code, text);
+    fn fail(&self, code: &Bound<'_, PyAny>, text: &str) -> PyResult<()> {
+        let failed = self.event.fail(input::app_code(code)?, text);
         failed.map_err(|error| Failure::from(error).into())
     }
 
@@ -225,7 +225,8 @@ impl Responder {
     }
 
     /// Ends the request with an error at the asker: a positive code of your own, and a text.
-    fn fail(&self, code: i32, text: &str) -> PyResult<()> {
+    fn fail(&self, code: &Bound<'_, PyAny>, text: &str) -> PyResult<()> {
+        let code = input::app_code(code)?;
         self.close()?.fail(code, text);
         Ok(())
     }
@@ -421,11 +422,10 @@ impl PeerEvent {
 }
 
 /// The packet type of a number.
-pub(crate) fn packet_type(number: u8) -> PyResult<PacketType> {
-    PacketType::try_from(i32::from(number)).map_err(|_| {
-        Failure::bad_input(format!(
-            "packet type {number} does not exist: use psfs.MESSAGE, BROADCAST, SEEK or REQUEST"
-        ))
-        .into()
+pub(crate) fn packet_type(number: &Bound<'_, PyAny>) -> PyResult<PacketType> {
+    const TAKES: &str = "psfs.MESSAGE, BROADCAST, SEEK or REQUEST";
+    let known = input::number::<i32>(number, "packet_type", TAKES)?;
+    PacketType::try_from(known).map_err(|_| {
+        Failure::bad_input(format!("packet type {known} does not exist: use {TAKES}")).into()
     })
 }

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::TryFutureExt;
 use futures::TryStreamExt;
 use psfs_core::{
-    BroadcastOptions, Code, Config, Error, Identity, PeerId, RequestOptions, SendOptions, Shutdown,
-    Signing,
+    BroadcastOptions, Code, Config, Error, Identity, LogLines, PeerId, RequestOptions, SendOptions,
+    Shutdown, Signing,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -18,7 +18,8 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::errors::Failure;
 use crate::faults::Faults;
 use crate::hub::{Hub, Shared};
-use crate::input::{content, peer, seconds};
+use crate::input::{content, count, peer, seconds};
+use crate::log::{AT_FIRST, Log};
 use crate::message::{Peer, packet_type};
 use crate::operation::{Operation, Value};
 use crate::source::{Feed, Item, Source, of_replies};
@@ -28,6 +29,8 @@ use crate::source::{Feed, Item, Source, of_replies};
 pub(crate) struct Satellite {
     core: psfs_core::Satellite,
     hub: Arc<Shared>,
+    /// Until somebody reads them.
+    lines: Mutex<Option<LogLines>>,
     /// The process it was made in: a child of it has no threads to run it.
     process: u32,
 }
@@ -175,15 +178,15 @@ impl Satellite {
 
 fn request_options(
     timeout: Option<f64>,
-    max_replies: Option<usize>,
-    window: Option<usize>,
+    max_replies: Option<&Bound<'_, PyAny>>,
+    window: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<RequestOptions> {
     let mut options = RequestOptions::default().deadline(seconds(timeout, "timeout")?);
     if let Some(replies) = max_replies {
-        options = options.max_replies(replies);
+        options = options.max_replies(count(replies, "max_replies")?);
     }
     if let Some(window) = window {
-        options = options.window(window);
+        options = options.window(count(window, "window")?);
     }
     Ok(options)
 }
@@ -204,7 +207,8 @@ impl Satellite {
         key: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let config = read_config(rendezvous, key, options)?;
+        let (log, lines) = LogLines::open(AT_FIRST);
+        let config = read_config(rendezvous, key, options)?.log(log);
         // The disk, and perhaps the making of a key.
         let core = py
             .detach(|| psfs_core::Satellite::new(config))
@@ -212,6 +216,7 @@ impl Satellite {
         Ok(Self {
             core,
             hub: Arc::clone(&hub.0),
+            lines: Mutex::new(Some(lines)),
             process: std::process::id(),
         })
     }
@@ -266,6 +271,15 @@ impl Satellite {
         Ok(stats)
     }
 
+    /// What it logs, told to `hub`. Once.
+    fn log(&self, hub: &Hub) -> PyResult<Log> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lines
+            .take()
+            .ok_or_else(|| Failure::bad_input("the log lines are read already"))?;
+        Ok(Log::new(&hub.0, lines, Box::pin(self.core.ended())))
+    }
+
     fn start(&self) -> PyResult<Operation> {
         Ok(self.operation(|core| async move {
             core.start().await?;
@@ -291,8 +305,12 @@ impl Satellite {
 
     /// Resolves when `count` sessions are open.
     #[pyo3(signature = (count, timeout))]
-    fn wait_connected(&self, count: usize, timeout: Option<f64>) -> PyResult<Operation> {
-        let limit = seconds(timeout, "timeout")?;
+    fn wait_connected(
+        &self,
+        count: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let (count, limit) = (self::count(count, "count")?, seconds(timeout, "timeout")?);
         Ok(self.operation(|core| async move {
             core.wait_connected(count, limit).await?;
             Ok(Value::Nothing)
@@ -367,8 +385,8 @@ impl Satellite {
         namespace: String,
         data: &Bound<'_, PyAny>,
         timeout: Option<f64>,
-        max_replies: Option<usize>,
-        window: Option<usize>,
+        max_replies: Option<&Bound<'_, PyAny>>,
+        window: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Source> {
         let (to, data): (PeerId, _) = (peer(peer_id)?, content(data)?);
         let options = request_options(timeout, max_replies, window)?;
@@ -385,7 +403,7 @@ impl Satellite {
         namespace: &str,
         data: &Bound<'_, PyAny>,
         timeout: Option<f64>,
-        max_replies: Option<usize>,
+        max_replies: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Source> {
         let options = request_options(timeout, max_replies, None)?;
         let replies = self
@@ -407,7 +425,7 @@ impl Satellite {
         data: &Bound<'_, PyAny>,
         lifetime: f64,
         timeout: Option<f64>,
-        max_replies: Option<usize>,
+        max_replies: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Source> {
         let data = content(data)?;
         let options = (
@@ -424,7 +442,12 @@ impl Satellite {
     }
 
     /// Packets of one type and namespace.
-    fn subscribe(&self, run: Py<PyAny>, packet_type: u8, namespace: &str) -> PyResult<Source> {
+    fn subscribe(
+        &self,
+        run: Py<PyAny>,
+        packet_type: &Bound<'_, PyAny>,
+        namespace: &str,
+    ) -> PyResult<Source> {
         let packet_type = self::packet_type(packet_type)?;
         let core = self.core()?;
         let mut events = core

@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
 from ._common import MESSAGE, Content, Key, Options, Returned, callable_handler, encode, failure_of, lists, log, tell
 from ._errors import Error, bad_input, closed, make
+from ._log import LOOK_EVERY, Lines
 from ._psfs import PENDING, Hub, Message, Operation, Peer, PeerEvent, Reply, Source
 from ._psfs import Satellite as Native
 
@@ -83,7 +84,11 @@ class _Loop:
 
     def check(self) -> None:
         """Whether the caller runs where the satellite does."""
-        if asyncio.get_running_loop() is not self.loop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise bad_input("there is no event loop in this thread: use run_coroutine_threadsafe, or psfs.sync") from None
+        if loop is not self.loop:
             raise bad_input("the satellite was started in another event loop: make one for each loop, or use psfs.sync")
 
     async def wait(self, pollable: Operation | Source) -> Any:
@@ -122,6 +127,38 @@ class _Loop:
             return await self.wait(operation)
         finally:
             operation.close()
+
+
+class _Log:
+    """Hands the core's log lines to logging, in the loop's turns."""
+
+    def __init__(self, loop: _Loop, lines: Lines) -> None:
+        self._loop = loop
+        self._lines = lines
+        loop.waiting[lines.id] = self._step
+        loop.loop.call_soon(self._step)
+        self._timer = loop.loop.call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._lines.look()
+        self._timer = self._loop.loop.call_later(LOOK_EVERY, self._look)
+
+    def _step(self) -> None:
+        if self._lines.tell():
+            # Others have their turn before the next batch.
+            self._loop.loop.call_soon(self._step)
+        elif not self._lines.open:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._timer.cancel()
+        self._loop.waiting.pop(self._lines.id, None)
+
+    def finish(self) -> None:
+        """Tells the rest of a satellite that has ended."""
+        while self._lines.tell():
+            pass
+        self._stop()
 
 
 class _Batches(Generic[T]):
@@ -349,6 +386,8 @@ class Satellite:
         self._subscriptions: list[Subscription] = []
         self._hub = Hub()
         self._native = Native(self._hub, rendezvous, key, lists(options))
+        self._lines = Lines(self._native, self._hub)
+        self._log: _Log | None = None
 
     # Who and where.
 
@@ -405,6 +444,7 @@ class Satellite:
             loop.close()
             raise
         self._loop = loop
+        self._log = _Log(loop, self._lines)
         for subscription in self._subscriptions:
             subscription._attach(loop)
         return self
@@ -424,6 +464,8 @@ class Satellite:
             subscriptions, self._subscriptions = self._subscriptions, []
             for subscription in subscriptions:
                 await subscription._stop()
+            if self._log is not None:
+                self._log.finish()
             loop.close()
 
     def begin_shutdown(self) -> None:

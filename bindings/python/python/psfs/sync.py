@@ -6,10 +6,13 @@ after another, and one that blocks holds up its own senders and nothing else. Ev
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import threading
 import time
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -18,6 +21,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, Unpack, overload
 from . import _psfs
 from ._common import MESSAGE, Content, Key, Options, Returned, callable_handler, encode, failure_of, lists, log, tell
 from ._errors import Error, closed, make
+from ._log import LOOK_EVERY, Lines
 from ._psfs import PENDING, Hub, Operation, Peer, PeerEvent, Reply, Source
 from ._psfs import Satellite as Native
 
@@ -171,11 +175,63 @@ class Subscription:
             # Ended already, or its responder taken to answer later.
             with contextlib.suppress(Error):
                 item.end()
-        except Exception as error:
+        except BaseException as error:
+            # Also what would end the thread: whoever asked is told, and the next call comes.
             tell(self._name, error)
             if isinstance(item, _psfs.Message) and item.packet_type != MESSAGE:
                 with contextlib.suppress(Error):
                     item.fail(*failure_of(error))
+
+
+class _Log:
+    """Hands the core's log lines to logging, on a thread."""
+
+    def __init__(self, native: Native) -> None:
+        self._hub = Hub()
+        self._lines = Lines(native, self._hub)
+        self._process = os.getpid()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="psfs-log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        _logs.add(self)
+
+    def _serve(self) -> None:
+        while self._lines.open and not self._stopped:
+            self._lines.look()
+            while self._lines.tell() and not self._stopped:
+                pass
+            if self._lines.open:
+                self._hub.wait(LOOK_EVERY)
+
+    def join(self, timeout: float | None) -> bool:
+        """Whether it has come to its end, which is the satellite's."""
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+            return not self._thread.is_alive()
+        return True
+
+    def stop(self) -> None:
+        """For satellites that nobody shut down: a thread must not come back to an interpreter that has ended."""
+        # In a forked child there is no thread, and what it held is held for ever.
+        if self._process == os.getpid():
+            self._stopped = True
+            self._hub.nudge()
+
+
+_logs: weakref.WeakSet[_Log] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_logs() -> None:
+    logs = list(_logs)
+    for log in logs:
+        log.stop()
+    until = time.monotonic() + 1.0
+    for log in logs:
+        # A handler of logging that blocks does not hold up the exit.
+        log.join(max(0.0, until - time.monotonic()))
 
 
 class Satellite:
@@ -190,6 +246,7 @@ class Satellite:
     def __init__(self, rendezvous: str, *, key: Key | None = None, **options: Unpack[Options]) -> None:
         self._subscriptions: list[Subscription] = []
         self._native = Native(Hub(), rendezvous, key, lists(options))
+        self._log = _Log(self._native)
 
     # Who and where.
 
@@ -238,6 +295,7 @@ class Satellite:
     def start(self) -> Self:
         """Listens, and looks for others from now on."""
         _run(self._native.start())
+        self._log.start()
         return self
 
     def shutdown(self, timeout: float | None = 10.0) -> None:
@@ -247,11 +305,16 @@ class Satellite:
         _run(self._native.shutdown(timeout))
         for subscription in self._subscriptions:
             subscription._begin_cancel()
+
+        def left() -> float | None:
+            return None if until is None else max(0.0, until - time.monotonic())
+
         for subscription in self._subscriptions:
-            left = None if until is None else max(0.0, until - time.monotonic())
-            if not subscription._join(left):
+            if not subscription._join(left()):
                 raise make(-7, f"the handler of {subscription._name} still runs after {timeout} s")
         self._subscriptions.clear()
+        if not self._log.join(left()):
+            raise make(-7, f"a handler of logging still runs after {timeout} s")
 
     def begin_shutdown(self) -> None:
         """The same without waiting."""
