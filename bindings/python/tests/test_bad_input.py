@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psfs
+import psfs.testing
 import pytest
+from conftest import PATIENCE
+from psfs._common import Options
 from psfs.testing import Networks
 
 OPTIONS: list[tuple[dict[str, Any], type[psfs.Error], str]] = [
@@ -48,29 +53,53 @@ def test_options(make: Callable[..., Any], options: dict[str, Any], kind: type[p
     assert error.value.hint
 
 
-CALLS: list[tuple[str, Callable[[psfs.sync.Satellite, str], Any], type[psfs.Error], str]] = [
-    ("send peer", lambda sat, peer: sat.send("Qm", "n", b""), psfs.BadInput, "peer id"),
-    ("send namespace", lambda sat, peer: sat.send(peer, "", b""), psfs.BadInput, "namespace"),
-    ("send data", lambda sat, peer: sat.send(peer, "n", 7), psfs.BadInput, "int"),  # type: ignore[arg-type]
-    ("send to oneself", lambda sat, peer: sat.send(sat.peer_id, "n", b""), psfs.BadInput, "itself"),
-    ("send timeout", lambda sat, peer: sat.send(peer, "n", b"", timeout=-1), psfs.BadInput, "timeout"),
-    ("broadcast namespace", lambda sat, peer: sat.broadcast("", b""), psfs.BadInput, "namespace"),
-    ("broadcast size", lambda sat, peer: sat.broadcast("n", b"x" * 70_000), psfs.BadInput, "61440"),
-    ("broadcast lifetime", lambda sat, peer: sat.broadcast("n", b"", lifetime=0), psfs.BadInput, "lifetime"),
-    ("request peer", lambda sat, peer: sat.request("Qm", "n"), psfs.BadInput, "peer id"),
-    ("request namespace", lambda sat, peer: sat.request(peer, "").first(), psfs.BadInput, "namespace"),
-    ("request window", lambda sat, peer: sat.request(peer, "n", window=1).first(), psfs.BadInput, "window"),
-    ("request nobody", lambda sat, peer: sat.request(peer, "nobody").first(), psfs.NotFound, "nobody"),
-    ("seek namespace", lambda sat, peer: sat.seek(""), psfs.BadInput, "namespace"),
-    ("connect address", lambda sat, peer: sat.connect("nonsense"), psfs.BadInput, "nonsense"),
-    ("connect nobody", lambda sat, peer: sat.connect("127.0.0.1:1"), psfs.PeerUnreachable, "127.0.0.1"),
-    ("disconnect peer", lambda sat, peer: sat.disconnect("Qm"), psfs.BadInput, "peer id"),
-    ("on type", lambda sat, peer: sat.on(0, "n", print), psfs.BadInput, "INTERNAL"),
-    ("on unknown type", lambda sat, peer: sat.on(99, "n", print), psfs.BadInput, "99"),
-    ("on namespace", lambda sat, peer: sat.on(psfs.MESSAGE, "", print), psfs.BadInput, "namespace"),
-    ("on handler", lambda sat, peer: sat.on(psfs.MESSAGE, "n", 7), psfs.BadInput, "int"),  # type: ignore[call-overload]
-    ("on_peer handler", lambda sat, peer: sat.on_peer(7), psfs.BadInput, "int"),  # type: ignore[call-overload]
-    ("wait_connected timeout", lambda sat, peer: sat.wait_connected(9, timeout=0.05), psfs.Timeout, "1 of 9"),
+#: A peer that nobody has met.
+STRANGER = psfs.inspect_key(psfs.generate_key())[0]
+
+#: Method, what is wrong, a call of either satellite, what it raises and says. A result that can be awaited is awaited.
+Row = tuple[str, str, Callable[[Any, str], Any], type[Exception], str]
+CALLS: list[Row] = [
+    ("send", "peer", lambda sat, peer: sat.send("Qm", "n", b""), psfs.BadInput, "peer id"),
+    ("send", "namespace", lambda sat, peer: sat.send(peer, "", b""), psfs.BadInput, "namespace"),
+    ("send", "data", lambda sat, peer: sat.send(peer, "n", 7), psfs.BadInput, "int"),
+    ("send", "half a character", lambda sat, peer: sat.send(peer, "n", "\udc80"), psfs.BadInput, "content"),
+    ("send", "to oneself", lambda sat, peer: sat.send(sat.peer_id, "n", b""), psfs.BadInput, "itself"),
+    ("send", "timeout", lambda sat, peer: sat.send(peer, "n", b"", timeout=-1), psfs.BadInput, "timeout"),
+    ("send", "no number", lambda sat, peer: sat.send(peer, "n", b"", timeout=float("nan")), psfs.BadInput, "timeout"),
+    ("broadcast", "namespace", lambda sat, peer: sat.broadcast("", b""), psfs.BadInput, "namespace"),
+    ("broadcast", "size", lambda sat, peer: sat.broadcast("n", b"x" * 70_000), psfs.BadInput, "61440"),
+    ("broadcast", "lifetime", lambda sat, peer: sat.broadcast("n", b"", lifetime=0), psfs.BadInput, "lifetime"),
+    ("request", "peer", lambda sat, peer: sat.request("Qm", "n"), psfs.BadInput, "peer id"),
+    ("request", "namespace", lambda sat, peer: sat.request(peer, "").first(), psfs.BadInput, "namespace"),
+    ("request", "window", lambda sat, peer: sat.request(peer, "n", window=1).first(), psfs.BadInput, "window"),
+    ("request", "negative window", lambda sat, peer: sat.request(peer, "n", window=-1), psfs.BadInput, "window is -1"),
+    ("request", "replies", lambda sat, peer: sat.request(peer, "n", max_replies=-1), psfs.BadInput, "max_replies is -1"),
+    ("request", "nobody", lambda sat, peer: sat.request(peer, "nobody").first(), psfs.NotFound, "nobody"),
+    ("seek", "namespace", lambda sat, peer: sat.seek(""), psfs.BadInput, "namespace"),
+    ("seek", "replies", lambda sat, peer: sat.seek("n", max_replies=2**70), psfs.BadInput, "max_replies"),
+    ("broadcast_request", "namespace", lambda sat, peer: sat.broadcast_request("", b"").first(), psfs.BadInput, "namespace"),
+    ("broadcast_request", "lifetime", lambda sat, peer: sat.broadcast_request("n", b"", lifetime=-1), psfs.BadInput, "lifetime"),
+    ("connect", "address", lambda sat, peer: sat.connect("nonsense"), psfs.BadInput, "nonsense"),
+    ("connect", "nobody", lambda sat, peer: sat.connect("127.0.0.1:1"), psfs.PeerUnreachable, "127.0.0.1"),
+    ("connect", "timeout", lambda sat, peer: sat.connect("127.0.0.1:1", timeout=-1), psfs.BadInput, "timeout"),
+    ("disconnect", "peer", lambda sat, peer: sat.disconnect("Qm"), psfs.BadInput, "peer id"),
+    ("disconnect", "stranger", lambda sat, peer: sat.disconnect(STRANGER), psfs.NotFound, STRANGER),
+    ("on", "type", lambda sat, peer: sat.on(0, "n", print), psfs.BadInput, "INTERNAL"),
+    ("on", "unknown type", lambda sat, peer: sat.on(99, "n", print), psfs.BadInput, "99"),
+    ("on", "negative type", lambda sat, peer: sat.on(-1, "n", print), psfs.BadInput, "-1"),
+    ("on", "huge type", lambda sat, peer: sat.on(2**70, "n", print), psfs.BadInput, "packet_type"),
+    ("on", "namespace", lambda sat, peer: sat.on(psfs.MESSAGE, "", print), psfs.BadInput, "namespace"),
+    ("on", "handler", lambda sat, peer: sat.on(psfs.MESSAGE, "n", 7), psfs.BadInput, "int"),
+    ("on_peer", "handler", lambda sat, peer: sat.on_peer(7), psfs.BadInput, "int"),
+    ("messages", "type", lambda sat, peer: sat.messages(0, "n"), psfs.BadInput, "INTERNAL"),
+    ("messages", "namespace", lambda sat, peer: sat.messages(psfs.MESSAGE, ""), psfs.BadInput, "namespace"),
+    ("wait_connected", "timeout", lambda sat, peer: sat.wait_connected(9, timeout=0.05), psfs.Timeout, "1 of 9"),
+    ("wait_connected", "count", lambda sat, peer: sat.wait_connected(-1), psfs.BadInput, "count is -1"),
+    ("key", "passphrase", lambda sat, peer: sat.key(7), TypeError, "passphrase"),
+    ("shutdown", "timeout", lambda sat, peer: sat.shutdown(timeout=-1), psfs.BadInput, "timeout"),
+]
+CALLS_OF_ASYNCIO: list[Row] = [
+    ("on", "concurrency", lambda sat, peer: sat.on(psfs.MESSAGE, "n", print, concurrency=0), psfs.BadInput, "concurrency"),
 ]
 
 
@@ -79,12 +108,180 @@ def pair(psfs_session_network: Networks) -> Any:
     return psfs_session_network(2)
 
 
-@pytest.mark.parametrize(("name", "call", "kind", "says"), CALLS, ids=[row[0] for row in CALLS])
-def test_calls(pair: Any, name: str, call: Callable[..., Any], kind: type[psfs.Error], says: str) -> None:
+@pytest.mark.parametrize(("method", "what", "call", "kind", "says"), CALLS, ids=[f"{row[0]} {row[1]}" for row in CALLS])
+def test_calls(pair: Any, method: str, what: str, call: Callable[..., Any], kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says) as error:
         call(pair[0], pair[1].peer_id)
-    assert error.value.hint
-    assert error.value.code
+    told(error.value)
+
+
+def told(error: BaseException) -> None:
+    """Every error of ours has a code and says what to do."""
+    if isinstance(error, psfs.Error):
+        assert error.hint
+        assert error.code
+
+
+def test_calls_with_asyncio(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
+    async def main() -> None:
+        async with psfs_network.asyncio(2) as (ada, bob):
+            for method, what, call, kind, says in CALLS + CALLS_OF_ASYNCIO:
+                with pytest.raises(kind, match=says) as error:
+                    result = call(ada, bob.peer_id)
+                    if inspect.isawaitable(result):
+                        await result
+                    pytest.fail(f"{method}: {what} was taken")
+                told(error.value)
+
+    run(main())
+
+
+#: Of what is handed to handlers: a message that asks, and who may answer it later.
+ANSWERS: list[tuple[str, str, Callable[[Any], Any], str]] = [
+    ("reply", "data", lambda answers: answers.reply(7), "int"),
+    ("fail", "negative code", lambda answers: answers.fail(-1, "no"), "code is -1"),
+    ("fail", "huge code", lambda answers: answers.fail(2**40, "no"), "code is"),
+]
+
+
+def test_answers(pair: Any) -> None:
+    asked: list[BaseException] = []
+
+    def asked_for_all(message: psfs.sync.Message) -> None:
+        responder = None
+        for _, _, call, says in ANSWERS:
+            with pytest.raises(psfs.BadInput, match=says):
+                call(message)
+        responder = message.take_responder()
+        for _, _, call, says in ANSWERS:
+            with pytest.raises(psfs.BadInput, match=says):
+                call(responder)
+        # None of that ended the request.
+        responder.reply("good")
+        responder.end()
+        for use in (responder.end, lambda: responder.reply(""), lambda: responder.fail(1, ""), message.take_responder):
+            with pytest.raises(psfs.Error) as error:
+                use()
+            asked.append(error.value)
+
+    subscription = pair[1].on(psfs.REQUEST, "answers", asked_for_all)
+    assert [reply.content for reply in pair[0].request(pair[1].peer_id, "answers")] == [b"good"]
+    subscription.cancel()
+    assert len(asked) == 4
+    assert all(isinstance(error, psfs.Error) and error.hint for error in asked)
+
+
+def test_functions() -> None:
+    with pytest.raises(psfs.BadInput, match="key"):
+        psfs.inspect_key(b"no key")
+    with pytest.raises(TypeError, match="passphrase"):
+        psfs.generate_key(7)  # type: ignore[arg-type]
+    for code in (0, -1, 2**31, "7"):
+        with pytest.raises(psfs.BadInput, match="code"):
+            psfs.Fail(code, "")  # type: ignore[arg-type]
+    with pytest.raises(psfs.BadInput, match="text"):
+        psfs.Fail(1, b"")  # type: ignore[arg-type]
+
+
+def wait_in_vain(net: psfs.testing.Network) -> None:
+    """For two that are cut off from each other, which the network is made to forget."""
+    net.partition(0, 1)
+    until = time.monotonic() + PATIENCE
+    while net[0].connected_count() > 0:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    net._cut.clear()
+    net.wait_connected(0.01)
+
+
+#: Of the networks of psfs.testing.
+NETWORK: list[tuple[str, str, Callable[[Any], Any], type[Exception], str]] = [
+    ("partition", "oneself", lambda net: net.partition(0, 0), psfs.BadInput, "itself"),
+    ("partition", "nobody", lambda net: net.partition(0, 9), IndexError, "range"),
+    ("slow", "oneself", lambda net: net.slow(1, 1), psfs.BadInput, "itself"),
+    ("slow", "latency", lambda net: net.slow(0, 1, latency=-1), psfs.BadInput, "latency"),
+    ("slow", "loss", lambda net: net.slow(0, 1, loss=2), psfs.BadInput, "loss"),
+    ("slow", "rate", lambda net: net.slow(0, 1, rate=-1), psfs.BadInput, "rate is -1"),
+    ("heal", "oneself", lambda net: net.heal(0, 0), psfs.BadInput, "itself"),
+    ("kill", "nobody", lambda net: net.kill(9), IndexError, "range"),
+    ("events", "nobody", lambda net: net.events(9), IndexError, "range"),
+    ("wait_connected", "time", lambda net: wait_in_vain(net), psfs.Timeout, "0-1"),
+]
+
+
+def test_networks(psfs_network: Networks) -> None:
+    with pytest.raises(psfs.BadInput, match="0"):
+        psfs_network(0)
+    net = psfs_network(2)
+    for _, _, call, kind, says in NETWORK:
+        with pytest.raises(kind, match=says):
+            call(net)
+
+
+def with_arguments(kind: type) -> set[str]:
+    """The public methods of a class that take anything; networks are sequences, too, whose methods are Python's."""
+    return {
+        name
+        for name, method in inspect.getmembers(kind, callable)
+        if not name.startswith("_") and name not in dir(Sequence) and set(inspect.signature(method).parameters) - {"self"}
+    }
+
+
+def test_no_method_was_forgotten() -> None:
+    """Each method of each public class that takes an argument has a row above."""
+    rows = {
+        psfs.Satellite: {row[0] for row in CALLS + CALLS_OF_ASYNCIO},
+        psfs.sync.Satellite: {row[0] for row in CALLS},
+        psfs.Message: {row[0] for row in ANSWERS},
+        psfs.Responder: {row[0] for row in ANSWERS},
+        psfs.testing.Network: {row[0] for row in NETWORK},
+        psfs.testing.AsyncNetwork: {row[0] for row in NETWORK},
+        # asyncio(count) makes what the call does.
+        psfs.testing.Networks: {"asyncio"},
+    }
+    modules = (psfs, psfs.sync, psfs.testing)
+    public = {getattr(module, name) for module in modules for name in module.__all__}
+    classes = [thing for thing in public if inspect.isclass(thing) and not issubclass(thing, BaseException)]
+    # What sync has as protocols are the classes above.
+    for kind in classes:
+        if not getattr(kind, "_is_protocol", False):
+            assert with_arguments(kind) == rows.get(kind, set()), kind
+    functions = {thing.__name__ for thing in public if inspect.isroutine(thing)}
+    assert functions == {"generate_key", "inspect_key"}, "test_functions tries these"
+    options = inspect.get_annotations(Options) | {"rendezvous": str, "key": bytes}
+    tried = {name for row in OPTIONS for name in row[0]} - {"unknown"}
+    # A bool takes anything, and what is wrong with a passphrase shows with its key (test_living.py).
+    assert set(options) - tried == {"mdns", "passphrase", "faults"}
+
+
+@pytest.mark.parametrize("kind", [psfs.Satellite, psfs.sync.Satellite], ids=["asyncio", "sync"])
+def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type: ignore[no-untyped-def]
+    """An object that is nothing, as each argument of each method."""
+
+    async def tries(sat: Any) -> None:
+        for name in sorted(with_arguments(kind)):
+            parameters = inspect.signature(getattr(sat, name)).parameters
+            good = {"peer": pair[1].peer_id, "namespace": "n", "data": b"", "address": "127.0.0.1:1", "packet_type": 1, "handler": print}
+            needed = {one.name for one in parameters.values() if one.default is inspect.Parameter.empty}
+            # Without one it is a decorator, which finds all that when it decorates.
+            needed |= {"handler"} & set(parameters)
+            for bad in parameters:
+                arguments = {one: good[one] for one in needed} | {bad: object()}
+                with pytest.raises((TypeError, psfs.BadInput)):
+                    result = getattr(sat, name)(**arguments)
+                    result = result.first() if hasattr(result, "first") else result
+                    if inspect.isawaitable(result):
+                        await result
+                    pytest.fail(f"{name} takes any {bad}")
+
+    async def main() -> None:
+        if kind is psfs.sync.Satellite:
+            await tries(pair[0])
+            return
+        async with psfs.Satellite("types", listen=["127.0.0.1:0"], mdns=False) as sat:
+            await tries(sat)
+
+    run(main())
 
 
 def test_a_message_is_not_answered_and_a_request_once(pair: Any) -> None:

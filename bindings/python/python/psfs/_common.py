@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -83,5 +84,10 @@ def tell(name: str, error: BaseException) -> None:
 def failure_of(error: BaseException) -> tuple[int, str]:
     """What an asker is told of a handler's exception. 0 becomes the library's HANDLER_FAILED."""
     if isinstance(error, Fail):
-        return error.code, error.text
-    return 0, f"{type(error).__name__}: {error}"
+        code, text = error.code, error.text
+    else:
+        code, text = 0, type(error).__name__
+        # Its own text may be a mistake, too.
+        with contextlib.suppress(Exception):
+            text = f"{text}: {error}"
+    return code, text.encode(errors="replace").decode()

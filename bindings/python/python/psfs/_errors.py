@@ -65,6 +65,10 @@ class Fail(Exception):
     """Raised by a handler of a REQUEST: ends it with a positive code of your own and a text at the asker."""
 
     def __init__(self, code: int, text: str) -> None:
+        if not isinstance(code, int) or not 0 < code < 2**31:
+            raise bad_input(f"the code of a Fail is {code!r}: give 1 to 2147483647")
+        if not isinstance(text, str):
+            raise bad_input(f"the text of a Fail is {type(text).__name__}: give str")
         super().__init__(code, text)
         self.code = code
         self.text = text
