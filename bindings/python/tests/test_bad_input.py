@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Sequence
@@ -282,6 +283,107 @@ def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type:
             await tries(sat)
 
     run(main())
+
+
+#: What a satellite no longer does after its end.
+ENDED: dict[str, Callable[[Any], Any]] = {
+    "start": lambda sat: sat.start(),
+    "connect": lambda sat: sat.connect("127.0.0.1:1"),
+    "disconnect": lambda sat: sat.disconnect(STRANGER),
+    "wait_connected": lambda sat: sat.wait_connected(),
+    "send": lambda sat: sat.send(STRANGER, "n", b""),
+    "broadcast": lambda sat: sat.broadcast("n", b""),
+    "request": lambda sat: sat.request(STRANGER, "n").first(),
+    "seek": lambda sat: sat.seek("n"),
+    "broadcast_request": lambda sat: sat.broadcast_request("n", b"").first(),
+    "on": lambda sat: sat.on(psfs.MESSAGE, "n", print),
+    "on_peer": lambda sat: sat.on_peer(print),
+    "messages": lambda sat: sat.messages(psfs.MESSAGE, "n"),
+    "peer_events": lambda sat: sat.peer_events(),
+}
+#: And what it does all the same: it tells what it knows, and ending it again is nothing.
+STILL = {"addresses", "peers", "connected_count", "stats", "key", "shutdown", "begin_shutdown"}
+
+
+@pytest.mark.parametrize("kind", [psfs.Satellite, psfs.sync.Satellite], ids=["asyncio", "sync"])
+def test_after_the_end(kind: type, run) -> None:  # type: ignore[no-untyped-def]
+    async def done(result: Any) -> Any:
+        return await result if inspect.isawaitable(result) else result
+
+    async def main() -> None:
+        sat = kind("ended", listen=["127.0.0.1:0"], mdns=False)
+        await done(sat.start())
+        await done(sat.shutdown())
+        for name, call in ENDED.items():
+            with pytest.raises(psfs.Closed) as error:
+                await done(call(sat))
+                pytest.fail(f"{name} works after the end")
+            assert error.value.hint
+        for name in STILL:
+            await done(getattr(sat, name)())
+        public = {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+        # Waiting for the end has another name in each.
+        assert public - {"ended", "wait"} == set(ENDED) | STILL
+
+    run(main())
+
+
+def test_a_loops_satellite_in_a_thread_without_a_loop(run) -> None:  # type: ignore[no-untyped-def]
+    refused: list[BaseException] = []
+
+    def elsewhere(sat: psfs.Satellite) -> None:
+        for call in (lambda: sat.request(STRANGER, "n"), lambda: sat.messages(psfs.MESSAGE, "n")):
+            try:
+                call()
+            except psfs.BadInput as error:
+                refused.append(error)
+
+    async def main() -> None:
+        # Made in another thread than the one that it is started in.
+        sat = await asyncio.to_thread(psfs.Satellite, "threads", listen=["127.0.0.1:0"], mdns=False)
+        async with sat:
+            await asyncio.to_thread(elsewhere, sat)
+
+    run(main())
+    assert [str(error)[:22] for error in refused] == ["there is no event loop"] * 2
+
+
+def test_a_handler_with_asyncio_may_cancel_itself(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
+    async def main() -> None:
+        async with psfs_network.asyncio(2) as (ada, bob):
+            seen: list[bytes] = []
+
+            async def once(message: psfs.Message) -> None:
+                seen.append(message.content)
+                subscriptions[0].cancel()
+
+            def plain(message: psfs.Message) -> None:
+                seen.append(message.content)
+                subscriptions[1].cancel()
+
+            subscriptions = [bob.on(psfs.MESSAGE, "a", once), bob.on(psfs.MESSAGE, "b", plain)]
+            for namespace in ("a", "b"):
+                for _ in range(5):
+                    await ada.send(bob.peer_id, namespace, namespace, confirmed=True)
+            while len(seen) < 2:
+                await asyncio.sleep(0.005)
+            assert sorted(seen) == [b"a", b"b"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), psfs.Fail, Exception("\udc80")], ids=["exit", "bad code", "bad text"])
+def test_a_handler_that_raises_what_it_should_not_goes_on(pair: Any, raised: Any) -> None:
+    def handler(message: psfs.sync.Message) -> str:
+        if message.content:
+            return "good"
+        raise raised(2**40, "") if raised is psfs.Fail else raised
+
+    subscription = pair[1].on(psfs.REQUEST, "raises", handler)
+    with pytest.raises(psfs.RemoteError):
+        pair[0].request(pair[1].peer_id, "raises").first()
+    assert pair[0].request(pair[1].peer_id, "raises", "again").first().content == b"good"
+    subscription.cancel()
 
 
 def test_a_message_is_not_answered_and_a_request_once(pair: Any) -> None:
