@@ -46,6 +46,12 @@ pub(crate) const BYE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const LINGER_STALL: Duration = Duration::from_secs(5);
 /// The same in all, for an end that has no time limit of the application's: a disconnect, or the last handle dropped.
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
+/// How long sessions may take to end when the satellite is paused: systems give an application that goes to the background about 5 s.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(3);
+/// Once the network has changed, a peer has so long to show that it can still be reached: more than a radio takes to wake.
+pub(crate) const CHECK_PATIENCE: Duration = Duration::from_secs(3);
+/// How long an interface may take to tell its addresses.
+pub(crate) const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Addresses kept of one peer.
 pub(crate) const ADDRESSES_PER_PEER: usize = 8;
 /// Peers one exchange message tells of.

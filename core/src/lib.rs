@@ -39,7 +39,7 @@ mod store;
 
 pub use config::{Config, Signing};
 pub use error::{
-    Code, ConnectError, Error, ErrorKind, IdentityError, NamespaceError, ReplyError, RequestError,
+    Code, ConnectError, Error, ErrorKind, IdentityError, NamespaceError, PauseError, ReplyError, RequestError,
     SendError, ShutdownError, StartError, StoreError, SubscribeError,
 };
 pub use faults::{Faults, Slow};

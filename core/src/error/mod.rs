@@ -211,7 +211,9 @@ mod start;
 mod talk;
 
 pub use own::{IdentityError, StoreError};
-pub use start::{ConnectError, NamespaceError, ShutdownError, StartError, SubscribeError};
+pub use start::{
+    ConnectError, NamespaceError, PauseError, ShutdownError, StartError, SubscribeError,
+};
 pub use talk::{ReplyError, RequestError, SendError};
 
 #[cfg(test)]

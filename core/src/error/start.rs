@@ -179,6 +179,9 @@ pub enum ConnectError {
         /// The time given.
         after: Duration,
     },
+    /// The satellite was paused when the time was over.
+    #[error("no session {}: this satellite is paused, resume it first", within(*.0))]
+    Paused(Duration),
     /// The satellite is not running.
     #[error("the satellite is not running")]
     Closed,
@@ -190,7 +193,36 @@ family!(ConnectError {
     Self::OwnAddress(_) => OwnPeer,
     Self::Refused { .. } => Refused,
     Self::NotConnected(_) => UnknownPeer,
-    Self::Timeout(_) | Self::Few { .. } => Timeout,
+    Self::Timeout(_) | Self::Few { .. } | Self::Paused(_) => Timeout,
+    Self::Closed => Closed,
+});
+
+/// Pausing and resuming.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PauseError {
+    /// A listen address was taken during the pause.
+    #[error("resumed, but cannot listen on {address}: the port is in use")]
+    AddressInUse {
+        /// The address.
+        address: String,
+    },
+    /// A listen address is refused by the system.
+    #[error("resumed, but cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The satellite is not running.
+    #[error("the satellite is not running")]
+    Closed,
+}
+
+family!(PauseError {
+    Self::AddressInUse { .. } => AddressInUse,
+    Self::Listen { .. } => Io,
     Self::Closed => Closed,
 });
 

@@ -51,6 +51,9 @@ pub enum SendError {
     /// Nobody is connected.
     #[error("no peer is connected")]
     NoPeers,
+    /// Nobody is connected because the satellite is paused.
+    #[error("no peer is connected: this satellite is paused, resume it first")]
+    Paused,
     /// A queue of this satellite is full.
     #[error("too many broadcasts are waiting ({0})")]
     Busy(usize),
@@ -94,7 +97,7 @@ family!(SendError {
     Self::Unreachable { .. } => Unreachable,
     Self::Refused { .. } => Refused,
     Self::Disconnected(_) => Disconnected,
-    Self::NoPeers => NoPeers,
+    Self::NoPeers | Self::Paused => NoPeers,
     Self::Busy(_) => Busy,
     Self::Option { .. } => BadInput,
     Self::Timeout(_)

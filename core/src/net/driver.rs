@@ -8,19 +8,24 @@ mod dial;
 mod find;
 mod kept;
 mod leave;
+mod listen;
+mod pause;
 mod session;
 mod wait;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use libp2p::core::transport::ListenerId;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, gossipsub, identify, kad};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use listen::Listening;
+pub(crate) use listen::{ListenFailure, Listener};
+use pause::Pausing;
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::gossip::{Check, Outbox, Verdict, Waiting};
@@ -65,6 +70,14 @@ pub(crate) enum Command {
     Disconnect { peer: PeerId },
     /// A broadcast, signed and encoded.
     Broadcast(Waiting),
+    /// No sessions and no sockets, until it is resumed.
+    Pause { reply: oneshot::Sender<()> },
+    /// Everything again.
+    Resume {
+        reply: oneshot::Sender<Result<(), ListenFailure>>,
+    },
+    /// This satellite is in another network, or at another place in it.
+    NetworkChanged { reply: oneshot::Sender<()> },
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Arc<Link>, ReachFailure>>;
@@ -109,6 +122,9 @@ pub(crate) struct Driver {
     pub(crate) leave_by: watch::Receiver<Instant>,
     /// Sessions kept; over it some have to go.
     pub(crate) high: usize,
+    pub(crate) listeners: Vec<Listener>,
+    /// Shown to callers.
+    pub(crate) paused: Arc<AtomicBool>,
     pub(crate) state: State,
 }
 
@@ -139,6 +155,10 @@ pub(crate) struct State {
     /// When gossip last took a broadcast of ours.
     cast_at: Option<Instant>,
     explicit: HashMap<PeerId, ()>,
+    /// From the call to the resume.
+    pausing: Option<Pausing>,
+    /// Who waits for listeners.
+    listening: Option<Listening>,
     view_stale: bool,
     /// When the view may be made anew.
     view_at: Instant,
@@ -169,6 +189,8 @@ impl State {
             retry_at: None,
             cast_at: None,
             explicit: HashMap::new(),
+            pausing: None,
+            listening: None,
             view_stale: true,
             view_at: now,
             counted: roster::Stats::default(),
@@ -180,19 +202,20 @@ impl Driver {
     /// Runs until told to stop, then says goodbye to everybody.
     pub(crate) async fn run(mut self) {
         loop {
+            self.fall_asleep();
             self.refresh_view();
             self.count();
-            let due = self.next_due();
+            let (due, asleep) = (self.next_due(), self.is_asleep());
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                event = self.swarm.select_next_some() => self.on_swarm(event),
+                event = pause::next_event(&mut self.swarm, asleep) => self.on_swarm(event),
                 Some(command) = self.commands.recv() => self.on_command(command),
                 Some(verdict) = self.verdicts.recv() => {
                     let gossip = self.swarm.behaviour_mut().gossip.inner_mut();
                     gossip.report_message_validation_result(&verdict.id, &verdict.source, verdict.acceptance);
                 }
-                () = tokio::time::sleep_until(due.into()) => self.on_time(),
+                () = sleep_until(due) => self.on_time(),
                 // Last: what peers tell of others never ends while they like to tell.
                 Some((peer, packet)) = self.internal.recv() => self.on_internal(peer, packet),
             }
@@ -226,23 +249,30 @@ impl Driver {
         clock::now().saturating_duration_since(self.state.start)
     }
 
-    fn next_due(&self) -> Instant {
+    fn next_due(&self) -> Option<Instant> {
         let state = &self.state;
+        let view = state.view_stale.then_some(state.view_at);
+        if let Some(pausing) = &state.pausing {
+            return [view, pausing.due()].into_iter().flatten().min();
+        }
         let roster = self.roster.next_timeout().map(|at| state.start + at);
         [
             Some(state.look_at),
             Some(state.keep_at),
             state.retry_at,
-            state.view_stale.then_some(state.view_at),
+            state.listening.as_ref().map(Listening::due),
+            view,
             roster,
         ]
         .into_iter()
         .flatten()
         .min()
-        .unwrap_or(state.keep_at)
     }
 
     fn on_time(&mut self) {
+        if self.is_paused() {
+            return;
+        }
         let now = clock::now();
         let actions = self.roster.handle_timeout(self.now());
         self.apply(actions);
@@ -252,18 +282,24 @@ impl Driver {
         if self.state.retry_at.is_some_and(|at| at <= now) {
             self.send_waiting();
         }
+        self.go_on_listening();
         if self.state.keep_at <= now {
             self.state.keep_at = now + HOUSEKEEPING;
             self.keep_addresses();
             self.swarm.behaviour_mut().kad.store_mut().purge(now);
-            if self.shared.delegated().is_due(clock::now_ms()) {
-                let key = DelegatedKey::new(
-                    &self.shared.identity,
-                    clock::random(),
-                    clock::delegated_from_ms(),
-                );
-                self.shared.set_delegated(key);
-            }
+            self.renew_key();
+        }
+    }
+
+    /// Before the key that signs is too old.
+    fn renew_key(&self) {
+        if self.shared.delegated().is_due(clock::now_ms()) {
+            let key = DelegatedKey::new(
+                &self.shared.identity,
+                clock::random(),
+                clock::delegated_from_ms(),
+            );
+            self.shared.set_delegated(key);
         }
     }
 
@@ -272,8 +308,12 @@ impl Driver {
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => {
                 tracing::info!(%address, "listening");
+                self.on_listening(listener_id, &address);
                 // Kademlia tells others only of addresses that are confirmed; which of ours can be reached, they find out.
                 self.swarm.add_external_address(address);
                 self.state.view_stale = true;
@@ -288,9 +328,9 @@ impl Driver {
             }
             SwarmEvent::ListenerClosed {
                 listener_id,
+                addresses,
                 reason,
-                ..
-            } => self.on_listener_closed(listener_id, reason),
+            } => self.on_listener_closed(listener_id, &addresses, reason),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -303,6 +343,12 @@ impl Driver {
                     .kad
                     .store_mut()
                     .connected(peer_id, ip);
+                if self.is_paused() {
+                    // It was under way.
+                    self.state.dials.remove(&connection_id);
+                    self.swarm.close_connection(connection_id);
+                    return;
+                }
                 self.on_connection(&peer_id, connection_id, endpoint.is_dialer());
             }
             SwarmEvent::ConnectionClosed {
@@ -335,13 +381,6 @@ impl Driver {
             }
             _ => {}
         }
-    }
-
-    fn on_listener_closed(&mut self, listener: ListenerId, reason: Result<(), std::io::Error>) {
-        if let Err(error) = reason {
-            tracing::error!(?listener, %error, "no longer listening");
-        }
-        self.state.view_stale = true;
     }
 
     fn on_behaviour(&mut self, event: BehaviourEvent) {
@@ -416,6 +455,13 @@ impl Driver {
             source,
             age,
         });
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) enum Order {
     Authorise,
     /// It does not: say Bye and close.
     Close(Ended),
+    /// The network has changed: ask whether the peer is still there.
+    Check,
 }
 
 #[derive(Debug)]
@@ -317,6 +319,11 @@ impl ConnectionHandler for Handler {
             }
             Order::Authorise => {}
             Order::Close(ended) => self.say_bye(ended),
+            Order::Check => {
+                if self.pulse.as_mut().is_some_and(Pulse::check) {
+                    self.session.ask();
+                }
+            }
         }
     }
 

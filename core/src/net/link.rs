@@ -50,7 +50,7 @@ impl Ended {
         }
     }
 
-    /// The peer's satellite was shut down and said so; a peer that broke, or was killed, says nothing.
+    /// The peer's satellite was shut down, or paused, and said so; a peer that broke, or was killed, says nothing.
     pub(crate) fn by_leaving(&self) -> bool {
         self.by_peer && self.code == Code::Disconnected
     }

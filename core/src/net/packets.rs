@@ -143,6 +143,20 @@ impl Packets {
         }
     }
 
+    /// Asks all peers with a session for a sign of life.
+    pub(crate) fn check(&mut self) {
+        let open = |(_, c): &(&pair::ConnectionId, &Connection)| c.link.is_some();
+        let names: Vec<_> = self
+            .connections
+            .iter()
+            .filter(open)
+            .map(|(name, _)| *name)
+            .collect();
+        for name in names {
+            self.order(name, Order::Check);
+        }
+    }
+
     /// Whether a connection came over this machine's loopback, or within this process.
     pub(crate) fn is_loopback(&self, id: ConnectionId) -> bool {
         self.names

@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::time::Sleep;
 
 use super::clock;
+use crate::config::CHECK_PATIENCE;
 use crate::proto::Now;
 use crate::proto::alive::{Timing, Verdict, Watch};
 
@@ -33,6 +34,24 @@ impl Pulse {
     pub(super) fn heard(&mut self) {
         let now = self.now();
         self.watch.heard(now);
+    }
+
+    /// The network has changed: the peer has to show soon that the way still leads there. True: it is to be asked.
+    pub(super) fn check(&mut self) -> bool {
+        let now = self.now();
+        let ask = self.watch.check(CHECK_PATIENCE, now);
+        let due = self.start + self.watch.due();
+        self.timer.as_mut().reset(due.into());
+        ask
+    }
+
+    /// How long nothing has come, as people say it: whole seconds, if there are any.
+    pub(super) fn silence(&self) -> Duration {
+        let silence = self.watch.silence(self.now());
+        match silence.as_secs() {
+            0 => Duration::from_millis(u64::from(silence.subsec_millis())),
+            seconds => Duration::from_secs(seconds),
+        }
     }
 
     /// What the silence calls for. Call it when there is nothing left to read.

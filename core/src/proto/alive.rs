@@ -35,6 +35,8 @@ pub(crate) struct Watch {
     timing: Timing,
     heard: Now,
     asked: Option<Now>,
+    /// How long after it was asked an answer is due.
+    patience: Duration,
 }
 
 impl Watch {
@@ -44,6 +46,7 @@ impl Watch {
             timing,
             heard: now,
             asked: None,
+            patience: timing.timeout,
         }
     }
 
@@ -55,9 +58,25 @@ impl Watch {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn due(&self) -> Now {
         match self.asked {
-            Some(asked) => asked + self.timing.timeout,
+            Some(asked) => asked + self.patience,
             None => self.heard + self.timing.interval,
         }
+    }
+
+    /// There is reason to doubt that the way still leads there: the answer is due within `patience`. True: the peer is to be asked now;
+    /// else it was asked already, and its answer is due sooner.
+    pub(crate) fn check(&mut self, patience: Duration, now: Now) -> bool {
+        let patience = patience.min(self.timing.timeout);
+        if self.asked.is_some() && self.due() <= now + patience {
+            return false;
+        }
+        (self.asked, self.patience) = (Some(now), patience);
+        true
+    }
+
+    /// How long nothing has come.
+    pub(crate) fn silence(&self, now: Now) -> Duration {
+        now.saturating_sub(self.heard)
     }
 
     /// Judges the silence.
@@ -65,8 +84,11 @@ impl Watch {
         let late = now.checked_sub(self.due())?;
         // A timer that comes late was not kept from coming by the peer: this side stood still, and what the peer said meanwhile is not
         // read yet.
-        if self.asked.is_some() && late <= self.timing.timeout / 2 {
+        if self.asked.is_some() && late <= self.patience / 2 {
             return Some(Verdict::Silent);
+        }
+        if self.asked.is_none() {
+            self.patience = self.timing.timeout;
         }
         self.asked = Some(now);
         Some(Verdict::Ask)
@@ -123,6 +145,38 @@ mod tests {
             now += ms(9_999);
             watch.heard(now);
         }
+    }
+
+    #[test]
+    fn who_is_doubted_has_to_answer_soon_and_is_asked_as_ever_after_that() {
+        let mut watch = Watch::new(TIMING, ms(0));
+        let (short, mut now) = (ms(3_000), ms(7_000));
+        assert!(watch.check(short, now));
+        assert_eq!(watch.due(), ms(10_000));
+        // Doubted again and again, it gains no time.
+        assert!(!watch.check(short, ms(9_000)));
+        assert_eq!(watch.due(), ms(10_000));
+        watch.heard(ms(9_500));
+        now += ms(2_500);
+        assert_eq!(next(&mut watch, &mut now), Verdict::Ask);
+        assert_eq!(now, ms(9_500 + 15_000));
+        assert_eq!(next(&mut watch, &mut now), Verdict::Silent);
+        assert_eq!(now, ms(9_500 + 25_000));
+
+        let mut watch = Watch::new(TIMING, ms(0));
+        let mut now = ms(0);
+        assert_eq!(next(&mut watch, &mut now), Verdict::Ask);
+        // Asked before, with all patience: that is cut short.
+        assert!(watch.check(short, now + ms(1_000)));
+        assert_eq!(next(&mut watch, &mut now), Verdict::Silent);
+        assert_eq!(
+            (now, watch.silence(now)),
+            (ms(15_000 + 4_000), ms(15_000 + 4_000))
+        );
+        // Nobody who asks for more patience gets more than usual.
+        let mut watch = Watch::new(TIMING, ms(0));
+        assert!(watch.check(ms(60_000), ms(0)));
+        assert_eq!(watch.due(), ms(10_000));
     }
 
     /// A process that was frozen itself, or starved, does not take its peers for gone.

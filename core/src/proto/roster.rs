@@ -12,6 +12,7 @@
 //! - A lost session is dialled again within a fraction of a second; who does not answer, ever more rarely.
 //! - Everything known is forgotten unless it is seen alive again. What others tell carries the age of *their* sighting, which only
 //!   grows on its way, so that gossip alone keeps nobody alive.
+//! - Paused, it does nothing at all; resumed, or in another network, it begins anew with all it knows (`pausing.rs`).
 //! - A network that was cut in two finds together again: even with enough sessions, every minute or so one peer that could not be
 //!   reached, or one bootstrap address, is tried.
 
@@ -27,6 +28,7 @@ pub(crate) mod backoff;
 mod bootstrap;
 mod dialling;
 mod event;
+mod pausing;
 mod table;
 mod telling;
 #[cfg(test)]
@@ -79,6 +81,8 @@ pub(crate) struct Roster {
     probe_at: Now,
     probes: u64,
     telling: Telling,
+    /// Nothing is due while it is.
+    paused: bool,
     stats: Stats,
 }
 
@@ -97,6 +101,7 @@ impl Roster {
             fill_at: Now::ZERO,
             probe_at: Now::ZERO,
             probes: 0,
+            paused: false,
             stats: Stats::default(),
         }
     }
@@ -121,6 +126,8 @@ impl Roster {
                 }
             }
             Event::Connect { peer, addresses } => self.connect(peer, &addresses, now, &mut out),
+            // The driver, where somebody waits for it, asks again after the pause.
+            Event::ConnectAddress { .. } if self.paused => {}
             Event::ConnectAddress { address } => {
                 let target = Target::Address(address.clone());
                 self.in_flight.insert(target.clone(), now + DIAL_TIMEOUT);
@@ -172,6 +179,9 @@ impl Roster {
             Event::Busy { peer, busy } => {
                 self.table.update(&peer, |e| e.busy = busy);
             }
+            Event::Paused => self.pause(),
+            Event::Resumed => self.resume(now),
+            Event::NetworkChanged => self.begin_anew(now),
         }
         self.settle(now, &mut out);
         out
@@ -186,6 +196,9 @@ impl Roster {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if nothing happens before.
     pub(crate) fn next_timeout(&self) -> Option<Now> {
+        if self.paused {
+            return None;
+        }
         let dial = self.next_pick(Now::ZERO).map(|(at, _)| at);
         let failed = self.in_flight.values().min().copied();
         let expiry = self.table.next_expiry().map(|(at, _)| at);
@@ -517,7 +530,7 @@ impl Roster {
     }
 
     fn tells(&self) -> bool {
-        self.limits.tell > 0 && self.table.sessions() > 0
+        !self.paused && self.limits.tell > 0 && self.table.sessions() > 0
     }
 
     fn tell(&mut self, peer: PeerId, ask: bool, now: Now, out: &mut Vec<Action>) {
@@ -537,6 +550,9 @@ impl Roster {
 
     /// Everything that is due.
     fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.paused {
+            return;
+        }
         while let Some((target, _)) = self.in_flight.iter().find(|(_, at)| **at <= now) {
             let target = target.clone();
             self.stats.dials_overdue += 1;

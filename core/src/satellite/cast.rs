@@ -126,7 +126,7 @@ impl Inner {
             {
                 Err(SendError::Untaken(options.lifetime))
             }
-            Err(BroadcastFailure::NoPeers) => Err(SendError::NoPeers),
+            Err(BroadcastFailure::NoPeers) => Err(self.nobody()),
             Err(BroadcastFailure::Busy) => Err(SendError::Busy(crate::config::BROADCAST_QUEUE)),
             Err(BroadcastFailure::TooLarge) => Err(SendError::TooLarge {
                 size: data.len(),

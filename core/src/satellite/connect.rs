@@ -29,11 +29,13 @@ impl Satellite {
             })
             .await
             .ok_or(ConnectError::Closed)?;
-        let answer = self
-            .inner
-            .until(timeout, answer)
-            .await
-            .ok_or(ConnectError::Timeout(timeout))?;
+        let answer = self.inner.until(timeout, answer).await.ok_or_else(|| {
+            if self.inner.is_paused() {
+                ConnectError::Paused(timeout)
+            } else {
+                ConnectError::Timeout(timeout)
+            }
+        })?;
         match answer.map_err(|_| ConnectError::Closed)? {
             Ok(link) => Ok(link.peer),
             Err(ReachFailure::Own) => Err(ConnectError::OwnAddress(address.into())),
@@ -90,6 +92,9 @@ impl Satellite {
         };
         let waited = self.inner.until(timeout, enough).await;
         waited.unwrap_or_else(|| {
+            if self.inner.is_paused() {
+                return Err(ConnectError::Paused(timeout));
+            }
             Err(ConnectError::Few {
                 connected: self.connected_count(),
                 wanted: count,

@@ -9,6 +9,7 @@ mod connect;
 mod event;
 mod operation;
 mod options;
+mod pause;
 mod peer;
 mod queue;
 mod request;
@@ -23,7 +24,7 @@ mod threads;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -120,6 +121,7 @@ pub(crate) struct Inner {
     ending_changed: Condvar,
     /// True once all of it has ended.
     ended: watch::Sender<bool>,
+    paused: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +198,7 @@ impl Satellite {
             ending: Mutex::default(),
             ending_changed: Condvar::new(),
             ended: watch::Sender::new(false),
+            paused: Arc::default(),
             config,
         });
         inner.router.belongs_to(Arc::downgrade(&inner));
@@ -235,7 +238,8 @@ impl Satellite {
         self.inner.config.content_limit
     }
 
-    /// Where it listens, as multiaddresses with its id: what another satellite takes as bootstrap. Empty before the start.
+    /// Where it listens, as multiaddresses with its id: what another satellite takes as bootstrap. Empty before the start and
+    /// while it is paused.
     pub fn addresses(&self) -> Vec<String> {
         self.inner
             .view()

@@ -67,7 +67,7 @@ impl PeerInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DisconnectReason {
-    /// The kind: [`Code::Closed`] for a peer that was shut down in order, [`Code::Disconnected`] for one that is gone without a word (it was
+    /// The kind: [`Code::Closed`] for a peer that was shut down in order, or paused, [`Code::Disconnected`] for one that is gone without a word (it was
     /// killed, or the connection broke), [`Code::Timeout`] for one that is silent, [`Code::Cancelled`] when either application ended
     /// the session, [`Code::Busy`] when one of both had more sessions than it keeps, [`Code::Protocol`] for a fault of either.
     pub code: Code,

@@ -188,7 +188,7 @@ impl Satellite {
         let deadline = clock::after(options.deadline);
         let links = self.inner.router.links();
         if links.is_empty() {
-            return Err(SendError::NoPeers.into());
+            return Err(self.inner.nobody().into());
         }
         let queue = ReplyQueue::new();
         let mut open = Vec::with_capacity(links.len());
@@ -372,6 +372,15 @@ impl Inner {
             .ok_or(SendError::Timeout(timeout))
     }
 
+    /// Why a call to everybody reaches nobody.
+    pub(super) fn nobody(&self) -> SendError {
+        if self.is_paused() {
+            SendError::Paused
+        } else {
+            SendError::NoPeers
+        }
+    }
+
     /// Why a call to a peer took too long.
     fn late(&self, peer: &PeerId, after: Duration) -> SendError {
         if self.router.link(peer).is_some() {
@@ -382,7 +391,9 @@ impl Inner {
         let addresses = met.map_or_else(Vec::new, |met| {
             met.addresses.iter().map(AsRef::as_ref).collect::<Vec<_>>()
         });
-        let reason = if addresses.is_empty() {
+        let reason = if self.is_paused() {
+            "this satellite is paused, resume it first".into()
+        } else if addresses.is_empty() {
             "no address of it is known yet".into()
         } else {
             format!("no answer yet from {}", addresses.join(", "))

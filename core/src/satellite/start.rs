@@ -21,12 +21,12 @@ use super::threads::{self, without_signals};
 use super::{Inner, Running, Satellite, Stage};
 use crate::config::{
     COMMAND_QUEUE, CONTENT_MAX, Config, EXCHANGE_PEERS, HANDSHAKE_TIMEOUT, IdentitySource,
-    KNOWN_PEERS, SECRET_MAX,
+    KNOWN_PEERS, LISTEN_TIMEOUT, SECRET_MAX,
 };
 use crate::error::{StartError, SubscribeError};
 use crate::net::address::Purpose;
 use crate::net::behaviour::{Behaviour, Protocols};
-use crate::net::driver::{self, Driver, State};
+use crate::net::driver::{self, Driver, Listener, State};
 use crate::net::transport::{self, TransportOptions};
 use crate::net::{NetSetup, NetShared, address, clock, gate, gossip, to_libp2p};
 use crate::proto::alive;
@@ -38,8 +38,6 @@ use crate::proto::signed;
 
 /// Broadcasts waiting to be checked.
 const CHECK_QUEUE: usize = 1024;
-/// How long an interface may take to tell its addresses.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Once every listener has told an address, those of the other interfaces come at once; this is for one that does not.
 const INTERFACES_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -290,7 +288,7 @@ impl Inner {
         );
         let tasks = self.tasks.clone();
         let mut swarm = self.swarm(&shared, &handle, &tasks)?;
-        self.listen(&mut swarm).await?;
+        let listeners = self.listen(&mut swarm).await?;
 
         let topic = gossipsub::IdentTopic::new(topic_name(&network));
         swarm
@@ -323,6 +321,8 @@ impl Inner {
             stop: self.stop.clone(),
             leave_by: self.leave_by.subscribe(),
             high: self.config.peers_high,
+            listeners,
+            paused: Arc::clone(&self.paused),
             state: State::new(),
         };
         driver.refresh_view();
@@ -403,10 +403,11 @@ impl Inner {
     }
 
     /// Binds every address and waits until each is known by its real port, and for each interface where it stands for all of them.
-    async fn listen(&self, swarm: &mut Swarm<Behaviour>) -> Result<(), StartError> {
+    async fn listen(&self, swarm: &mut Swarm<Behaviour>) -> Result<Vec<Listener>, StartError> {
         // How many addresses each has yet to tell of, and which have told none.
         let mut waiting: HashMap<ListenerId, usize> = HashMap::new();
         let mut silent: HashSet<ListenerId> = HashSet::new();
+        let mut listeners = Vec::new();
         let wanted = match self.config.listen.as_slice() {
             [] => default_listen(),
             given => given
@@ -420,6 +421,7 @@ impl Inner {
                 .map_err(|error| listen_error(&address, &error))?;
             waiting.insert(id, expected(&address));
             silent.insert(id);
+            listeners.push(Listener::new(address, id));
         }
         let mut until = tokio::time::Instant::now() + LISTEN_TIMEOUT;
         while !waiting.is_empty() {
@@ -431,6 +433,9 @@ impl Inner {
                     listener_id,
                     address,
                 } => {
+                    for listener in &mut listeners {
+                        listener.tell(listener_id, &address);
+                    }
                     swarm.add_external_address(address);
                     if let Some(left) = waiting.get_mut(&listener_id) {
                         *left -= 1;
@@ -460,7 +465,7 @@ impl Inner {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(listeners)
     }
 
     /// What its broadcasts and its place on the DHT are bound to; the tag that strangers may see is made of it.

@@ -15,6 +15,7 @@ mod flow;
 mod leaving;
 mod members;
 mod noticing;
+mod pausing;
 mod refusing;
 mod returning;
 mod talking;

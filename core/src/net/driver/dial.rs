@@ -132,11 +132,13 @@ impl Driver {
         if let Some(peer) = peer {
             self.swarm.behaviour_mut().packets.dial_failed(peer);
             self.state.explicit.remove(&peer);
-            if !self.state.links.contains_key(&peer) {
+            if !self.state.links.contains_key(&peer) && !self.is_paused() {
                 self.answer_peer(&peer, &Err(ReachFailure::Unreachable(reason.into())));
             }
         }
-        if let Target::Address(address) = &target {
+        if let Target::Address(address) = &target
+            && !self.is_paused()
+        {
             self.answer_address(
                 &Arc::clone(address),
                 &ReachFailure::Unreachable(reason.into()),

@@ -13,12 +13,15 @@ use crate::proto::roster::Roster;
 
 impl Driver {
     pub(crate) fn refresh_view(&mut self) {
-        let now = clock::now();
-        if !self.state.view_stale || now < self.state.view_at {
-            return;
+        if self.state.view_stale && self.state.view_at <= clock::now() {
+            self.show();
         }
+    }
+
+    /// Makes the view anew.
+    pub(super) fn show(&mut self) {
         self.state.view_stale = false;
-        self.state.view_at = now + VIEW_PAUSE;
+        self.state.view_at = clock::now() + VIEW_PAUSE;
         let local = *self.swarm.local_peer_id();
         let addresses = self
             .swarm

@@ -43,9 +43,11 @@ impl Driver {
                 if let Some(addresses) = self.state.shown.remove(&peer) {
                     self.learn(peer, addresses, Source::Identify, Duration::ZERO);
                 }
+                self.goodbye_also_to(&link);
                 self.answer_peer(&peer, &Ok(link));
             }
             SessionEvent::Moved { link } => {
+                self.goodbye_also_to(&link);
                 self.answer_peer(&link.peer.clone(), &Ok(Arc::clone(&link)));
                 self.state.links.insert(link.peer, link);
             }
@@ -61,6 +63,10 @@ impl Driver {
                     self.forget_provider(&to_libp2p(&peer));
                 }
                 self.tell_roster(roster::Event::Disconnected { peer, end });
+                if self.is_paused() {
+                    // Nothing else keeps a connection of a satellite that pauses.
+                    let _gone = self.swarm.disconnect_peer_id(to_libp2p(&peer));
+                }
                 self.ask_again(peer);
             }
             SessionEvent::Refused { peer, ended } => self.on_refused(peer, ended),

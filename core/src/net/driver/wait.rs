@@ -34,6 +34,9 @@ impl Driver {
                 self.state.outbox.keep(waiting);
                 self.send_waiting();
             }
+            Command::Pause { reply } => self.on_pause(reply),
+            Command::Resume { reply } => self.on_resume(reply),
+            Command::NetworkChanged { reply } => self.on_network_changed(reply),
         }
     }
 

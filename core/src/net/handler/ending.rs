@@ -9,7 +9,7 @@ use crate::config::{BYE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_STALL, PART_TIMEOUT};
 use crate::error::Code;
 use crate::net::clock;
 use crate::net::link::Ended;
-use crate::proto::alive::{Timing, Verdict};
+use crate::proto::alive::Verdict;
 use crate::proto::session::Violation;
 
 impl Handler {
@@ -106,8 +106,7 @@ impl Handler {
         match ready!(pulse.poll(cx)) {
             Verdict::Ask => self.session.ask(),
             Verdict::Silent => {
-                let Timing { interval, timeout } = self.shared.alive;
-                let silence = interval + timeout;
+                let silence = pulse.silence();
                 self.shared.counters.sessions_silent.add(1);
                 self.say_bye(Ended::new(
                     Code::Timeout,

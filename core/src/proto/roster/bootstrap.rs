@@ -91,6 +91,20 @@ impl Bootstraps {
         }
     }
 
+    /// Its dial is given up, and has neither failed nor succeeded.
+    pub(super) fn give_up(&mut self, address: &Address) {
+        if let Some(b) = self.find(address) {
+            b.dialling = false;
+        }
+    }
+
+    /// All are due at once.
+    pub(super) fn begin_anew(&mut self, now: Now) {
+        for b in &mut self.0 {
+            (b.failures, b.next) = (0, now);
+        }
+    }
+
     fn find(&mut self, address: &Address) -> Option<&mut Bootstrap> {
         self.0.iter_mut().find(|b| b.address == *address)
     }

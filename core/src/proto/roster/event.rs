@@ -70,7 +70,7 @@ pub(crate) enum Target {
 pub(crate) enum End {
     /// The connection broke, or the peer did.
     Lost,
-    /// The peer shut down and said so.
+    /// The peer shut down, or pauses, and said so.
     Left,
     /// One of both had too many, or the peer's user ended it.
     Trimmed,
@@ -170,6 +170,13 @@ pub(crate) enum Event {
         /// Which of both.
         busy: bool,
     },
+    /// The application goes to the background: nothing is dialled and nothing is due until [`Event::Resumed`]. The driver ends the
+    /// sessions itself.
+    Paused,
+    /// It is back.
+    Resumed,
+    /// This satellite is in another network, or at another place in it: what failed before may work now.
+    NetworkChanged,
 }
 
 /// What the driver is to do.

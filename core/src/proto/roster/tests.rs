@@ -5,6 +5,7 @@ use crate::rng::Rng;
 
 mod dialling;
 mod leaving;
+mod pausing;
 
 fn at(milliseconds: u64) -> Now {
     Now::from_millis(milliseconds)

@@ -11,12 +11,12 @@ use crate::proto::roster::backoff::BACKOFF_MAX;
 use crate::proto::roster::{Limits, State, Target};
 use crate::rng::Rng;
 
-const KNOWN: &[State] = &[State::Met, State::Connected];
+pub(super) const KNOWN: &[State] = &[State::Met, State::Connected];
 const ANY: &[State] = &[State::Met, State::Connected, State::Unreachable];
 
-struct Network {
-    world: World<Satellite>,
-    ids: Ids,
+pub(super) struct Network {
+    pub(super) world: World<Satellite>,
+    pub(super) ids: Ids,
     limits: Limits,
     seed: u64,
     lives: u64,
@@ -24,7 +24,7 @@ struct Network {
 
 impl Network {
     /// Places for so many satellites, none of them alive.
-    fn new(size: usize, limits: Limits, link: Link, seed: u64) -> Self {
+    pub(super) fn new(size: usize, limits: Limits, link: Link, seed: u64) -> Self {
         let ids = ids(size, &mut Rng::new(seed));
         Self {
             world: World::new(size, link, seed),
@@ -36,7 +36,7 @@ impl Network {
     }
 
     /// A satellite that knows only the address of the first one.
-    fn start(&mut self, place: usize) {
+    pub(super) fn start(&mut self, place: usize) {
         self.lives += 1;
         let seed = self.seed.wrapping_mul(1_000_003) + self.lives;
         self.world.start(
@@ -64,14 +64,19 @@ impl Network {
     }
 
     /// The time until everybody of a group knows just that group.
-    fn met(&mut self, group: &BTreeSet<PeerId>, states: &[State], within: Now) -> Option<Now> {
+    pub(super) fn met(
+        &mut self,
+        group: &BTreeSet<PeerId>,
+        states: &[State],
+        within: Now,
+    ) -> Option<Now> {
         let (ids, end) = (self.ids.clone(), self.world.now() + within);
         self.world.run_while(secs(2), end, |world| {
             Self::ignorant(world, &ids, group, states) > 0
         })
     }
 
-    fn all(&self) -> BTreeSet<PeerId> {
+    pub(super) fn all(&self) -> BTreeSet<PeerId> {
         self.world
             .alive()
             .map(|(place, _)| self.ids[place])

@@ -9,6 +9,7 @@
 mod churn;
 mod dialling;
 mod log;
+mod pausing;
 mod satellite;
 mod talker;
 mod talks;

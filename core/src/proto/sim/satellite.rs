@@ -68,6 +68,8 @@ pub(super) struct Satellite {
     /// When which session began, on which connection.
     pub(super) opened: Vec<(Now, PeerId, u64)>,
     pub(super) most_sessions: usize,
+    /// Then it listens nowhere.
+    paused: bool,
 }
 
 impl Satellite {
@@ -93,6 +95,7 @@ impl Satellite {
             dialled: Vec::new(),
             opened: Vec::new(),
             most_sessions: 0,
+            paused: false,
         }
     }
 
@@ -138,6 +141,28 @@ impl Satellite {
                 ]
             })
             .collect()
+    }
+
+    /// Its application goes to the background.
+    pub(super) fn pause(&mut self, now: Now) -> Vec<Step<Frame>> {
+        let mut out = self.leave();
+        self.roster(Event::Paused, now, &mut out);
+        for (peer, pair) in std::mem::take(&mut self.pairs) {
+            if pair.session().is_some() {
+                let end = End::Lost;
+                self.roster(Event::Disconnected { peer, end }, now, &mut out);
+            }
+        }
+        let left = std::mem::take(&mut self.connections);
+        out.extend(left.into_keys().map(|conn| Step::Close { conn }));
+        self.dials.clear();
+        self.paused = true;
+        out
+    }
+
+    pub(super) fn resume(&mut self, now: Now) -> Vec<Step<Frame>> {
+        self.paused = false;
+        self.tell(Event::Resumed, now)
     }
 
     fn roster(&mut self, event: Event, now: Now, out: &mut Vec<Step<Frame>>) {
@@ -320,6 +345,7 @@ impl Node for Satellite {
     fn handle(&mut self, what: What<Frame>, now: Now) -> Vec<Step<Frame>> {
         let mut out = Vec::new();
         match what {
+            What::Up { conn, .. } if self.paused => out.push(Step::Close { conn }),
             What::Up { conn, with, dial } => {
                 let peer = self.ids[with];
                 let id = ConnectionId(conn);
