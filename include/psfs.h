@@ -1102,6 +1102,63 @@ psfs_status psfs_satellite_dispatch(const psfs_satellite *satellite,
                                     psfs_error **err);
 
 
+/* IN THE BACKGROUND */
+
+// The application goes to the background: sessions end, what was accepted is sent before that,
+// sockets are closed, and nothing is dialled, searched or timed until psfs_satellite_resume.
+// Subscriptions and all that is known of peers stay. Returns when the network is left: in
+// milliseconds, or when a peer does not take what was accepted for it, in 4 s at most. Paused
+// again, it stays paused.
+//
+// Peers see it leave (their reason is PSFS_E_CLOSED), do not dial it, and tell nobody of it until
+// it is back. Meanwhile calls that need a session wait for the resume within their time; broadcasts
+// and seeks, which wait for nobody, answer PSFS_E_NO_PEERS. Messages say that it is paused.
+// Requests that were open are over.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED.
+// Thread: any; blocks as said above. Twin: psfs_pause_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_pause(const psfs_satellite *satellite,
+                                 psfs_error **err);
+
+// The application is back: listens again, on the same ports, and dials whom it had sessions with
+// and others it knows at once; soon it also looks for them in the DHT. Returns when it listens;
+// sessions follow (psfs_satellite_wait_connected). Not paused, it only listens again where it could
+// not.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED; PSFS_E_ADDRESS_IN_USE, PSFS_E_IO: an address
+// cannot be listened on now; it is resumed all the same, and calling this again tries the address
+// again.
+// Thread: any; blocks for up to 3 s, mostly for some milliseconds, after a pause that is under way.
+// Twin: psfs_resume_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_resume(const psfs_satellite *satellite,
+                                  psfs_error **err);
+
+// The network has changed (another WLAN, mobile data instead, a VPN), as the system tells the
+// application: every session has to show within 3 s that it still stands, or ends and is dialled
+// anew; whoever could not be reached is dialled at once; peers and the DHT are told the addresses
+// of now. Without it the same is found out after the ping interval and timeout. Does nothing while
+// paused.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED.
+// Thread: any; waits for none of that. Twin: psfs_network_changed_async.
+// Since: 0.1.0
+psfs_status psfs_satellite_network_changed(const psfs_satellite *satellite,
+                                           psfs_error **err);
+
+// Whether it was paused and not resumed: `*out` is 1 or 0.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_satellite_paused(const psfs_satellite *satellite, uint32_t *out, psfs_error **err);
+
+
 /* PACKETS THAT COME IN */
 
 // A message to this peer.
@@ -1747,6 +1804,57 @@ psfs_status psfs_disconnect_async(const psfs_satellite *satellite,
                                   psfs_drop_fn drop,
                                   psfs_op **out,
                                   psfs_error **err);
+
+
+/* OPERATIONS OF THE BACKGROUND */
+
+// As psfs_satellite_pause, without waiting: `done` is called when the network is left. Cancelled,
+// it takes effect all the same.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_satellite_pause come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_pause_async(const psfs_satellite *satellite,
+                             psfs_done_fn done,
+                             void *ud,
+                             psfs_drop_fn drop,
+                             psfs_op **out,
+                             psfs_error **err);
+
+// As psfs_satellite_resume, without waiting: `done` is called when it listens. Cancelled, it takes
+// effect all the same.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_satellite_resume come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_resume_async(const psfs_satellite *satellite,
+                              psfs_done_fn done,
+                              void *ud,
+                              psfs_drop_fn drop,
+                              psfs_op **out,
+                              psfs_error **err);
+
+// As psfs_satellite_network_changed, without waiting: `done` is called when it is taken note of.
+// Cancelled, it takes effect all the same.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_satellite_network_changed come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_network_changed_async(const psfs_satellite *satellite,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
 
 
 /* OPERATIONS: SENDING AND ASKING */

@@ -17,6 +17,7 @@ pub mod event;
 pub mod identity;
 pub mod log;
 pub mod operation;
+pub mod pausing;
 pub mod peer_event;
 pub mod peers;
 pub mod replies;

@@ -19,6 +19,7 @@ use crate::wait::time;
 
 pub mod answering;
 pub mod asking;
+pub mod background;
 pub mod connecting;
 
 /// An operation under way, or ended.

@@ -22,6 +22,7 @@ const PARTS: &[(&str, &str)] = &[
     ("Settings: limits and threads", "config/limits"),
     ("Peers", "peers"),
     ("The satellite", "satellite"),
+    ("In the background", "pausing"),
     ("Packets that come in", "event"),
     ("Answering later", "responder"),
     ("What happens to peers", "peer_event"),
@@ -30,6 +31,7 @@ const PARTS: &[(&str, &str)] = &[
     ("Sending and asking", "talk"),
     ("Operations: the same without waiting", "operation"),
     ("Operations of the satellite", "operation/connecting"),
+    ("Operations of the background", "operation/background"),
     ("Operations: sending and asking", "operation/asking"),
     ("Operations: answering", "operation/answering"),
 ];

@@ -224,6 +224,34 @@ public:
         return detail::begin<void>(detail::nothing{}, psfs_disconnect_async, std::tuple<>(), get(), peer);
     }
 
+    // The application goes to the background: sessions end, sockets close, and nothing is done until resume(). Handlers stay.
+    // Returns when the network is left, in 4 s at most. Calls that need a session wait for the resume within their time.
+    returns<void> pause() { return detail::outcome(detail::call(psfs_satellite_pause, get())); }
+    returns<operation<void>> pause_async() {
+        return detail::begin<void>(detail::nothing{}, psfs_pause_async, std::tuple<>(), get());
+    }
+
+    // It is back: listens again, and dials whom it knows at once; sessions follow (wait_connected()). address_in_use or io: an
+    // address cannot be listened on; it is resumed all the same, and may be called again.
+    returns<void> resume() { return detail::outcome(detail::call(psfs_satellite_resume, get())); }
+    returns<operation<void>> resume_async() {
+        return detail::begin<void>(detail::nothing{}, psfs_resume_async, std::tuple<>(), get());
+    }
+
+    // The network has changed, as the system says: sessions that do not show within 3 s that they still stand end and are
+    // dialled anew, and so is whoever could not be reached.
+    returns<void> network_changed() { return detail::outcome(detail::call(psfs_satellite_network_changed, get())); }
+    returns<operation<void>> network_changed_async() {
+        return detail::begin<void>(detail::nothing{}, psfs_network_changed_async, std::tuple<>(), get());
+    }
+
+    // Whether it was paused and not resumed.
+    returns<bool> paused() const {
+        std::uint32_t is = 0;
+        auto asked = detail::call(psfs_satellite_paused, get(), &is);
+        return detail::outcome(std::move(asked), [&] { return is != 0; });
+    }
+
     // With 0 callback threads: a descriptor that is readable while dispatch() has something to call. Poll it; never read
     // from it. It is the satellite's.
     returns<int> event_fd() const {

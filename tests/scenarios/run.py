@@ -27,6 +27,7 @@ NAMES = {
     "cancel": "cancel",
     "seek": "ask everybody",
     "broadcast": "broadcast",
+    "pause": "pause, resume, another network",
     "shutdown": "shut down inside a callback",
     "bad-input": "bad input has its documented error",
 }

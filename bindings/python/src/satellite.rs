@@ -241,6 +241,11 @@ impl Satellite {
         self.core.is_running()
     }
 
+    #[getter]
+    fn paused(&self) -> bool {
+        self.core.is_paused()
+    }
+
     #[pyo3(signature = (passphrase=None))]
     fn key<'py>(&self, py: Python<'py>, passphrase: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
         let pem = self
@@ -338,6 +343,29 @@ impl Satellite {
         let to = peer(peer_id)?;
         Ok(self.operation(|core| async move {
             core.disconnect(&to).await?;
+            Ok(Value::Nothing)
+        })?)
+    }
+
+    /// Resolves when the network is left.
+    fn pause(&self) -> PyResult<Operation> {
+        Ok(self.operation(|core| async move {
+            core.pause().await?;
+            Ok(Value::Nothing)
+        })?)
+    }
+
+    /// Resolves when it listens.
+    fn resume(&self) -> PyResult<Operation> {
+        Ok(self.operation(|core| async move {
+            core.resume().await?;
+            Ok(Value::Nothing)
+        })?)
+    }
+
+    fn network_changed(&self) -> PyResult<Operation> {
+        Ok(self.operation(|core| async move {
+            core.network_changed().await?;
             Ok(Value::Nothing)
         })?)
     }

@@ -119,6 +119,9 @@ def test_use_before_the_start_and_after_the_end(run) -> None:  # type: ignore[no
             lambda: sat.connect("127.0.0.1:1"),
             lambda: sat.disconnect(peer),
             lambda: sat.wait_connected(),
+            lambda: sat.pause(),
+            lambda: sat.resume(),
+            lambda: sat.network_changed(),
         ]
         for use in uses:
             with pytest.raises(psfs.Closed):
@@ -229,6 +232,45 @@ def test_an_async_handler_may_shut_its_satellite_down(psfs_network: Networks, ru
             assert not bob.running
 
     run(main())
+
+
+def test_an_application_in_the_background_is_gone_until_it_is_back(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
+    async def main() -> None:
+        async with psfs_network.asyncio(2) as (ada, bob):
+            bob.on(psfs.REQUEST, "whois")(lambda message: "bob")
+            events = ada.peer_events()
+            await bob.pause()
+            await bob.pause()
+            while (event := await anext(events)).kind != "disconnected":
+                pass
+            assert event.reason == "CLOSED"
+            assert bob.paused and bob.running and bob.addresses() == []
+            with pytest.raises(psfs.Timeout, match="paused, resume it first"):
+                await bob.send(ada.peer_id, "n", b"", timeout=0.1)
+            with pytest.raises(psfs.Error, match="paused, resume it first"):
+                await bob.broadcast("n", b"")
+            await bob.network_changed()
+            await bob.resume()
+            assert not bob.paused
+            await ada.wait_connected()
+            assert await ada.request(bob.peer_id, "whois").first() == b"bob"
+            await bob.network_changed()
+
+    run(main())
+
+
+def test_without_a_loop_it_pauses_as_well(psfs_network: Networks) -> None:
+    ada, bob = psfs_network(2)
+    bob.pause()
+    assert bob.paused
+    bob.resume()
+    ada.wait_connected()
+    bob.network_changed()
+    assert not bob.paused
+    bob.shutdown()
+    for call in (bob.pause, bob.resume, bob.network_changed):
+        with pytest.raises(psfs.Closed):
+            call()
 
 
 def test_a_handler_that_blocks_holds_up_nothing_but_shutdown(psfs_network: Networks, gate) -> None:  # type: ignore[no-untyped-def]

@@ -96,6 +96,11 @@ impl NativeSatellite {
         self.core.is_running()
     }
 
+    /// Whether it was paused and not resumed.
+    pub fn is_paused(&self) -> bool {
+        self.core.is_paused()
+    }
+
     /// Its key as PEM text, protected if a passphrase is given.
     pub fn key_pem(&self, passphrase: Option<String>) -> Result<String, NativeError> {
         let pem = self.core.identity().to_pem(passphrase.as_deref())?;
@@ -190,6 +195,30 @@ impl NativeSatellite {
         let to = peer(peer_id)?;
         self.run(id, |core| async move {
             core.disconnect(&to).await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// The application goes to the background. Over when the network is left.
+    pub fn pause(&self, id: i64) -> Result<bool, NativeError> {
+        self.run(id, |core| async move {
+            core.pause().await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// The application is back. Over when it listens.
+    pub fn resume(&self, id: i64) -> Result<bool, NativeError> {
+        self.run(id, |core| async move {
+            core.resume().await?;
+            Ok(Outcome::Done)
+        })
+    }
+
+    /// The network is another one. Over when that is taken note of.
+    pub fn network_changed(&self, id: i64) -> Result<bool, NativeError> {
+        self.run(id, |core| async move {
+            core.network_changed().await?;
             Ok(Outcome::Done)
         })
     }

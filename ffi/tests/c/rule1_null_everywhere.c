@@ -217,6 +217,11 @@ static void satellites(const psfs_satellite *s) {
     REFUSED(psfs_satellite_wait_connected, NULL, 1, 0, want);
     REFUSED(psfs_satellite_disconnect, NULL, id, want);
     REFUSED(psfs_satellite_disconnect, s, NULL, want);
+    REFUSED(psfs_satellite_pause, NULL, want);
+    REFUSED(psfs_satellite_resume, NULL, want);
+    REFUSED(psfs_satellite_network_changed, NULL, want);
+    REFUSED(psfs_satellite_paused, NULL, &yes, want);
+    REFUSED(psfs_satellite_paused, s, NULL, want);
     REFUSED(psfs_satellite_event_fd, NULL, &fd, want);
     REFUSED(psfs_satellite_event_fd, s, NULL, want);
     REFUSED(psfs_satellite_dispatch, NULL, 0, &count, want);
@@ -261,6 +266,12 @@ static void satellites(const psfs_satellite *s) {
     REFUSED(psfs_disconnect_async, NULL, id, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_disconnect_async, s, NULL, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_disconnect_async, s, id, NULL, &dropped, count_drop, &op, want);
+    REFUSED(psfs_pause_async, NULL, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_pause_async, s, NULL, &dropped, count_drop, &op, want);
+    REFUSED(psfs_resume_async, NULL, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_resume_async, s, NULL, &dropped, count_drop, &op, want);
+    REFUSED(psfs_network_changed_async, NULL, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_network_changed_async, s, NULL, &dropped, count_drop, &op, want);
     REFUSED(psfs_send_async, NULL, id, "x", x, 1, NULL, 0, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_send_async, s, NULL, "x", x, 1, NULL, 0, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_send_async, s, id, NULL, x, 1, NULL, 0, on_done, &dropped, count_drop, &op, want);

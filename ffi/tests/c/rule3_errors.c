@@ -144,12 +144,30 @@ int main(void) {
     EXPECT(PSFS_E_BAD_INPUT, psfs_on(ann, 7, "x", (psfs_event_fn)NULL, NULL, NULL, NULL, &err));
     EXPECT(PSFS_E_BAD_INPUT, psfs_satellite_event_fd(ann, (int32_t *)long_name, &err));
 
+    /* In the background. */
+    {
+        uint32_t paused = 7;
+        EXPECT(PSFS_OK, psfs_satellite_pause(ann, &err));
+        EXPECT(PSFS_OK, psfs_satellite_pause(ann, &err));
+        EXPECT(PSFS_OK, psfs_satellite_network_changed(ann, &err));
+        EXPECT(PSFS_OK, psfs_satellite_paused(ann, &paused, &err));
+        CHECK(paused == 1);
+        EXPECT(PSFS_E_NO_PEERS, psfs_broadcast(ann, "x", NULL, 0, NULL, &err));
+        EXPECT(PSFS_E_TIMEOUT, psfs_satellite_connect(ann, "127.0.0.1:1", 10, NULL, &err));
+        EXPECT(PSFS_OK, psfs_satellite_resume(ann, &err));
+        EXPECT(PSFS_OK, psfs_satellite_paused(ann, &paused, &err));
+        CHECK(paused == 0);
+    }
+
     /* After the end. */
     EXPECT(PSFS_OK, psfs_satellite_shutdown(ann, LONG_MS, &err));
     EXPECT(PSFS_OK, psfs_satellite_shutdown(ann, 0, &err));
     EXPECT(PSFS_OK, psfs_satellite_wait(ann, 0, &err));
     EXPECT(PSFS_E_CLOSED, psfs_satellite_start(ann, &err));
     EXPECT(PSFS_E_CLOSED, psfs_satellite_wait_connected(ann, 1, LONG_MS, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_satellite_pause(ann, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_satellite_resume(ann, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_satellite_network_changed(ann, &err));
     EXPECT(PSFS_E_CLOSED, psfs_broadcast(ann, "x", NULL, 0, NULL, &err));
     EXPECT(PSFS_E_CLOSED, psfs_satellite_connect(ann, "127.0.0.1:1", LONG_MS, NULL, &err));
     psfs_satellite_free(ann);

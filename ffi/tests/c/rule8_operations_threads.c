@@ -239,6 +239,20 @@ int main(void) {
     psfs_event_free(kept[1]);
     psfs_event_free(kept[2]);
 
+    /* In the background and back. */
+    {
+        static twin paused = TWIN, changed = TWIN, resumed = TWIN;
+        HANDED_OVER(&paused);
+        EXPECT(PSFS_OK, psfs_pause_async(bob, on_done, &paused, on_drop, &op, &err));
+        ended(&paused, op, PSFS_OK, 0);
+        HANDED_OVER(&changed);
+        EXPECT(PSFS_OK, psfs_network_changed_async(bob, on_done, &changed, on_drop, NULL, &err));
+        ended(&changed, NULL, PSFS_OK, 0);
+        HANDED_OVER(&resumed);
+        EXPECT(PSFS_OK, psfs_resume_async(bob, on_done, &resumed, on_drop, &op, &err));
+        ended(&resumed, op, PSFS_OK, 0);
+    }
+
     /* Cut by the end: an address where nobody answers. */
     {
         twin open = TWIN;

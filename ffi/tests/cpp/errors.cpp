@@ -228,6 +228,13 @@ static void packets() {
     FAILS(status::closed, ann.connect("127.0.0.1:1"));
     FAILS(status::closed, ann.wait_connected(1));
     FAILS(status::closed, ann.wait_connected_async(1));
+    FAILS(status::closed, ann.pause());
+    FAILS(status::closed, ann.pause_async());
+    FAILS(status::closed, ann.resume());
+    FAILS(status::closed, ann.resume_async());
+    FAILS(status::closed, ann.network_changed());
+    FAILS(status::closed, ann.network_changed_async());
+    CHECK(!MUST(ann.paused()));
     CHECK(!MUST(ann.running()) && MUST(ann.connected_count()) == 0 && MUST(moved.cancel()) == psfs::progress::done);
     MUST(late_send.cancel());
     auto moved_send = std::move(late_send);

@@ -203,6 +203,15 @@ int main() {
     asking(ann, bob_id);
     without_waiting(ann, bob);
     own_loop(bob);
+    MUST(ann.pause());
+    CHECK(MUST(ann.paused()) && MUST(ann.addresses()).empty());
+    MUST(ann.network_changed());
+    MUST(ann.resume());
+    has_peers(ann, 1);
+    CHECK(MUST(MUST(ann.pause_async()).wait(long_time)) == psfs::progress::done);
+    CHECK(MUST(MUST(ann.network_changed_async()).wait(long_time)) == psfs::progress::done);
+    CHECK(MUST(MUST(ann.resume_async()).wait(long_time)) == psfs::progress::done);
+    has_peers(ann, 1);
     MUST(ann.disconnect(bob_id));
     MUST(ann.begin_shutdown());
     CHECK(MUST(ann.wait(long_time)) == psfs::progress::done && MUST(bob.shutdown(long_time)) == psfs::progress::done);

@@ -257,6 +257,37 @@ static void on_left(const psfs_peer_event *event, void *ud) {
     if (psfs_peer_event_kind(event) == PSFS_PEER_DISCONNECTED) latch_add((latch *)ud);
 }
 
+static void on_back(const psfs_event *event, void *ud) {
+    (void)event;
+    latch_add((latch *)ud);
+}
+
+static void in_background(void) {
+    static latch left = LATCH, back = LATCH;
+    psfs_satellite *all[2];
+    psfs_error *err = NULL;
+    uint32_t paused = 0;
+    int i;
+    started(all, 2, "pause");
+    EXPECT(PSFS_OK, psfs_on(all[0], PSFS_MESSAGE, "back", on_back, &back, NULL, NULL, &err));
+    EXPECT(PSFS_OK, psfs_on_peer(all[1], on_left, &left, NULL, NULL, &err));
+    EXPECT(PSFS_OK, psfs_satellite_pause(all[0], &err));
+    EXPECT(PSFS_OK, psfs_satellite_paused(all[0], &paused, &err));
+    CHECK(paused == 1);
+    latch_wait(&left, 1);
+    EXPECT(PSFS_E_NO_PEERS, psfs_broadcast(all[0], "news", NULL, 0, NULL, &err));
+    EXPECT(PSFS_OK, psfs_satellite_resume(all[0], &err));
+    EXPECT(PSFS_OK, psfs_satellite_paused(all[0], &paused, &err));
+    CHECK(paused == 0);
+    for (i = 0; i < 2; i++) EXPECT(PSFS_OK, psfs_satellite_wait_connected(all[i], 1, LONG_MS, &err));
+    say(all[1], all[0], "back", "back");
+    latch_wait(&back, 1);
+    EXPECT(PSFS_OK, psfs_satellite_network_changed(all[0], &err));
+    say(all[1], all[0], "back", "elsewhere");
+    latch_wait(&back, 2);
+    ended(all, 2);
+}
+
 static void shutdown_inside(void) {
     static latch left = LATCH;
     psfs_satellite *all[2];
@@ -363,7 +394,7 @@ int main(int argc, char **argv) {
     } scenarios[] = {
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
-        {"shutdown", shutdown_inside}, {"bad-input", bad_input},
+        {"pause", in_background}, {"shutdown", shutdown_inside}, {"bad-input", bad_input},
     };
     size_t i;
     setvbuf(stdout, NULL, _IOLBF, 0);

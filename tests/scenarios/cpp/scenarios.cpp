@@ -132,6 +132,28 @@ static void broadcast() {
     for (std::size_t i = 0; i < 6; i++) CHECK(heard[i].count() == (i > 0));
 }
 
+static void in_background() {
+    counter left, back;
+    auto all = started(2, "pause");
+    all[0].on(psfs::packet::message, "back", [&](const psfs::event &) { back.add(); });
+    all[1].on_peer([&](const psfs::peer_event &event) {
+        if (event.kind() == psfs::peer_change::disconnected) left.add();
+    });
+    all[0].pause();
+    CHECK(all[0].paused());
+    left.wait(1);
+    FAILS(status::no_peers, all[0].broadcast("news", ""));
+    all[0].resume();
+    CHECK(!all[0].paused());
+    for (auto &one : all) one.wait_connected(1, long_time);
+    all[1].send(all[0].peer_id(), "back", "back", long_time);
+    back.wait(1);
+    all[0].network_changed();
+    all[1].send(all[0].peer_id(), "back", "elsewhere", long_time);
+    back.wait(2);
+    for (auto &one : all) one.shutdown(long_time);
+}
+
 static void shutdown_inside() {
     counter came, left;
     auto all = started(2, "shutdown");
@@ -198,7 +220,7 @@ int main(int argc, char **argv) {
     const std::map<std::string, std::function<void()>> scenarios{
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
-        {"shutdown", shutdown_inside}, {"bad-input", bad_input},
+        {"pause", in_background}, {"shutdown", shutdown_inside}, {"bad-input", bad_input},
     };
     const auto wanted = args.size() == 1 ? scenarios.find(args[0]) : scenarios.end();
     try {

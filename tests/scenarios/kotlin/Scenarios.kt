@@ -17,6 +17,7 @@ import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.map
@@ -134,6 +135,30 @@ private suspend fun broadcast() {
     same(others.associateWith { 1 }, heard.toMap())
 }
 
+private suspend fun pause() = network(2, "pause") { (first, second) ->
+    val came = Channel<String>(2)
+    first.on(PacketType.MESSAGE, "back") { came.send(it.text) }
+    withTimeout(long) {
+        coroutineScope {
+            val left = async(start = CoroutineStart.UNDISPATCHED) {
+                second.peerEvents().first { it is PeerEvent.Disconnected }
+            }
+            first.pause()
+            left.await()
+        }
+        check(first.isPaused)
+        fails("NO_PEERS") { first.broadcast("news", "") }
+        first.resume()
+        check(!first.isPaused)
+        listOf(first, second).forEach { it.waitConnected(1, long) }
+        for (text in listOf("back", "elsewhere")) {
+            second.send(first.peerId, "back", text)
+            same(text, came.receive())
+            first.networkChanged()
+        }
+    }
+}
+
 private suspend fun shutdown() = network(2, "shutdown") { (first, second) ->
     val ended = CompletableDeferred<Unit>()
     first.on(PacketType.MESSAGE, "end") {
@@ -198,6 +223,7 @@ private val scenarios: Map<String, suspend () -> Unit> = mapOf(
     "cancel" to ::cancel,
     "seek" to ::seek,
     "broadcast" to ::broadcast,
+    "pause" to ::pause,
     "shutdown" to ::shutdown,
     "bad-input" to ::badInput,
 )

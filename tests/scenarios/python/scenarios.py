@@ -140,6 +140,31 @@ async def broadcast() -> None:
     assert heard == {other.peer_id: 1 for other in others}
 
 
+async def pause() -> None:
+    async with network(2, "pause") as (first, second):
+        came: asyncio.Queue[bytes] = asyncio.Queue()
+
+        @first.on(psfs.MESSAGE, "back")
+        def back(message: psfs.Message) -> None:
+            came.put_nowait(message.content)
+
+        events = second.peer_events()
+        await first.pause()
+        assert first.paused
+        async with asyncio.timeout(LONG):
+            while (await anext(events)).kind != "disconnected":
+                pass
+        await fails("NO_PEERS", first.broadcast("news", ""))
+        await first.resume()
+        assert not first.paused
+        for one in (first, second):
+            await one.wait_connected(timeout=LONG)
+        for text in (b"back", b"elsewhere"):
+            await second.send(first.peer_id, "back", text)
+            assert await asyncio.wait_for(came.get(), LONG) == text
+            await first.network_changed()
+
+
 async def shutdown() -> None:
     async with network(2, "shutdown") as (first, second):
         ended = asyncio.Event()
@@ -217,6 +242,7 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "cancel": cancel,
     "seek": seek,
     "broadcast": broadcast,
+    "pause": pause,
     "shutdown": shutdown,
     "bad-input": bad_input,
 }

@@ -222,6 +222,44 @@ async fn broadcast() -> Outcome {
     Ok(())
 }
 
+async fn pause() -> Outcome {
+    let all = started(2, "pause").await?;
+    let (one, other) = (&all[0], &all[1]);
+    let mut came = one.subscribe(PacketType::Message, "back")?;
+    let mut events = other.peer_events()?;
+    one.pause().await?;
+    assert!(one.is_paused());
+    let left = async {
+        while let Some(event) = events.next().await {
+            if matches!(event, PeerEvent::Disconnected { peer, .. } if peer == one.peer_id()) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(soon("the other hears of it", left).await);
+    let cast = one.broadcast("news", "", BroadcastOptions::default()).await;
+    assert_eq!(cast.map_err(|error| error.code()), Err(Code::NoPeers));
+    one.resume().await?;
+    assert!(!one.is_paused());
+    for satellite in [one, other] {
+        satellite.wait_connected(1, LONG).await?;
+    }
+    for text in ["back", "elsewhere"] {
+        let to = one.peer_id();
+        other
+            .send(&to, "back", text, SendOptions::default())
+            .await?;
+        let event = soon("the message", came.next()).await;
+        assert_eq!(
+            event.map(|event| event.content().clone()),
+            Some(text.into())
+        );
+        one.network_changed().await?;
+    }
+    Ok(())
+}
+
 async fn shutdown() -> Outcome {
     let all = started(2, "shutdown").await?;
     let own = all[0].clone();
@@ -348,6 +386,7 @@ async fn main() -> Outcome {
         ["cancel"] => cancel().await,
         ["seek"] => seek().await,
         ["broadcast"] => broadcast().await,
+        ["pause"] => pause().await,
         ["shutdown"] => shutdown().await,
         ["bad-input"] => bad_input().await,
         _ => Err("there is no such scenario".into()),

@@ -148,6 +148,31 @@ func broadcast() async throws {
     }
 }
 
+func pause() async throws {
+    try await network(2, "pause") { all in
+        let (first, second) = (all[0], all[1])
+        let (came, say) = channel(of: String.self)
+        try first.on(.message, "back") { say($0.text) }
+        let events = try second.peerEvents()
+        try await first.pause()
+        try expect(first.isPaused, "it is not paused")
+        for await event in events {
+            if case .disconnected = event { break }
+        }
+        try await fails("NO_PEERS") { try await first.broadcast("news", "") }
+        try await first.resume()
+        try expect(!first.isPaused, "it is paused")
+        for one in all { try await one.waitConnected() }
+        var texts = came.makeAsyncIterator()
+        for text in ["back", "elsewhere"] {
+            try await second.send(first.peerId, "back", text)
+            let heard = await texts.next()
+            try expect(heard == text, "\(heard ?? "nothing")")
+            try await first.networkChanged()
+        }
+    }
+}
+
 func shutdown() async throws {
     try await network(2, "shutdown") { all in
         let (first, second) = (all[0], all[1])
@@ -210,7 +235,7 @@ func member(_ rendezvous: String, _ name: String, _ count: Int, _ address: Strin
 @main enum Scenarios {
     static let all: [String: @Sendable () async throws -> Void] = [
         "meet": meet, "message": message, "request": request, "error": error, "timeout": timeout, "cancel": cancel, "seek": seek,
-        "broadcast": broadcast, "shutdown": shutdown, "bad-input": badInput,
+        "broadcast": broadcast, "pause": pause, "shutdown": shutdown, "bad-input": badInput,
     ]
 
     static func main() async {

@@ -270,6 +270,11 @@ class Satellite:
         """Whether it was started and not shut down."""
         return self._native.running
 
+    @property
+    def paused(self) -> bool:
+        """Whether it was paused and not resumed."""
+        return self._native.paused
+
     def addresses(self) -> list[str]:
         """Where it listens: what another satellite takes as bootstrap. Empty before the start."""
         return self._native.addresses()
@@ -351,6 +356,25 @@ class Satellite:
     def disconnect(self, peer: str) -> None:
         """Ends the session with a peer. It is not dialled again until either side asks for it."""
         _run(self._native.disconnect(peer))
+
+    def pause(self) -> None:
+        """Ends all sessions and closes all sockets until `resume`: the application goes to the background.
+
+        Handlers and all that is known of peers stay. Meanwhile calls that need a session wait for the resume within their time,
+        and broadcasts and seeks raise NO_PEERS. Takes 4 s at most.
+        """
+        _run(self._native.pause())
+
+    def resume(self) -> None:
+        """Listens again and dials whom it knows at once; sessions follow (`wait_connected`).
+
+        Raises ADDRESS_IN_USE or IO when an address cannot be listened on: it is resumed all the same, and this may be called again.
+        """
+        _run(self._native.resume())
+
+    def network_changed(self) -> None:
+        """Tells that the network is another one: sessions that do not answer within 3 s end and are dialled anew."""
+        _run(self._native.network_changed())
 
     def wait_connected(self, count: int = 1, timeout: float | None = 30.0) -> None:
         """Waits until sessions with `count` peers are open."""

@@ -97,6 +97,9 @@ public final class Satellite: Sendable, CustomStringConvertible {
     /// Whether it was started and not shut down.
     public var isRunning: Bool { raw.isRunning() }
 
+    /// Whether it was paused and not resumed.
+    public var isPaused: Bool { raw.isPaused() }
+
     /// Where it listens: what another satellite takes as bootstrap. Empty before the start.
     public var addresses: [String] { raw.addresses() }
 
@@ -159,6 +162,25 @@ public final class Satellite: Sendable, CustomStringConvertible {
     /// Ends the session with a peer, once it has what was accepted for it.
     public func disconnect(_ peer: String) async throws {
         try await Native.run { id in try raw.disconnect(id: id, peerId: peer) }
+    }
+
+    /// The app goes to the background: sessions end, sockets are closed, and nothing is dialled or timed until `resume()`. Handlers, sequences and
+    /// all that is known of peers stay. Returns when the network is left, in 4 s at most. Meanwhile calls that need a session wait for the resume
+    /// within their time, and broadcasts and seeks fail as NO_PEERS.
+    public func pause() async throws {
+        try await Native.run { id in try raw.pause(id: id) }
+    }
+
+    /// The app is back: listens again and dials whom it knows at once; sessions follow (`waitConnected()`). Throws ADDRESS_IN_USE or IO when an
+    /// address cannot be listened on: it is resumed all the same, and this may be called again.
+    public func resume() async throws {
+        try await Native.run { id in try raw.resume(id: id) }
+    }
+
+    /// The network has changed, as the system says (`NWPathMonitor`): sessions that do not show within 3 s that they still stand end and are
+    /// dialled anew, and so is whoever could not be reached. Does nothing while paused.
+    public func networkChanged() async throws {
+        try await Native.run { id in try raw.networkChanged(id: id) }
     }
 
     /// Sends a message to one peer. Returns when it is accepted within the peer's credit, or if `confirmed` when the peer's satellite has

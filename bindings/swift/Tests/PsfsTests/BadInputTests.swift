@@ -56,6 +56,14 @@ private let cases = [
     Case("connect: the address", "BAD_ADDRESS") { try await $0.connect("nowhere") },
     Case("disconnect: the peer", "BAD_PEER_ID") { try await $0.disconnect("ann") },
     Case("waitConnected: the number", "BAD_INPUT") { try await $0.waitConnected(-1) },
+    Case("pause before the start", "CLOSED", .closed) { try await $0.pause() },
+    Case("resume before the start", "CLOSED", .closed) { try await $0.resume() },
+    Case("networkChanged before the start", "CLOSED", .closed) { try await $0.networkChanged() },
+    Case("pause after the end", "CLOSED", .closed) {
+        try await $0.shutdown()
+        try await $0.pause()
+    },
+    Case("sendAll: the namespace", "BAD_NAMESPACE") { try await $0.sendAll(stranger, "", ["y"]) },
     Case("shutdown: the time", "BAD_INPUT") { try await $0.shutdown(timeout: .seconds(-1)) },
     Case("a fault's peer", "BAD_PEER_ID") { _ in try Faults().partition("ann", stranger) },
     Case("a fault's loss", "BAD_INPUT") { _ in try Faults().slow(stranger, stranger, loss: 2) },

@@ -87,6 +87,67 @@ import Testing
         }
     }
 
+    @Test func anAppInTheBackgroundIsGoneUntilItIsBack() async throws {
+        try await network(2) { all in
+            let (ann, ben) = (all[0], all[1])
+            try ben.on(.request, "whois") { _ in "ben" }
+            let events = try ann.peerEvents()
+            try await ben.pause()
+            try await ben.pause()
+            for await event in events {
+                if case .disconnected(ben.peerId, _, _) = event { break }
+            }
+            #expect(ben.isPaused && ben.isRunning && ben.addresses.isEmpty)
+            let late = try await failure { try await ben.send(ann.peerId, "x", "y", timeout: .milliseconds(100)) }
+            #expect(late.kind == .timeout && late.message.contains("paused, resume it first"))
+            let alone = try await failure { try await ben.broadcast("x", "y") }
+            #expect(alone.code == "NO_PEERS")
+            try await ben.networkChanged()
+            try await ben.resume()
+            #expect(!ben.isPaused)
+            try await ann.waitConnected()
+            #expect(try await ann.request(ben.peerId, "whois").all().map(\.text) == ["ben"])
+            try await ben.networkChanged()
+        }
+    }
+
+    /// It blocks its thread, as no handler should: others are called all the same.
+    @Test func aHandlerThatBlocksHoldsUpNobodyElse() async throws {
+        try await network(2) { all in
+            let (ann, ben) = (all[0], all[1])
+            let (began, go) = (Collected<Int>(), DispatchSemaphore(value: 0))
+            let block: @Sendable () -> Void = { _ = go.wait(timeout: .now() + 60) }
+            try ben.on(.message, "work") { _ in
+                await began.add(1)
+                block()
+            }
+            try ben.on(.request, "whois") { _ in "ben" }
+            try await ann.send(ben.peerId, "work", "")
+            await began.wait(for: 1)
+            #expect(try await ann.request(ben.peerId, "whois").all().map(\.text) == ["ben"])
+            go.signal()
+        }
+    }
+
+    @Test func madeInOneThreadAndUsedInOthers() async throws {
+        let rendezvous = unique()
+        let made = Collected<Satellite>()
+        Thread.detachNewThread { Task { await made.add(try await satellite(rendezvous).start()) } }
+        let ann = await made.wait(for: 1)[0]
+        let ben = try await satellite(rendezvous, key: 1, bootstrap: ann.addresses).start()
+        try await ben.waitConnected()
+        try ben.on(.request, "echo") { $0.text }
+        let answers = try await withThrowingTaskGroup(of: [String].self) { group in
+            for number in 0..<8 {
+                group.addTask { try await ann.request(ben.peerId, "echo", "\(number)").all().map(\.text) }
+            }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(answers.sorted() == (0..<8).map(String.init))
+        try await ben.shutdown()
+        try await ann.shutdown()
+    }
+
     @Test func aShutdownInACancelledTaskBegins() async throws {
         try await network(1) { all in
             let ending = Task {

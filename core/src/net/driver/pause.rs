@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use libp2p::Swarm;
 use libp2p::swarm::SwarmEvent;
 use tokio::sync::oneshot;
@@ -21,6 +21,9 @@ use crate::net::{clock, to_libp2p};
 use crate::proto::roster;
 
 const PAUSED: &str = "the satellite is paused: its application is in the background";
+
+/// Events of the swarm that are taken in before others get their turn.
+const EVENTS_AT_ONCE: usize = 256;
 
 /// How far a pause has come.
 #[derive(Debug)]
@@ -111,8 +114,16 @@ impl Driver {
             return;
         };
         let now = clock::now();
-        let connections = self.swarm.network_info().connection_counters().clone();
-        let gone = connections.num_established() == 0 && !self.is_listening();
+        if matches!(stage, Stage::Leaving { .. } | Stage::Cutting { .. }) && self.is_gone() {
+            // A listener lets go of its socket only when it is asked once more after it said that it is closed.
+            for _ in 0..EVENTS_AT_ONCE {
+                match self.swarm.select_next_some().now_or_never() {
+                    Some(event) => self.on_swarm(event),
+                    None => break,
+                }
+            }
+        }
+        let gone = self.is_gone();
         let next = match stage {
             Stage::Waiting { goodbye_at } if goodbye_at <= now => {
                 let by = now + PAUSE_MAX;
@@ -137,6 +148,12 @@ impl Driver {
             Stage::Asleep => self.on_asleep(),
             _ => self.fall_asleep(),
         }
+    }
+
+    /// Whether nothing is connected or listens.
+    fn is_gone(&self) -> bool {
+        let info = self.swarm.network_info();
+        info.connection_counters().num_established() == 0 && !self.is_listening()
     }
 
     fn on_asleep(&mut self) {

@@ -73,8 +73,8 @@ fn who_is_back_dials_everybody_at_once_however_long_it_was_away() {
         let actions = roster.handle(Event::Resumed, back);
         let dialled: Vec<_> = actions
             .iter()
-            .filter_map(|action| match action {
-                Action::Dial { target, .. } => Some(target.clone()),
+            .map(|action| match action {
+                Action::Dial { target, .. } => target.clone(),
                 other => panic!("{other:?}"),
             })
             .collect();

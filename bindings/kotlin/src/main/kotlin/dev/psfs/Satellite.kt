@@ -148,6 +148,9 @@ public class Satellite(
     /** Whether it was started and not shut down. */
     public val isRunning: Boolean get() = raw.isRunning()
 
+    /** Whether it was paused and not resumed. */
+    public val isPaused: Boolean get() = raw.isPaused()
+
     /** Where it listens: what another satellite takes as bootstrap. Empty before the start. */
     public val addresses: List<String> get() = raw.addresses()
 
@@ -219,6 +222,31 @@ public class Satellite(
     /** Ends the session with a peer, once it has what was accepted for it. */
     public suspend fun disconnect(peer: String) {
         Native.run { id -> raw.disconnect(id, peer) }
+    }
+
+    /**
+     * The app goes to the background: sessions end, sockets are closed, and nothing is dialled or timed until [resume]. Handlers, flows and all that
+     * is known of peers stay. Returns when the network is left, in 4 s at most. Meanwhile calls that need a session wait for the resume within
+     * their time, and broadcasts and seeks fail as NO_PEERS.
+     */
+    public suspend fun pause() {
+        Native.run { id -> raw.pause(id) }
+    }
+
+    /**
+     * The app is back: listens again and dials whom it knows at once; sessions follow ([waitConnected]). Throws ADDRESS_IN_USE or IO when an address
+     * cannot be listened on: it is resumed all the same, and this may be called again.
+     */
+    public suspend fun resume() {
+        Native.run { id -> raw.resume(id) }
+    }
+
+    /**
+     * The network has changed, as the system says (on Android a `ConnectivityManager.NetworkCallback`): sessions that do not show within 3 s that they
+     * still stand end and are dialled anew, and so is whoever could not be reached. Does nothing while paused.
+     */
+    public suspend fun networkChanged() {
+        Native.run { id -> raw.networkChanged(id) }
     }
 
     /**

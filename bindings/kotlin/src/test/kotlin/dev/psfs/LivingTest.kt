@@ -2,6 +2,7 @@ package dev.psfs
 
 import java.io.File
 import java.util.UUID
+import java.util.concurrent.CompletableFuture
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
@@ -16,6 +17,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -108,6 +110,76 @@ class LivingTest {
         assertThrows<PsfsException.Timeout> { ben.shutdown(300.milliseconds) }
         go.countDown()
         ben.shutdown()
+    }
+
+    @Test
+    fun `an app in the background is gone until it is back`() = network(2) { (ann, ben) ->
+        ben.on(PacketType.REQUEST, "whois") { it.reply("ben") }
+        val left = CompletableDeferred<PeerEvent.Disconnected>()
+        val watching = launch(Dispatchers.Unconfined) {
+            ann.peerEvents().collect { if (it is PeerEvent.Disconnected) left.complete(it) }
+        }
+        ben.pause()
+        ben.pause()
+        assertEquals(ben.peerId, left.await().peer)
+        watching.cancel()
+        assertTrue(ben.isPaused && ben.isRunning && ben.addresses.isEmpty())
+        val late = assertThrows<PsfsException.Timeout> { ben.send(ann.peerId, "x", "y", timeout = 100.milliseconds) }
+        assertTrue("paused, resume it first" in late.message!!, late.message)
+        assertEquals("NO_PEERS", assertThrows<PsfsException> { ben.broadcast("x", "y") }.code)
+        ben.networkChanged()
+        ben.resume()
+        assertFalse(ben.isPaused)
+        ann.waitConnected()
+        assertEquals("ben", ann.request(ben.peerId, "whois").first().text)
+        ben.networkChanged()
+    }
+
+    @Test
+    fun `a handler that throws is told of, and the next call comes`() = network(2) { (ann, ben) ->
+        val came = CompletableDeferred<String>()
+        ben.on(PacketType.MESSAGE, "x") {
+            check(it.text != "first") { "not this one" }
+            came.complete(it.text)
+        }
+        ann.send(ben.peerId, "x", "first")
+        ann.send(ben.peerId, "x", "second")
+        assertEquals("second", came.await())
+    }
+
+    @Test
+    fun `a handler that blocks for a minute holds up nobody else`() = network(2) { (ann, ben) ->
+        val began = CompletableDeferred<Unit>()
+        val go = CountDownLatch(1)
+        ben.on(PacketType.MESSAGE, "work") {
+            began.complete(Unit)
+            go.await(1, TimeUnit.MINUTES)
+        }
+        ben.on(PacketType.REQUEST, "whois") { it.reply("ben") }
+        ann.send(ben.peerId, "work", "")
+        began.await()
+        assertEquals("ben", ann.request(ben.peerId, "whois").first().text)
+        go.countDown()
+    }
+
+    @Test
+    fun `two coroutine scopes use one satellite, made in a third thread`() {
+        val rendezvous = "kotlin-${UUID.randomUUID()}"
+        val made = CompletableFuture.supplyAsync { runBlocking { satellite(rendezvous, 0).start() } }
+        val ann = made.get(30, TimeUnit.SECONDS)
+        val scopes = List(2) { Executors.newSingleThreadExecutor() }
+        try {
+            val ben = runBlocking { satellite(rendezvous, 1, ann.addresses).start().also { it.waitConnected() } }
+            ben.on(PacketType.REQUEST, "echo") { it.reply(it.text) }
+            val asked = scopes.mapIndexed { number, threads ->
+                CompletableFuture.supplyAsync({ runBlocking { ann.request(ben.peerId, "echo", "$number").first().text } }, threads)
+            }
+            assertEquals(listOf("0", "1"), asked.map { it.get(30, TimeUnit.SECONDS) })
+            runBlocking { ben.shutdown() }
+        } finally {
+            scopes.forEach { it.shutdown() }
+            runBlocking { ann.shutdown() }
+        }
     }
 
     @Test
