@@ -29,7 +29,7 @@ pub unsafe extern "C" fn psfs_satellite_pause(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(satellite.satellite.pause())??;
+        wait_for(satellite.satellite.pause())?;
         Ok(PSFS_OK)
     })
 }
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn psfs_satellite_resume(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(satellite.satellite.resume())??;
+        wait_for(satellite.satellite.resume())?;
         Ok(PSFS_OK)
     })
 }
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn psfs_satellite_network_changed(
     wall(err, || {
         // SAFETY: by the contract of this function.
         let satellite = unsafe { handle(satellite) }?;
-        wait_for(satellite.satellite.network_changed())??;
+        wait_for(satellite.satellite.network_changed())?;
         Ok(PSFS_OK)
     })
 }

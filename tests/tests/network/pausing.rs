@@ -11,10 +11,6 @@ use psfs_tests::{ask, config, connected, disconnected, echo, key, pair, soon, st
 
 const SHORT: Duration = Duration::from_millis(300);
 
-fn port_of(satellite: &Satellite) -> Vec<String> {
-    satellite.addresses()
-}
-
 fn patient(timeout: Duration) -> SendOptions {
     SendOptions::default().timeout(timeout)
 }
@@ -23,7 +19,7 @@ fn patient(timeout: Duration) -> SendOptions {
 async fn who_pauses_is_gone_within_a_second_and_back_with_all_it_had() {
     let (ada, bob) = pair(config("pause", 0), config("pause", 1)).await;
     echo(&bob, "echo");
-    let addresses = port_of(&bob);
+    let addresses = bob.addresses();
     let mut events = ada.peer_events().unwrap();
     // Accepted before the pause: it arrives.
     let mut inbox = ada.subscribe(PacketType::Message, "last words").unwrap();
@@ -223,13 +219,14 @@ async fn a_port_that_was_taken_during_the_pause_is_told_and_tried_again() {
     assert_eq!(failed.code(), Code::AddressInUse, "{failed}");
     assert!(failed.to_string().contains(&port.to_string()), "{failed}");
     assert!(!ada.is_paused() && ada.addresses().is_empty());
-    ada.connect(&bob.addresses()[0], Duration::from_secs(20))
+    let cyd = start(config("taken", 2)).await;
+    ada.connect(&cyd.addresses()[0], Duration::from_secs(20))
         .await
         .unwrap();
     drop(thieves);
     ada.resume().await.unwrap();
     assert!(ada.addresses()[0].contains(&port.to_string()));
-    stop(&[&ada, &bob]).await;
+    stop(&[&ada, &bob, &cyd]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
