@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # One task after another: they share the build folder, and a measurement shares the machine with nothing.
 .NOTPARALLEL:
-.PHONY: help demo test lint header abi bench fuzz setup install uninstall clean
+.PHONY: help demo test lint header abi bench fuzz sim setup install uninstall clean
 
 PREFIX ?= /usr/local
 
@@ -31,6 +31,9 @@ bench: ## measure; results in target/bench/results.jsonl
 
 fuzz: ## bytes at random into all that reads what strangers send; FUZZ_SECONDS for each target
 	@scripts/fuzz
+
+sim: ## the DHT's lookups in networks of up to 10,000 nodes in virtual time, with nodes that leave and lie; minutes
+	@scripts/sim
 
 setup: ## check for the tools that the tasks need; install what is missing
 	@scripts/setup build test lint

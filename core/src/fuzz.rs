@@ -9,10 +9,13 @@ use bytes::Bytes;
 use crate::identity::{Identity, PublicKey};
 use crate::net::{address, certificate, exchange};
 use crate::proto::cast::{CastError, Checker};
+use crate::proto::dht::message::{Answer, Ask};
+use crate::proto::dht::value::{Entry, root_of};
+use crate::proto::dht::{sealed, slice};
 use crate::proto::frame::{FrameError, FrameReader, Inbound};
 use crate::proto::packet;
 use crate::proto::parts::Assembler;
-use crate::proto::testing::NOW;
+use crate::proto::testing::{NOW, identities};
 use crate::proto::wire;
 
 pub use crate::proto::session::fuzz::session;
@@ -128,6 +131,74 @@ pub fn peers(data: &[u8]) {
         addresses(address.as_bytes());
     }
     assert_eq!(exchange::decode(exchange::encode(&told)), Some(told));
+}
+
+/// A question of the DHT.
+pub fn asks(data: &[u8]) {
+    let Ok((ask, serves)) = Ask::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    match &ask {
+        Ask::Offer(offer) => value(&offer.entry, offer.content.as_ref()),
+        Ask::Put(put) => value(&put.entry, Some(&put.content)),
+        Ask::Challenge(asked) => {
+            let content = &data[..data.len() / 2];
+            let proof = slice::slice(content, asked.offset, asked.length);
+            let size = content.len() as u64;
+            let holds = |root: &_| slice::check(root, size, asked.offset, asked.length, &proof);
+            assert!(holds(&root_of(content)) && !holds(&asked.root));
+        }
+        _ => {}
+    }
+    assert_eq!(Ask::decode(ask.encode(serves)), Ok((ask, serves)));
+}
+
+/// An answer of the DHT, and what is done with it.
+pub fn answers(data: &[u8]) {
+    let Ok(answer) = Answer::decode(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    match &answer {
+        Answer::Found(found) => {
+            if let Some(entry) = &found.entry {
+                value(entry, found.content.as_ref());
+            }
+        }
+        Answer::Verdict(_) => {}
+        Answer::Content { entry, content } => value(entry, Some(content)),
+        Answer::Slice(proof) => {
+            let (claimed, proof) = proof.split_at(proof.len().min(20));
+            let mut numbers = claimed.chunks(8).map(|number| {
+                number
+                    .iter()
+                    .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+            });
+            let mut number = || numbers.next().unwrap_or(0);
+            let (size, offset, length) = (number(), number(), number() as u32);
+            assert!(!slice::check(&[7; 32], size, offset, length, proof));
+            assert!(!slice::check(
+                &[7; 32],
+                size % 9000,
+                offset % 9000,
+                length,
+                proof
+            ));
+        }
+    }
+    assert_eq!(Answer::decode(answer.encode()), Ok(answer));
+}
+
+fn value(entry: &Entry, content: Option<&Bytes>) {
+    let good = entry.check(4096, NOW);
+    if let Some(content) = content {
+        if entry.verify(content, 4096, NOW).is_ok() {
+            assert!(good.is_ok() && content.len() as u64 == entry.size);
+        }
+        let bound = sealed::Bound::default();
+        if let Ok((opened, _)) = sealed::open(content, identities()[1], &bound) {
+            assert!(opened.len() < content.len());
+        }
+    }
 }
 
 /// An address, as a peer tells it or a person writes it.

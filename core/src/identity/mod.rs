@@ -7,6 +7,7 @@
 //! Secrets are wiped when they are dropped, as far as this crate holds them; what the caller holds is the caller's.
 
 mod der;
+mod envelope;
 mod key_file;
 mod peer_id;
 mod pem;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::error::IdentityError;
 
+pub(crate) use envelope::Envelope;
 pub use peer_id::{PeerId, PeerIdError};
 pub use words::base2048;
 

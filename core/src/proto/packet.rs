@@ -110,6 +110,18 @@ pub(crate) fn check_namespace(namespace: &str) -> Result<(), NamespaceError> {
     }
 }
 
+/// What begins like this is the library's own: applications neither send to it nor hear of it.
+pub(crate) const RESERVED: &str = "psfs.";
+
+/// Refuses what an application cannot use as a namespace.
+pub(crate) fn check_free_namespace(namespace: &str) -> Result<(), NamespaceError> {
+    check_namespace(namespace)?;
+    if namespace.starts_with(RESERVED) {
+        return Err(NamespaceError::Reserved);
+    }
+    Ok(())
+}
+
 /// Everything of a packet but its content, borrowed: what a sender fills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header<'a> {
@@ -154,12 +166,26 @@ impl<'a> Header<'a> {
 pub(crate) struct Encoded {
     head: Bytes,
     content: Bytes,
+    /// The library's own: whose session ends before it arrives does not miss it.
+    own: bool,
 }
 
 impl Encoded {
     /// Bytes on the wire.
     pub(crate) fn len(&self) -> usize {
         self.head.len() + self.content.len()
+    }
+
+    /// Whether nobody misses it when the session ends before it arrives.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// The same packet, missed by nobody if `own`.
+    #[must_use]
+    pub(crate) fn marked_own(mut self, own: bool) -> Self {
+        self.own |= own;
+        self
     }
 
     /// The first piece: all fields, and the content too if it is small.
@@ -190,6 +216,7 @@ impl From<Bytes> for Encoded {
         Self {
             head,
             content: Bytes::new(),
+            own: false,
         }
     }
 }
@@ -286,6 +313,7 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
     Encoded {
         head: head.into(),
         content: if merge { Bytes::new() } else { content },
+        own: header.namespace.starts_with(RESERVED),
     }
 }
 

@@ -125,7 +125,11 @@ impl Roster {
                     self.stats.bootstraps_dropped += 1;
                 }
             }
-            Event::Connect { peer, addresses } => self.connect(peer, &addresses, now, &mut out),
+            Event::Connect {
+                pin,
+                peer,
+                addresses,
+            } => self.connect(peer, pin, &addresses, now, &mut out),
             // The driver, where somebody waits for it, asks again after the pause.
             Event::ConnectAddress { .. } if self.paused => {}
             Event::ConnectAddress { address } => {
@@ -357,7 +361,14 @@ impl Roster {
         self.stats.addresses_dropped += dropped.unwrap_or(0) as u64;
     }
 
-    fn connect(&mut self, peer: PeerId, addresses: &[Address], now: Now, out: &mut Vec<Action>) {
+    fn connect(
+        &mut self,
+        peer: PeerId,
+        pin: bool,
+        addresses: &[Address],
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let known = self
             .table
             .find(&peer)
@@ -377,7 +388,7 @@ impl Roster {
         if self.enter(peer, now, out) {
             out.push(Action::Discovered { peer });
         }
-        let pin = self.table.pinned() < PINNED_MAX;
+        let pin = pin && self.table.pinned() < PINNED_MAX;
         self.table.update(&peer, |e| {
             for address in addresses {
                 e.add_address(address, true);

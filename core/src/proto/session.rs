@@ -24,6 +24,7 @@ use super::packet::PacketType;
 use super::parts::Assembler;
 use super::{frame, wire};
 use crate::config::Signing;
+use crate::identity::PublicKey;
 use handshake::Greeting;
 
 mod batches;
@@ -112,6 +113,11 @@ impl Session {
     /// The other side's limits and the policy in force, once greeted.
     pub(crate) fn agreed(&self) -> Option<(Limits, Signing)> {
         self.greeting.as_ref().map(|g| (g.limits, g.signing))
+    }
+
+    /// The other side's public key, once greeted. Proved only by its Auth: when the session is open.
+    pub(crate) fn peer_key(&self) -> Option<&PublicKey> {
+        self.greeting.as_ref().map(|greeting| &greeting.key)
     }
 
     /// The next output, in order.

@@ -80,6 +80,46 @@ pub(crate) fn cast_message(
     )
 }
 
+/// By RSA: this is my value under this key. `root` is BLAKE3 of its content, so that who has only heard of it can check, too.
+pub(crate) fn value_message(
+    key: &Hash,
+    sequence: u64,
+    expires_ms: u64,
+    deleted: bool,
+    salt: &[u8],
+    root: &Hash,
+    size: u64,
+) -> Vec<u8> {
+    message(
+        b"psfs/value/1\0",
+        &[
+            key,
+            &sequence.to_be_bytes(),
+            &expires_ms.to_be_bytes(),
+            &[u8::from(deleted)],
+            &length(salt),
+            salt,
+            root,
+            &size.to_be_bytes(),
+        ],
+    )
+}
+
+/// What every piece of a sealed content is authenticated with: where it belongs. `header` is all that stands before the pieces;
+/// without a key the content's own place says it.
+pub(crate) fn sealed_context(header: &[u8], key: Option<&Hash>, sequence: u64) -> Hash {
+    sha256(&message(
+        b"psfs/sealed/1\0",
+        &[
+            &length(header),
+            header,
+            &[u8::from(key.is_some())],
+            key.unwrap_or(&[0; 32]),
+            &sequence.to_be_bytes(),
+        ],
+    ))
+}
+
 /// The name of a session: BLAKE3 over both encoded Hello frames and both peer ids, those of the lower id first. Both
 /// sides get the same, whichever they pass first.
 pub(crate) fn session_id(hello_a: &[u8], id_a: &PeerId, hello_b: &[u8], id_b: &PeerId) -> Hash {

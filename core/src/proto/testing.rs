@@ -16,6 +16,6 @@ static IDENTITIES: LazyLock<[Identity; 2]> = LazyLock::new(|| {
 });
 
 /// The keys of `tests/vectors`. Known to everybody: for tests only.
-pub(super) fn identities() -> [&'static Identity; 2] {
+pub(crate) fn identities() -> [&'static Identity; 2] {
     IDENTITIES.each_ref()
 }

@@ -3,6 +3,8 @@
 //! Files are written once, by the ignored test below, and never over: a change of the wire shows as a failure here. What
 //! the files hold is described in `tests/vectors/README.md`.
 
+mod dht;
+
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
@@ -77,7 +79,7 @@ fn what_the_files_hold_is_decoded_to_what_they_say() {
                 assert!(!reader.is_partial());
                 kind_of(&kind)
             }
-            other => panic!("{other}"),
+            other => dht::said(&bytes, other),
         };
         assert_eq!(value, file["value"], "{}", name.display());
     }
@@ -137,6 +139,7 @@ fn all() -> Vec<Vector> {
     let mut all = packets();
     all.extend(frames());
     all.extend(signed_alone());
+    all.extend(dht::all());
     all
 }
 

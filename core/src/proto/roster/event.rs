@@ -97,8 +97,10 @@ pub(crate) enum Event {
         /// The address.
         address: Address,
     },
-    /// The user wants a session with a peer.
+    /// The user, or the DHT, wants a session with a peer.
     Connect {
+        /// For good: it is dialled again whenever it is lost.
+        pin: bool,
         /// With whom.
         peer: PeerId,
         /// Where it may be dialled, beside what is known.

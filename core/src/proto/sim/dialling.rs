@@ -24,6 +24,7 @@ fn connect(to: usize) -> impl FnOnce(&mut Satellite, Now) -> Vec<Step<Frame>> {
         let peer = node.peer_at(to);
         node.tell(
             Event::Connect {
+                pin: true,
                 peer,
                 addresses: vec![address(to)],
             },

@@ -145,6 +145,7 @@ impl Talker {
     pub(super) fn connect(&mut self, with: usize, now: Now) -> Vec<Step<Bytes>> {
         let mut out = Vec::new();
         let event = Event::Connect {
+            pin: true,
             peer: id(with),
             addresses: vec![address(with)],
         };

@@ -81,6 +81,7 @@ fn trying_again_and_again_makes_nobody_reachable_and_brings_nobody_back() {
     let mut roster = roster(quiet());
     let ask = |roster: &mut Roster, now| {
         let event = Event::Connect {
+            pin: true,
             peer: peer(1),
             addresses: Vec::new(),
         };
@@ -209,6 +210,7 @@ fn a_user_that_disconnects_is_obeyed_until_the_peer_dials() {
 fn what_the_user_asks_for_goes_first_and_is_kept_once_it_worked() {
     let mut roster = roster(Limits { low: 0, ..quiet() });
     let connect = Event::Connect {
+        pin: true,
         peer: peer(1),
         addresses: addresses(1),
     };
@@ -250,6 +252,7 @@ fn what_the_user_asks_for_goes_first_and_is_kept_once_it_worked() {
     assert!(waits.len() > 60 && waits.iter().all(|wait| *wait <= BACKOFF_MAX));
     let nowhere = roster.handle(
         Event::Connect {
+            pin: true,
             peer: peer(2),
             addresses: Vec::new(),
         },
@@ -349,6 +352,7 @@ fn sessions_are_kept_between_low_and_high() {
     );
     roster.handle(
         Event::Connect {
+            pin: true,
             peer: peer(102),
             addresses: addresses(102),
         },

@@ -41,6 +41,7 @@ fn nothing_is_due_and_nothing_is_dialled_during_a_pause() {
         actions.into_iter().filter(dial).count()
     };
     let connect = Event::Connect {
+        pin: true,
         peer: peer(1),
         addresses: Vec::new(),
     };
