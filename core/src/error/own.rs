@@ -113,11 +113,25 @@ pub enum StoreError {
         /// The database's reason.
         reason: String,
     },
+    /// There is no room on the disk. What was there is still there.
+    #[error("the disk of {path} is full: make room, and try again")]
+    Full {
+        /// The folder.
+        path: String,
+    },
+    /// More waits to be written than is held.
+    #[error("too much waits to be written: try again")]
+    Busy,
+    /// The satellite is shut down.
+    #[error("the satellite is shut down")]
+    Closed,
 }
 
 family!(StoreError {
     Self::InUse { .. } => DataDirInUse,
     Self::Unusable { .. } => DataDir,
     Self::Version { .. } => DataDirVersion,
-    Self::Database { .. } => DataDir,
+    Self::Database { .. } | Self::Full { .. } => DataDir,
+    Self::Busy => Busy,
+    Self::Closed => Closed,
 });

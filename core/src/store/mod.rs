@@ -3,12 +3,15 @@
 //! | file | what |
 //! |---|---|
 //! | `satellite.lock` | held locked while a satellite has the folder; the holder's process id is inside |
-//! | `satellite.redb` | one redb database: schema version, last epoch, remembered addresses |
+//! | `satellite.redb` | one redb database: schema version, last epoch, remembered addresses, values of the DHT |
 //! | `identity.pem` | the key (see `identity`, which writes it through [`files`]) |
 //!
 //! Every change is one transaction that is on the disk before the call returns (redb's `Durability::Immediate`, set by name
 //! below): a process killed at any instant, or a machine that loses power, finds the last finished change when it starts
 //! again. redb tells a torn commit by its checksums and goes back to the one before.
+//!
+//! A full disk, or any other failure of it, costs the change that met it and no more. redb uses a database no further after that, so it is opened
+//! again, from what is on the disk.
 //!
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
@@ -16,16 +19,18 @@ pub(crate) mod files;
 mod lock;
 mod peers;
 mod sparse;
+pub(crate) mod values;
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::error::StoreError;
@@ -39,7 +44,7 @@ const KEY: &str = "identity.pem";
 const CACHE: usize = 1024 * 1024;
 
 /// The newest layout of the tables that this program knows.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const META_SCHEMA: &str = "schema";
 const META_EPOCH: &str = "epoch";
@@ -50,10 +55,18 @@ pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     // Before the lock, because fields are dropped in this order: whoever gets the lock next finds the database closed.
-    database: Database,
+    opened: RwLock<Opened>,
+    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
     _lock: Option<File>,
     /// How errors call the place.
     place: String,
+}
+
+struct Opened {
+    /// Nothing when it failed and could not be opened again.
+    database: Option<Database>,
+    /// How often it was opened.
+    times: u64,
 }
 
 impl fmt::Debug for Store {
@@ -74,14 +87,25 @@ impl Store {
         };
         files::private_folder(dir).map_err(unusable)?;
         let lock = lock::take(dir)?;
-        let file = files::open_private(&dir.join(DATABASE)).map_err(unusable)?;
-        let backend = FileBackend::new(file).map_err(|error| refused(&place, error))?;
-        Self::with(place, backend, Some(lock))
+        let path = dir.join(DATABASE);
+        let called = place.clone();
+        let open = move || {
+            let unusable = |source| StoreError::Unusable {
+                path: called.clone(),
+                source,
+            };
+            let file = files::open_private(&path).map_err(unusable)?;
+            let backend = FileBackend::new(file).map_err(|error| refused(&called, error))?;
+            database(&called, backend)
+        };
+        Self::with(place, open, Some(lock))
     }
 
     /// A store that touches no disk and ends with its last clone.
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
-        Self::with("memory".to_owned(), sparse::Sparse::default(), None)
+        let memory = sparse::Sparse::default();
+        let open = move || database("memory", memory.clone());
+        Self::with("memory".to_owned(), open, None)
     }
 
     /// Where the key file of a data folder is.
@@ -118,24 +142,21 @@ impl Store {
 
     /// The peers kept, the one seen last first.
     pub(crate) fn remembered(&self) -> Result<Vec<(PeerId, Vec<String>, u64)>, StoreError> {
-        let read = || peers::remembered(&self.0.database.begin_read()?);
-        read().map_err(|error| self.failed(error))
+        self.read(peers::remembered)
     }
 
     fn with(
         place: String,
-        backend: impl StorageBackend,
+        open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static,
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
-        // A damaged file must end in an error, and a plain open of one may panic. So every page is checked, which takes
-        // about ten milliseconds with all that is ever in it.
-        let database = Builder::new()
-            .set_cache_size(CACHE)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend)
-            .map_err(|error| refused(&place, error))?;
+        let opened = Opened {
+            database: Some(open()?),
+            times: 1,
+        };
         let store = Self(Arc::new(Inner {
-            database,
+            opened: RwLock::new(opened),
+            open: Box::new(open),
             _lock: lock,
             place,
         }));
@@ -143,10 +164,10 @@ impl Store {
         Ok(store)
     }
 
-    /// Makes the tables of a new database; refuses one of a newer program.
+    /// Makes the tables that a new database, or one of an older program, does not have; refuses one of a newer program.
     fn settle_schema(&self) -> Result<(), StoreError> {
         // Looked up before anything is written: writing costs a start one fsync.
-        let found = self.schema().map_err(|error| self.failed(error))?;
+        let found = self.read(schema)?;
         match found {
             Some(SCHEMA) => Ok(()),
             Some(found) if found > SCHEMA => Err(StoreError::Version {
@@ -156,18 +177,18 @@ impl Store {
             }),
             _ => self.write(|transaction| {
                 transaction.open_table(META)?.insert(META_SCHEMA, SCHEMA)?;
-                peers::make_table(transaction)
+                peers::make_table(transaction)?;
+                values::make_tables(transaction)
             }),
         }
     }
 
-    /// The schema of the database; nothing when it is new.
-    fn schema(&self) -> Result<Option<u64>, redb::Error> {
-        match self.0.database.begin_read()?.open_table(META) {
-            Ok(meta) => Ok(meta.get(META_SCHEMA)?.map(|found| found.value())),
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    /// One look, at what is there when it begins.
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.using(|database| look(&database.begin_read()?))
     }
 
     /// One change, on the disk when this returns, or not made at all.
@@ -175,22 +196,90 @@ impl Store {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let run = || {
-            let mut transaction = self.0.database.begin_write()?;
+        self.using(|database| {
+            let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             let result = change(&transaction)?;
             transaction.commit()?;
             Ok(result)
+        })
+    }
+
+    fn using<T>(
+        &self,
+        run: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let mut opened = self.opened();
+        if opened.database.is_none() {
+            let times = opened.times;
+            drop(opened);
+            self.open_again(times)?;
+            opened = self.opened();
+        }
+        let times = opened.times;
+        let result = match &opened.database {
+            Some(database) => run(database),
+            // It failed for somebody else since.
+            None => Err(redb::Error::PreviousIo),
         };
-        run().map_err(|error| self.failed(error))
+        drop(opened);
+        result.map_err(|error| {
+            // If that fails, too, whoever comes next is told.
+            let _opened = self.open_again(times);
+            self.failed(error)
+        })
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Opened> {
+        self.0.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the database again, unless somebody has since it was opened for that time.
+    fn open_again(&self, times: u64) -> Result<(), StoreError> {
+        let opened = self.0.opened.write();
+        let mut opened = opened.unwrap_or_else(PoisonError::into_inner);
+        if opened.times == times {
+            // Closed first: it has the file for itself.
+            opened.database = None;
+            opened.database = Some((self.0.open)()?);
+            opened.times += 1;
+        }
+        Ok(())
     }
 
     fn failed(&self, error: redb::Error) -> StoreError {
-        StoreError::Database {
-            path: self.0.place.clone(),
-            reason: error.to_string(),
+        let path = self.0.place.clone();
+        match error {
+            redb::Error::Io(error) if is_full(&error) => StoreError::Full { path },
+            error => StoreError::Database {
+                path,
+                reason: error.to_string(),
+            },
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+/// The schema of a database; nothing when it is new.
+fn schema(transaction: &ReadTransaction) -> Result<Option<u64>, redb::Error> {
+    match transaction.open_table(META) {
+        Ok(meta) => Ok(meta.get(META_SCHEMA)?.map(|found| found.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn database(place: &str, backend: impl StorageBackend) -> Result<Database, StoreError> {
+    // A damaged file must end in an error, and a plain open of one may panic. So every page is checked.
+    Builder::new()
+        .set_cache_size(CACHE)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
+        .map_err(|error| refused(place, error))
 }
 
 /// The error of opening.
@@ -202,6 +291,9 @@ fn refused(place: &str, error: DatabaseError) -> StoreError {
             path,
             process: lock::UNKNOWN.to_owned(),
         },
+        DatabaseError::Storage(StorageError::Io(error)) if is_full(&error) => {
+            StoreError::Full { path }
+        }
         error => StoreError::Database {
             path,
             reason: error.to_string(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
@@ -19,13 +19,21 @@ struct File {
     pages: BTreeMap<u64, Box<[u8; PAGE]>>,
 }
 
-/// See the module.
-#[derive(Debug, Default)]
-pub(super) struct Sparse(Mutex<File>);
+/// See the module. Clones are the same file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sparse(Arc<Mutex<File>>);
 
 impl Sparse {
     fn file(&self) -> MutexGuard<'_, File> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Sparse {
+    /// Pages that take memory.
+    pub(super) fn pages(&self) -> usize {
+        self.file().pages.len()
     }
 }
 
@@ -163,10 +171,10 @@ mod tests {
         let sparse = Sparse::default();
         sparse.set_len(1 << 30).unwrap();
         sparse.write(1 << 20, &[0; 3 * PAGE]).unwrap();
-        assert_eq!(sparse.file().pages.len(), 0);
+        assert_eq!(sparse.pages(), 0);
         sparse.write((1 << 20) - 1, &[1, 1]).unwrap();
-        assert_eq!(sparse.file().pages.len(), 2);
+        assert_eq!(sparse.pages(), 2);
         sparse.set_len(1 << 20).unwrap();
-        assert_eq!(sparse.file().pages.len(), 1);
+        assert_eq!(sparse.pages(), 1);
     }
 }
