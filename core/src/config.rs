@@ -59,6 +59,37 @@ pub(crate) const EXCHANGE_PEERS: usize = 96;
 /// Peers known at once; the oldest unconnected ones go first.
 pub(crate) const KNOWN_PEERS: usize = 10_000;
 
+/// What a value of the DHT takes in a packet beside its content.
+pub(crate) const DHT_OVERHEAD: usize = 4096;
+
+/// What a satellite is to the others of its network's DHT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Role {
+    /// It keeps values near its own place, and tells others who is near a key.
+    #[default]
+    Node = 0,
+    /// The same, and it keeps every value it hears of, wherever its place is, as long as its budget lasts.
+    Mirror = 1,
+    /// It stores and fetches, and serves nobody: for a phone. Others do not know of it.
+    Client = 2,
+}
+
+impl Role {
+    pub(crate) fn of_number(number: u8) -> Self {
+        match number {
+            1 => Self::Mirror,
+            2 => Self::Client,
+            _ => Self::Node,
+        }
+    }
+
+    pub(crate) fn serves(self) -> bool {
+        self != Self::Client
+    }
+}
+
 /// How packets are signed after a session is authenticated. The stricter of both sides' choices holds: `Rsa` over `Every` over `Lazy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -122,6 +153,9 @@ pub struct Config {
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) faults: Option<Faults>,
+    pub(crate) dht_role: Role,
+    pub(crate) max_item_size: usize,
+    pub(crate) max_storage_size: u64,
 }
 
 impl Config {
@@ -156,6 +190,9 @@ impl Config {
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(10),
             faults: None,
+            dht_role: Role::Node,
+            max_item_size: 5_000_000,
+            max_storage_size: 500_000_000,
         }
     }
 
@@ -348,6 +385,29 @@ impl Config {
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);
+        self
+    }
+
+    /// What this satellite is to the others of the DHT. Default: [`Role::Node`].
+    #[must_use]
+    pub fn dht_role(mut self, role: Role) -> Self {
+        self.dht_role = role;
+        self
+    }
+
+    /// Largest value in bytes that it stores, fetches or keeps for others in the DHT. Default 5,000,000; at least 1, and 4 KiB less than
+    /// `content_limit`: with a smaller `content_limit` that is the limit.
+    #[must_use]
+    pub fn max_item_size(mut self, bytes: usize) -> Self {
+        self.max_item_size = bytes;
+        self
+    }
+
+    /// Bytes of values that it keeps for others in the DHT, half of them for one publisher at most; in memory if there is no data
+    /// folder. Default 500,000,000.
+    #[must_use]
+    pub fn max_storage_size(mut self, bytes: u64) -> Self {
+        self.max_storage_size = bytes;
         self
     }
 }

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod dht;
 pub mod error;
 mod faults;
 #[cfg(fuzzing)]
@@ -36,15 +37,23 @@ mod rng;
 mod satellite;
 mod stats;
 mod store;
+mod whole;
 
-pub use config::{Config, Signing};
+pub use config::{Config, Role, Signing};
+pub use dht::{
+    Answer, CUSTOM_ANSWERS_MAX, CustomAnswer, DebugFeed, DebugLine, Decision, Dht, FetchOptions,
+    Hop, Offer, Offers, Opened, Outcome as StoreOutcome, RoutingRow, SignedOptions, StoreOptions,
+    Stored, To, Trace, Value, Watch,
+};
 pub use error::{
-    Code, ConnectError, Error, ErrorKind, IdentityError, NamespaceError, PauseError, ReplyError, RequestError,
-    SendError, ShutdownError, StartError, StoreError, SubscribeError,
+    Code, ConnectError, DhtError, Error, ErrorKind, IdentityError, NamespaceError, PauseError,
+    ReplyError, RequestError, SendError, ShutdownError, StartError, StoreError, SubscribeError,
 };
 pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};
 pub use log::{LogLine, LogLines};
+pub use proto::dht::key::{Key, KeyError};
+pub use proto::dht::value::{Kind, Reason};
 pub use proto::packet::{PacketType, UnknownPacketType};
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,

@@ -16,9 +16,9 @@ pub enum ErrorKind {
     Timeout,
     /// The peer cannot be reached, the session with it ended, or nobody is connected.
     Unreachable,
-    /// The peer refuses, or a limit of open things is reached.
+    /// The peer refuses, a limit of open things is reached, or what is there already stands against it.
     Refused,
-    /// The peer was never met, or it serves no such namespace.
+    /// The peer was never met, it serves no such namespace, or there is nothing of that name.
     NotFound,
     /// The satellite is not running, or the operation was cancelled.
     Closed,
@@ -132,6 +132,10 @@ codes! {
     Protocol = -32, "PROTOCOL", Other, "The peer runs another or a broken program: update both ends.";
     /// Not built into this version.
     Unsupported = -33, "UNSUPPORTED", Other, "Leave the option out, or use a version that has it.";
+    /// There is nothing of that name.
+    NotFound = -34, "NOT_FOUND", NotFound, "Check the key or name; what nobody stored again is forgotten after its lifetime.";
+    /// Something newer or other is there already.
+    Conflict = -35, "CONFLICT", Refused, "Fetch what is there now, and store again with a higher sequence.";
 }
 
 /// How long was waited, for a message: `within 5s`.
@@ -206,10 +210,12 @@ macro_rules! family {
 }
 
 // Below the macro, which they use.
+mod dht;
 mod own;
 mod start;
 mod talk;
 
+pub use dht::DhtError;
 pub use own::{IdentityError, StoreError};
 pub use start::{
     ConnectError, NamespaceError, PauseError, ShutdownError, StartError, SubscribeError,
@@ -312,8 +318,11 @@ mod tests {
             ErrorKind::Unreachable,
             &["UNREACHABLE", "DISCONNECTED", "NO_PEERS"],
         ),
-        (ErrorKind::Refused, &["REFUSED", "BUSY"]),
-        (ErrorKind::NotFound, &["UNKNOWN_PEER", "UNKNOWN_NAMESPACE"]),
+        (ErrorKind::Refused, &["REFUSED", "BUSY", "CONFLICT"]),
+        (
+            ErrorKind::NotFound,
+            &["UNKNOWN_PEER", "UNKNOWN_NAMESPACE", "NOT_FOUND"],
+        ),
         (ErrorKind::Closed, &["CLOSED", "CANCELLED"]),
         (
             ErrorKind::BadInput,

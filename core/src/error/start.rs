@@ -85,6 +85,9 @@ fn rendezvous(error: &NamespaceError) -> String {
         }
         NamespaceError::Long(bytes) => format!("it has {bytes} bytes: give 1 to 255"),
         NamespaceError::Nul => "it holds a NUL byte".into(),
+        NamespaceError::Reserved => {
+            "it begins with `psfs.`, as the library's own namespaces do: choose another".into()
+        }
     }
 }
 
@@ -101,10 +104,13 @@ pub enum NamespaceError {
     /// It holds a NUL byte.
     #[error("the namespace holds a NUL byte")]
     Nul,
+    /// It is one of the library's own.
+    #[error("the namespace begins with `psfs.`: those are the library's own, choose another")]
+    Reserved,
 }
 
 family!(NamespaceError {
-    Self::Empty | Self::Long(_) | Self::Nul => BadNamespace,
+    Self::Empty | Self::Long(_) | Self::Nul | Self::Reserved => BadNamespace,
 });
 
 /// Registering a handler.

@@ -64,8 +64,17 @@ const RETRY_BROADCASTS: Duration = Duration::from_millis(100);
 pub(crate) enum Command {
     /// A session with whoever answers there.
     Connect { address: Multiaddr, reply: Reply },
-    /// A session with a peer that was met.
-    Reach { peer: PeerId, reply: Reply },
+    /// A session with a peer that was met; pinned: for good.
+    Reach {
+        peer: PeerId,
+        pin: bool,
+        reply: Reply,
+    },
+    /// Where a peer says that others are.
+    Learn {
+        from: PeerId,
+        nodes: Vec<(PeerId, Vec<Arc<str>>)>,
+    },
     /// No session with a peer, until either side asks again.
     Disconnect { peer: PeerId },
     /// A broadcast, signed and encoded.

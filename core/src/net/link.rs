@@ -26,7 +26,7 @@ pub(crate) use queues::{Note, Outgoing};
 use super::replies::{Asked, ReplyQueue};
 use crate::config::{ANSWER_QUEUE, Signing};
 use crate::error::Code;
-use crate::identity::PeerId;
+use crate::identity::{PeerId, PublicKey};
 use crate::proto::packet::Encoded;
 use crate::proto::parts::PART_BYTES;
 use crate::proto::session::{CAST_BIT, Lane, Limits, Violation, cost};
@@ -66,6 +66,8 @@ impl From<Violation> for Ended {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
+    /// As its Auth has proved.
+    pub(crate) key: Option<PublicKey>,
     pub(crate) signing: Signing,
     pub(crate) limits: Limits,
     /// The peer's credit, by [`Lane`].
@@ -86,12 +88,18 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(peer: PeerId, signing: Signing, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(
+        peer: PeerId,
+        key: Option<PublicKey>,
+        signing: Signing,
+        limits: Limits,
+    ) -> Arc<Self> {
         let mut queues = Queues::default();
         let credit = Lane::ALL
             .map(|lane| Semaphore::new(queues.granted(lane, limits.window).unwrap_or_default()));
         Arc::new(Self {
             peer,
+            key,
             signing,
             limits,
             credit,
@@ -498,7 +506,12 @@ mod tests {
             requests: 8,
             reply_window: 1 << 20,
         };
-        Link::new(PeerId::from_bytes(&id).unwrap(), Signing::Lazy, limits)
+        Link::new(
+            PeerId::from_bytes(&id).unwrap(),
+            None,
+            Signing::Lazy,
+            limits,
+        )
     }
 
     fn message() -> Encoded {
@@ -536,7 +549,7 @@ mod tests {
     fn a_reply_that_is_dropped_finds_room_for_its_credit_whatever_the_peer_gave_meanwhile() {
         let mut limits = link().limits;
         limits.reply_window = u64::MAX;
-        let link = Link::new(link().peer, Signing::Lazy, limits);
+        let link = Link::new(link().peer, None, Signing::Lazy, limits);
         let answer = link.open_answer(1, 8).unwrap();
         let taken = answer.credit.try_acquire_many(1 << 20).unwrap();
         assert!(link.granted(1, 1 << 20).is_ok());
@@ -548,7 +561,7 @@ mod tests {
     async fn a_reply_that_waits_for_credit_ends_with_its_answer() {
         let mut limits = link().limits;
         limits.reply_window = 0;
-        let link = Link::new(link().peer, Signing::Lazy, limits);
+        let link = Link::new(link().peer, None, Signing::Lazy, limits);
         let answer = link.open_answer(1, 8).unwrap();
         let reply = link.reply(&answer, message(), false);
         // Polled in this order: the reply waits first.

@@ -15,7 +15,7 @@ use crate::net::driver::Command;
 use crate::net::gossip::{BroadcastFailure, Waiting};
 use crate::net::replies::ReplyQueue;
 use crate::proto::cast;
-use crate::proto::packet::{Header, PacketType, check_namespace};
+use crate::proto::packet::{Header, PacketType, check_free_namespace};
 use crate::proto::session::CAST_BIT;
 
 impl Satellite {
@@ -30,6 +30,7 @@ impl Satellite {
         content: impl Into<Bytes>,
         options: BroadcastOptions,
     ) -> Result<(), SendError> {
+        check_free_namespace(namespace)?;
         self.inner
             .broadcast(namespace, content.into(), options, 0)
             .await
@@ -47,6 +48,7 @@ impl Satellite {
         options: BroadcastOptions,
         replies: RequestOptions,
     ) -> Result<Replies, RequestError> {
+        check_free_namespace(namespace).map_err(SendError::from)?;
         self.inner.running()?;
         let deadline = clock::after(replies.deadline);
         let id = u64::from_be_bytes(clock::random()) | CAST_BIT;
@@ -75,14 +77,14 @@ impl Satellite {
 }
 
 impl Inner {
-    async fn broadcast(
+    /// To a namespace that may be the library's own.
+    pub(super) async fn broadcast(
         &self,
         namespace: &str,
         content: Bytes,
         options: BroadcastOptions,
         request_id: u64,
     ) -> Result<(), SendError> {
-        check_namespace(namespace)?;
         self.check_size(content.len(), BROADCAST_MAX, "of a broadcast")?;
         let seconds = options.lifetime.as_secs();
         if seconds == 0 || seconds > 24 * 3600 {

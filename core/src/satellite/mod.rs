@@ -9,6 +9,7 @@ mod connect;
 mod event;
 mod operation;
 mod options;
+pub(crate) mod part;
 mod pause;
 mod peer;
 mod queue;
@@ -48,11 +49,13 @@ use crate::error::{Error, StartError, SubscribeError};
 use crate::identity::{Identity, PeerId};
 use crate::net::driver::{Command, View};
 use crate::net::{Account, NetShared};
-use crate::proto::packet::{PacketType, check_namespace};
+use crate::proto::packet::{PacketType, check_free_namespace};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use callbacks::Callbacks;
+pub(crate) use callbacks::Source;
 use router::Router;
+pub(crate) use threads::without_signals;
 
 /// A program's place in a network: it finds the others under a rendezvous, keeps sessions with them and exchanges packets.
 ///
@@ -121,6 +124,8 @@ pub(crate) struct Inner {
     ending_changed: Condvar,
     /// True once all of it has ended.
     ended: watch::Sender<bool>,
+    /// What stands on it.
+    parts: RwLock<Vec<Arc<dyn part::Part>>>,
     paused: Arc<AtomicBool>,
 }
 
@@ -162,12 +167,8 @@ impl fmt::Debug for Satellite {
 }
 
 impl Satellite {
-    /// Checks every option, opens the data folder, and loads or makes the key. It does not run yet, so handlers registered now
-    /// miss nothing. Blocks for the time of a disk access, and about 0.1 s where a key is made.
-    ///
-    /// # Errors
-    /// [`StartError`] names the option, file or folder that is wrong.
-    pub fn new(config: Config) -> Result<Self, StartError> {
+    /// A satellite without the parts that stand on it.
+    pub(crate) fn bare(config: Config) -> Result<Self, StartError> {
         start::check(&config)?;
         let store = match &config.data_dir {
             Some(dir) => Store::open(dir)?,
@@ -198,6 +199,7 @@ impl Satellite {
             ending: Mutex::default(),
             ending_changed: Condvar::new(),
             ended: watch::Sender::new(false),
+            parts: RwLock::default(),
             paused: Arc::default(),
             config,
         });
@@ -301,7 +303,7 @@ impl Satellite {
         packet_type: PacketType,
         namespace: &str,
     ) -> Result<Events, SubscribeError> {
-        check_namespace(namespace)?;
+        check_free_namespace(namespace)?;
         if !packet_type.has_handlers() {
             return Err(SubscribeError::Type(packet_type.name()));
         }

@@ -22,6 +22,8 @@ enum Path {
         request_id: u64,
         answer: Arc<Answer>,
         packet_type: PacketType,
+        /// Of the library's own.
+        own: bool,
     },
     /// To the author of a broadcast, over a session with him.
     Origin {
@@ -56,6 +58,7 @@ impl Responder {
         request_id: u64,
         answer: Option<Arc<Answer>>,
         packet_type: PacketType,
+        namespace: &str,
     ) -> Self {
         let path = match answer {
             Some(answer) => Path::Link {
@@ -63,6 +66,7 @@ impl Responder {
                 request_id,
                 answer,
                 packet_type,
+                own: namespace.starts_with(packet::RESERVED),
             },
             None => Path::Nowhere,
         };
@@ -126,7 +130,7 @@ impl Responder {
         );
     }
 
-    pub(super) fn end_with(mut self, status: i32, text: &str) {
+    pub(crate) fn end_with(mut self, status: i32, text: &str) {
         self.ended = true;
         self.replier.end(status, text);
     }
@@ -159,6 +163,7 @@ impl Replier {
                 link,
                 request_id,
                 answer,
+                own,
                 ..
             } => {
                 let limit = usize::try_from(link.limits.content).unwrap_or(usize::MAX);
@@ -174,7 +179,11 @@ impl Replier {
                 };
                 if content.len() <= PART_BYTES {
                     return link
-                        .reply(answer, packet::encode(&header, content), false)
+                        .reply(
+                            answer,
+                            packet::encode(&header, content).marked_own(*own),
+                            false,
+                        )
                         .await
                         .map_err(reply_error);
                 }
@@ -184,7 +193,9 @@ impl Replier {
                 }
                 *half = true;
                 for part in parts::encode(header, content) {
-                    link.reply(answer, part, true).await.map_err(reply_error)?;
+                    link.reply(answer, part.marked_own(*own), true)
+                        .await
+                        .map_err(reply_error)?;
                 }
                 *half = false;
                 Ok(())
@@ -221,7 +232,10 @@ impl Replier {
 
     fn end(&self, status: i32, text: &str) {
         let Path::Link {
-            link, request_id, ..
+            link,
+            request_id,
+            own,
+            ..
         } = &self.path
         else {
             return;
@@ -235,7 +249,7 @@ impl Replier {
         // False: the asker cancelled, or the session ended. Then nobody waits for this.
         let _over = link.end_answer(
             *request_id,
-            packet::encode(&header, Bytes::copy_from_slice(text.as_bytes())),
+            packet::encode(&header, Bytes::copy_from_slice(text.as_bytes())).marked_own(*own),
         );
     }
 }

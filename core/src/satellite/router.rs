@@ -211,16 +211,24 @@ impl Router {
                 .unwrap_or_default();
         }
         let Some(first) = run.routes.first().cloned() else {
+            let namespace = packet.namespace.as_str();
             match packet_type {
                 PacketType::Request => {
                     self.counters.requests_unhandled.add(1);
                     let responder =
-                        Responder::to_link(link, packet.request_id, answer, packet_type);
+                        Responder::to_link(link, packet.request_id, answer, packet_type, namespace);
                     return responder.end_with(Code::UnknownNamespace as i32, "");
                 }
                 PacketType::Seek => {
                     self.counters.seeks_unhandled.add(1);
-                    return Responder::to_link(link, packet.request_id, answer, packet_type).end();
+                    return Responder::to_link(
+                        link,
+                        packet.request_id,
+                        answer,
+                        packet_type,
+                        namespace,
+                    )
+                    .end();
                 }
                 _ => return self.counters.messages_unhandled.add(1),
             }
@@ -231,6 +239,7 @@ impl Router {
                 packet.request_id,
                 answer,
                 packet_type,
+                &first.namespace,
             )),
             _ => None,
         };

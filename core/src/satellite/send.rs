@@ -19,7 +19,7 @@ use crate::net::driver::{Command, ReachFailure};
 use crate::net::link::{Ended, is_large};
 use crate::net::replies::ReplyQueue;
 use crate::net::{Link, clock};
-use crate::proto::packet::{self, Header, PacketType, check_namespace};
+use crate::proto::packet::{self, Header, PacketType, check_free_namespace};
 use crate::proto::parts;
 
 impl Satellite {
@@ -39,7 +39,7 @@ impl Satellite {
         options: SendOptions,
     ) -> Result<(), SendError> {
         let content = content.into();
-        check_namespace(namespace)?;
+        check_free_namespace(namespace)?;
         self.inner.check_size(
             content.len(),
             self.inner.config.content_limit,
@@ -87,83 +87,10 @@ impl Satellite {
         content: impl Into<Bytes>,
         options: RequestOptions,
     ) -> Result<Replies, RequestError> {
-        let content = content.into();
-        check_namespace(namespace).map_err(SendError::from)?;
-        self.inner.check_size(
-            content.len(),
-            self.inner.config.content_limit,
-            "this satellite's",
-        )?;
-        let extra = self.inner.extra_window(options.window)?;
-        let running = self.inner.running()?;
-        let deadline = clock::after(options.deadline);
-        let mut replies = None;
-        let mut full = None;
-        let ask = async {
-            let link = self.inner.reach(peer).await?;
-            self.inner.check_peer_size(content.len(), &link)?;
-            let slot = match link.try_slot() {
-                Some(slot) => slot,
-                None => {
-                    full = Some(link.limits.requests);
-                    link.slot().await.map_err(|_| self.inner.gone(peer))?
-                }
-            };
-            full = None;
-            let queue = ReplyQueue::new();
-            let window = self.inner.config.reply_window as u64;
-            let request_id = link
-                .open_request(&queue, window, extra)
-                .map_err(|_| self.inner.gone(peer))?;
-            // From here on dropping it cancels the request.
-            replies = Some((
-                queue,
-                Open {
-                    link: Arc::clone(&link),
-                    request_id,
-                    slot: Some(slot),
-                    _sending: None,
-                },
-            ));
-            let header = Header {
-                request_id,
-                ..Header::new(PacketType::Request, namespace, clock::now_ms())
-            };
-            let large = is_large(&content);
-            running
-                .push(&link, &header, content, true, None, || {})
-                .await
-                .map_err(|_| self.inner.gone(peer))?;
-            link.grant_extra(request_id, extra, large);
-            Ok(())
-        };
-        let sent = self.inner.until(options.deadline, ask).await;
-        let asking = Asking::Peer {
-            peer: *peer,
-            namespace: namespace.into(),
-        };
-        let replies = replies.map(|(queue, open)| {
-            Replies::new(
-                queue,
-                asking,
-                vec![open],
-                options.max_replies.max(1),
-                options.deadline,
-                deadline,
-                &self.inner,
-            )
-        });
-        sent.unwrap_or_else(|| {
-            Err(match full {
-                Some(requests) => RequestError::Busy {
-                    peer: *peer,
-                    requests,
-                    after: options.deadline,
-                },
-                None => self.inner.late(peer, options.deadline).into(),
-            })
-        })?;
-        replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
+        check_free_namespace(namespace).map_err(SendError::from)?;
+        self.inner
+            .request(peer, true, namespace, content.into(), options)
+            .await
     }
 
     /// Asks every connected peer, and gives what any of them answers until all have ended or the deadline is there.
@@ -177,7 +104,7 @@ impl Satellite {
         options: RequestOptions,
     ) -> Result<Replies, RequestError> {
         let content = content.into();
-        check_namespace(namespace).map_err(SendError::from)?;
+        check_free_namespace(namespace).map_err(SendError::from)?;
         self.inner.check_size(
             content.len(),
             self.inner.config.content_limit,
@@ -223,6 +150,90 @@ impl Satellite {
             deadline,
             &self.inner,
         ))
+    }
+}
+
+impl Inner {
+    /// [`Satellite::request`] to a namespace that may be the library's own. Not pinned: the session is wanted for this only.
+    pub(super) async fn request(
+        self: &Arc<Self>,
+        peer: &PeerId,
+        pin: bool,
+        namespace: &str,
+        content: Bytes,
+        options: RequestOptions,
+    ) -> Result<Replies, RequestError> {
+        self.check_size(content.len(), self.config.content_limit, "this satellite's")?;
+        let extra = self.extra_window(options.window)?;
+        let running = self.running()?;
+        let deadline = clock::after(options.deadline);
+        let mut replies = None;
+        let mut full = None;
+        let ask = async {
+            let link = self.reach_as(peer, pin).await?;
+            self.check_peer_size(content.len(), &link)?;
+            let slot = match link.try_slot() {
+                Some(slot) => slot,
+                None => {
+                    full = Some(link.limits.requests);
+                    link.slot().await.map_err(|_| self.gone(peer))?
+                }
+            };
+            full = None;
+            let queue = ReplyQueue::new();
+            let window = self.config.reply_window as u64;
+            let request_id = link
+                .open_request(&queue, window, extra)
+                .map_err(|_| self.gone(peer))?;
+            // From here on dropping it cancels the request.
+            replies = Some((
+                queue,
+                Open {
+                    link: Arc::clone(&link),
+                    request_id,
+                    slot: Some(slot),
+                    _sending: None,
+                },
+            ));
+            let header = Header {
+                request_id,
+                ..Header::new(PacketType::Request, namespace, clock::now_ms())
+            };
+            let large = is_large(&content);
+            running
+                .push(&link, &header, content, true, None, || {})
+                .await
+                .map_err(|_| self.gone(peer))?;
+            link.grant_extra(request_id, extra, large);
+            Ok(())
+        };
+        let sent = self.until(options.deadline, ask).await;
+        let asking = Asking::Peer {
+            peer: *peer,
+            namespace: namespace.into(),
+        };
+        let replies = replies.map(|(queue, open)| {
+            Replies::new(
+                queue,
+                asking,
+                vec![open],
+                options.max_replies.max(1),
+                options.deadline,
+                deadline,
+                self,
+            )
+        });
+        sent.unwrap_or_else(|| {
+            Err(match full {
+                Some(requests) => RequestError::Busy {
+                    peer: *peer,
+                    requests,
+                    after: options.deadline,
+                },
+                None => self.late(peer, options.deadline).into(),
+            })
+        })?;
+        replies.ok_or(RequestError::Send(SendError::Disconnected(*peer)))
     }
 }
 
@@ -443,6 +454,11 @@ impl Inner {
 
     /// The session with a peer; made first if there is none.
     pub(super) async fn reach(&self, peer: &PeerId) -> Result<Arc<Link>, SendError> {
+        self.reach_as(peer, true).await
+    }
+
+    /// The same; not pinned: only for now.
+    async fn reach_as(&self, peer: &PeerId, pin: bool) -> Result<Arc<Link>, SendError> {
         if let Some(link) = self.router.link(peer)
             && !link.is_closing()
         {
@@ -452,9 +468,13 @@ impl Inner {
             return Err(SendError::OwnPeer(*peer));
         }
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Reach { peer: *peer, reply })
-            .await
-            .ok_or(SendError::Closed)?;
+        self.command(Command::Reach {
+            peer: *peer,
+            pin,
+            reply,
+        })
+        .await
+        .ok_or(SendError::Closed)?;
         match answer.await.map_err(|_| SendError::Closed)? {
             Ok(link) => Ok(link),
             Err(ReachFailure::Unknown) => Err(SendError::UnknownPeer(*peer)),

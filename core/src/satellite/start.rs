@@ -94,6 +94,7 @@ pub(super) fn check(config: &Config) -> Result<(), StartError> {
         ("connections_per_ip", config.connections_per_ip, 1, 1 << 16),
         ("callback_threads", config.callback_threads, 0, 64),
         ("worker_threads", config.worker_threads, 1, 64),
+        ("max_item_size", config.max_item_size, 1, CONTENT_MAX),
     ];
     for (name, value, low, high) in in_range {
         if !(low..=high).contains(&value) {
@@ -185,7 +186,9 @@ impl Attempt {
         };
         let started = brought_up.and_then(|running| {
             inner.set_running(Some(Arc::new(running)));
-            inner.advance(Stage::Starting, Stage::Started)
+            inner.advance(Stage::Starting, Stage::Started)?;
+            inner.begin_parts();
+            Ok(())
         });
         started.map_err(|error| (error, self))
     }

@@ -239,6 +239,7 @@ impl Inner {
             runtime.shutdown_timeout(left().max(THREADS_END));
         }
         self.set_running(None);
+        self.end_parts();
         // The last clone: its file and lock are released here.
         drop(
             self.store

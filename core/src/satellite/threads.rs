@@ -26,7 +26,7 @@ const OWN_FAULTS: [Signal; 7] = [
 ];
 
 /// Runs `make`; threads it makes take no signals.
-pub(super) fn without_signals<R>(make: impl FnOnce() -> R) -> R {
+pub(crate) fn without_signals<R>(make: impl FnOnce() -> R) -> R {
     let mut blocked = SigSet::all();
     for fault in OWN_FAULTS {
         blocked.remove(fault);

@@ -8,6 +8,7 @@
 
 mod asking;
 mod casting;
+mod dht;
 mod dialling;
 mod ending;
 mod faults;

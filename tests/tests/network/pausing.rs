@@ -145,10 +145,13 @@ async fn pauses_and_resumes_in_any_order_end_as_the_last_one_says() {
     let (ada, bob) = pair(config("often", 0), config("often", 1)).await;
     for _ in 0..20 {
         let (paused, resumed) = tokio::join!(bob.pause(), bob.resume());
-        (paused.unwrap(), resumed.unwrap());
+        paused.unwrap();
+        resumed.unwrap();
         assert!(!bob.is_paused());
         let (paused, resumed, again) = tokio::join!(bob.pause(), bob.resume(), bob.pause());
-        (paused.unwrap(), resumed.unwrap(), again.unwrap());
+        paused.unwrap();
+        resumed.unwrap();
+        again.unwrap();
         assert!(bob.is_paused());
         bob.resume().await.unwrap();
     }

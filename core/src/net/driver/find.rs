@@ -1,5 +1,6 @@
 //! Finding others: the provider records of the rendezvous, and what peers tell of third ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::kad::store::RecordStore;
@@ -173,21 +174,33 @@ impl Driver {
             self.shared.counters.internal_dropped.add(1);
             return tracing::debug!(%peer, namespace = %packet.namespace, "internal message not understood");
         };
-        // Loopback addresses mean something only to who came that way itself.
-        let loopback = self.swarm.behaviour().packets.is_beside(&peer);
         for sighting in sightings {
-            let addresses = sighting
-                .addresses
-                .iter()
-                .filter_map(|address| address.parse().ok())
-                .filter(|address| loopback || !address::is_loopback(address))
-                .filter(address::is_dialable)
-                .collect();
-            self.learn(sighting.peer, addresses, Source::Exchange, sighting.age);
+            self.learn_from(&peer, sighting.peer, &sighting.addresses, sighting.age);
         }
         if ask {
             self.tell_roster(roster::Event::Asked { peer });
         }
+    }
+}
+
+impl Driver {
+    /// A peer says where another is.
+    pub(super) fn learn_from(
+        &mut self,
+        from: &PeerId,
+        peer: PeerId,
+        addresses: &[Arc<str>],
+        age: Duration,
+    ) {
+        // Loopback addresses mean something only to who came that way itself.
+        let loopback = self.swarm.behaviour().packets.is_beside(from);
+        let addresses = addresses
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .filter(|address| loopback || !address::is_loopback(address))
+            .filter(address::is_dialable)
+            .collect();
+        self.learn(peer, addresses, Source::Exchange, age);
     }
 }
 

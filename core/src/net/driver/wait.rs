@@ -1,6 +1,7 @@
 //! What the application asks for, and who waits for a session until it is there or cannot be had.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use libp2p::Multiaddr;
 
@@ -17,7 +18,8 @@ impl Driver {
     pub(super) fn on_command(&mut self, command: Command) {
         match command {
             Command::Connect { address, reply } => self.on_connect(address, reply),
-            Command::Reach { peer, reply } => self.on_reach(peer, reply),
+            Command::Reach { peer, pin, reply } => self.on_reach(peer, pin, reply),
+            Command::Learn { from, nodes } => self.on_told(from, nodes),
             Command::Disconnect { peer } => {
                 self.state.explicit.remove(&peer);
                 let actions = self
@@ -51,7 +53,11 @@ impl Driver {
                     if let Some(reply) = self.wait_for(peer, reply) {
                         let addresses = vec![bare.to_string().into()];
                         self.state.explicit.insert(peer, ());
-                        self.tell_roster(roster::Event::Connect { peer, addresses });
+                        self.tell_roster(roster::Event::Connect {
+                            pin: true,
+                            peer,
+                            addresses,
+                        });
                         self.push_waiter(peer, reply);
                     }
                 }
@@ -78,16 +84,24 @@ impl Driver {
         }
     }
 
-    fn on_reach(&mut self, peer: PeerId, reply: Reply) {
+    fn on_reach(&mut self, peer: PeerId, pin: bool, reply: Reply) {
         if let Some(reply) = self.wait_for(peer, reply) {
             if self.roster.find(&peer).is_none() {
                 return answer(reply, Err(ReachFailure::Unknown));
             }
             self.push_waiter(peer, reply);
             self.tell_roster(roster::Event::Connect {
+                pin,
                 peer,
                 addresses: Vec::new(),
             });
+        }
+    }
+
+    /// Where a peer says that others are.
+    fn on_told(&mut self, from: PeerId, nodes: Vec<(PeerId, Vec<Arc<str>>)>) {
+        for (peer, addresses) in nodes {
+            self.learn_from(&from, peer, &addresses, Duration::ZERO);
         }
     }
 
@@ -145,6 +159,7 @@ impl Driver {
     pub(super) fn ask_again(&mut self, peer: PeerId) {
         if self.state.by_peer.contains_key(&peer) {
             self.tell_roster(roster::Event::Connect {
+                pin: false,
                 peer,
                 addresses: Vec::new(),
             });

@@ -132,7 +132,8 @@ impl Handler {
         let Some((limits, signing)) = self.session.agreed() else {
             return;
         };
-        let link = Link::new(self.remote, signing, limits);
+        let key = self.session.peer_key().cloned();
+        let link = Link::new(self.remote, key, signing, limits);
         self.link = Some(Arc::clone(&link));
         self.stage = Stage::Open;
         self.timer = Timer::Off;

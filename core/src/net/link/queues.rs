@@ -239,8 +239,8 @@ impl Outgoing {
         match item {
             Item::Packet(packet) => {
                 *left = left.saturating_sub(packet.len());
+                self.missed |= !packet.is_own();
                 self.packets.push(packet);
-                self.missed = true;
                 false
             }
             Item::Cancel { request_id } => {

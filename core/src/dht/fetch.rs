@@ -1,0 +1,329 @@
+//! Fetching: a walk towards the key that asks for the value on the way.
+//!
+//! A plain value proves itself, so the first that comes is enough. Of others the nearest nodes are all asked, and the newest that can be proved
+//! is taken, or what most of them have.
+
+use bytes::Bytes;
+
+use super::Dht;
+use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT, told};
+use super::node::{Node, REPLICAS};
+use super::options::FetchOptions;
+use super::walk::{Found, plan};
+use crate::error::DhtError;
+use crate::identity::PeerId;
+use crate::net::clock;
+use crate::proto::dht::key::Key;
+use crate::proto::dht::lookup::{Goal, Lookup};
+use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Why};
+use crate::proto::dht::value::{self, Entry, Kind};
+
+/// A content of up to so many bytes comes with the answer that says where it is.
+const INLINE: u32 = 64 * 1024;
+/// Nodes asked at once while one answer is enough.
+const FEW: usize = 2;
+/// Walks of their own, where answers have to be compared.
+const PATHS: usize = 3;
+/// How long a copy on the way lives at most: half of it for each node that is nearer.
+const CACHE_MS: u64 = 30 * 60 * 1000;
+
+/// A value that was fetched, and checked as far as its kind allows.
+#[derive(Clone, Debug)]
+pub struct Value {
+    entry: Entry,
+    content: Bytes,
+}
+
+impl Value {
+    /// Where it is.
+    pub fn key(&self) -> Key {
+        self.entry.key
+    }
+
+    /// Its content.
+    pub fn content(&self) -> &Bytes {
+        &self.content
+    }
+
+    /// What proves it: the key (plain), its publisher's signature (signed), or nothing (raw).
+    pub fn kind(&self) -> Kind {
+        self.entry.kind
+    }
+
+    /// Who stored it. Proved for signed values only.
+    pub fn publisher(&self) -> &PeerId {
+        &self.entry.publisher
+    }
+
+    /// Its number, of a signed value; 0 otherwise.
+    pub fn sequence(&self) -> u64 {
+        self.entry.sequence
+    }
+
+    /// When it is forgotten unless it is stored again, in ms since 1970.
+    pub fn expires_ms(&self) -> u64 {
+        self.entry.expires_ms
+    }
+
+    pub(super) fn new(entry: Entry, content: Bytes) -> Self {
+        Self { entry, content }
+    }
+
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    pub(super) fn salt(&self) -> Option<&Bytes> {
+        Some(&self.entry.proof.as_ref()?.salt)
+    }
+
+    pub(super) fn root(&self) -> [u8; 32] {
+        self.entry.root
+    }
+}
+
+/// What the nodes near a key have.
+pub(super) struct Newest {
+    /// The one to take; it may be a deleted one.
+    pub(super) value: Option<Value>,
+    /// Who has any.
+    pub(super) holders: Vec<PeerId>,
+    asked: usize,
+}
+
+impl Dht {
+    /// Fetches a value by its key.
+    ///
+    /// # Errors
+    /// [`DhtError::NotFound`] when none of the nodes near the key has it; [`DhtError::NoPeers`].
+    pub async fn fetch(&self, key: Key, options: FetchOptions) -> Result<Value, DhtError> {
+        self.within(options.deadline, self.node.fetch(key)).await
+    }
+
+    /// Fetches what was stored under a name. Nothing proves it: what most nodes near the key have is taken.
+    ///
+    /// # Errors
+    /// As [`Dht::fetch`].
+    pub async fn fetch_named(&self, name: &str, options: FetchOptions) -> Result<Value, DhtError> {
+        self.fetch(Key::of_name(name), options).await
+    }
+
+    /// Fetches what a peer has signed under a salt: the newest.
+    ///
+    /// # Errors
+    /// As [`Dht::fetch`].
+    pub async fn fetch_signed(
+        &self,
+        publisher: &PeerId,
+        salt: &[u8],
+        options: FetchOptions,
+    ) -> Result<Value, DhtError> {
+        self.fetch(Key::of_signed(publisher, salt), options).await
+    }
+}
+
+impl Node {
+    pub(super) async fn fetch(&self, key: Key) -> Result<Value, DhtError> {
+        if let Some(entry) = self.held(&key)
+            && entry.kind == Kind::Plain
+            && let Some(content) = self.content(&entry).await
+        {
+            return Ok(Value::new(entry, content));
+        }
+        let mut value = None;
+        let lookup = self.lookup(key, plan(Goal::First, FEW, 1));
+        let lookup = match lookup {
+            Ok(lookup) => lookup,
+            // Alone, what is here is all there is.
+            Err(error) => return self.alone(key).await.ok_or(error),
+        };
+        let mut unproved = false;
+        let ask = |peer: PeerId| self.ask_value(peer, key);
+        let walked = self
+            .walk(lookup, ask, |_, found| match found {
+                Ok(Some(found)) if found.entry.kind == Kind::Plain => {
+                    value = Some(found);
+                    Found::Enough
+                }
+                Ok(Some(_)) => {
+                    unproved = true;
+                    Found::Enough
+                }
+                _ => Found::Nothing,
+            })
+            .await;
+        if let Some(value) = value {
+            self.spread_copy(&walked, &value);
+            return Ok(value);
+        }
+        if unproved || self.held(&key).is_some() {
+            return self.newest_value(key).await;
+        }
+        Err(DhtError::NotFound {
+            key,
+            asked: walked.hops().len(),
+        })
+    }
+
+    /// What is here, where nobody can be asked.
+    async fn alone(&self, key: Key) -> Option<Value> {
+        let entry = self.held(&key).filter(|entry| !entry.is_deleted())?;
+        let content = self.content(&entry).await?;
+        Some(Value::new(entry, content))
+    }
+
+    async fn newest_value(&self, key: Key) -> Result<Value, DhtError> {
+        let newest = self.newest(key).await?;
+        let value = newest.value.filter(|value| !value.entry.is_deleted());
+        value.ok_or(DhtError::NotFound {
+            key,
+            asked: newest.asked,
+        })
+    }
+
+    /// Asks all of the nearest for what they have under a key, on several ways, and compares.
+    pub(super) async fn newest(&self, key: Key) -> Result<Newest, DhtError> {
+        let mut found = Vec::new();
+        if let Some(entry) = self.held(&key)
+            && let Some(content) = self.content(&entry).await
+        {
+            found.push(Value::new(entry, content));
+        }
+        let lookup = self.lookup(key, plan(Goal::All, REPLICAS, PATHS))?;
+        let ask = |peer: PeerId| self.ask_value(peer, key);
+        let mut holders = Vec::new();
+        let walked = self
+            .walk(lookup, ask, |peer, answer| match answer {
+                Ok(Some(value)) => {
+                    holders.push(peer);
+                    found.push(value);
+                    Found::Value
+                }
+                _ => Found::Nothing,
+            })
+            .await;
+        let entries: Vec<Entry> = found.iter().map(|value| value.entry.clone()).collect();
+        let best = value::choose(&entries).cloned();
+        let value = best.and_then(|best| found.into_iter().find(|value| value.entry == best));
+        Ok(Newest {
+            value,
+            holders,
+            asked: walked.hops().len(),
+        })
+    }
+
+    /// Asks one node whether it has a value.
+    pub(super) async fn ask_holder(
+        &self,
+        peer: PeerId,
+        key: Key,
+    ) -> Result<(Vec<Told>, bool), AskError> {
+        let find = Ask::Find(Find {
+            key,
+            value: true,
+            inline: 0,
+        });
+        match self.ask(&peer, &find, ASK_TIMEOUT).await? {
+            Answer::Found(found) => Ok((found.nodes, found.entry.is_some())),
+            _ => Err(self.lied(&peer, "it gave an answer that fits no question for a value")),
+        }
+    }
+
+    /// Asks one node for a value, and checks what it gives.
+    pub(super) async fn ask_value(
+        &self,
+        peer: PeerId,
+        key: Key,
+    ) -> Result<(Vec<Told>, Option<Value>), AskError> {
+        let find = Ask::Find(Find {
+            key,
+            value: true,
+            inline: INLINE,
+        });
+        let answer = self.ask(&peer, &find, ASK_TIMEOUT).await?;
+        let nodes = told(&answer).to_vec();
+        let Answer::Found(found) = answer else {
+            return Err(self.lied(&peer, "it gave an answer that fits no question for a value"));
+        };
+        let Some(entry) = found.entry else {
+            return Ok((nodes, None));
+        };
+        if entry.key != key {
+            return Err(self.lied(&peer, "it gave the value of another key"));
+        }
+        let content = match found.content {
+            Some(content) => content,
+            None => match self.get_content(&peer, &entry).await? {
+                Some(content) => content,
+                // Gone since.
+                None => return Ok((nodes, None)),
+            },
+        };
+        match self.checked(entry, content).await {
+            Ok(value) => Ok((nodes, Some(value))),
+            Err(text) => Err(self.lied(&peer, text)),
+        }
+    }
+
+    async fn get_content(&self, peer: &PeerId, entry: &Entry) -> Result<Option<Bytes>, AskError> {
+        let get = Ask::Get {
+            key: entry.key,
+            root: entry.root,
+        };
+        match self.ask(peer, &get, MOVE_TIMEOUT).await? {
+            Answer::Content { content, .. } => Ok(Some(content)),
+            Answer::Verdict(_) => Ok(None),
+            _ => Err(self.lied(
+                peer,
+                "it gave an answer that fits no question for a content",
+            )),
+        }
+    }
+
+    pub(super) async fn checked(&self, entry: Entry, content: Bytes) -> Result<Value, String> {
+        let (max, now) = (self.item_max as u64, clock::now_ms());
+        let value = Value::new(entry, content);
+        let small = value.content.len() <= INLINE as usize;
+        let verify = move || match value.entry.verify(&value.content, max, now) {
+            Ok(()) => Ok(value),
+            Err(invalid) => Err(invalid.to_string()),
+        };
+        if small {
+            return verify();
+        }
+        self.base
+            .blocking(verify)
+            .await
+            .unwrap_or_else(|| Err("the satellite ends".into()))
+    }
+
+    /// The nearest node on the way that did not have it gets a copy, which lives the shorter the more nodes are nearer to the key.
+    fn spread_copy(&self, walked: &Lookup, value: &Value) {
+        let Some(node) = self.arc() else { return };
+        let holders = walked.holders();
+        let near = walked.closest();
+        let Some(target) = near
+            .iter()
+            .find(|contact| !holders.contains(contact))
+            .copied()
+        else {
+            return;
+        };
+        let key = value.key();
+        let nearer = self
+            .table(|table, now| table.closest(&key, 64, now))
+            .iter()
+            .filter(|other| other.id.distance(&key) < target.id.distance(&key))
+            .count();
+        let life = CACHE_MS >> nearer.saturating_sub(REPLICAS).min(16);
+        let mut entry = value.entry.clone();
+        entry.expires_ms = entry.expires_ms.min(clock::now_ms() + life);
+        let content = value.content.clone();
+        self.base.spawn(async move {
+            // It may refuse: then those that have it are enough.
+            let _kept = node
+                .offer(&target.peer, &entry, &content, Why::Cache, None)
+                .await;
+        });
+    }
+}

@@ -1,0 +1,450 @@
+//! Answering the asks of others.
+//!
+//! What is quick is answered in the loop; what waits for the disk, the application or a large content by a task of its own. How many
+//! of those run is bounded: over it, who offers is told to come again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ask::MOVE_TIMEOUT;
+use super::node::{Node, REPLICAS};
+use crate::config::{BATCH_EVENTS, Role};
+use crate::error::Code;
+use crate::identity::PeerId;
+use crate::net::clock;
+use crate::proto::dht::key::Key;
+use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put, Verdict, Why};
+use crate::proto::dht::slice;
+use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
+use crate::satellite::{Event, Events, Responder};
+use crate::store::values::{Brought, Put as Outcome};
+
+/// Asks that are worked on at once, beside those answered at once.
+const WORKED_MAX: usize = 512;
+/// Bytes of values that are sent at once, by the answers that have them alone.
+pub(super) const SENDING_MAX: u32 = 64 << 20;
+
+pub(super) async fn serve(node: Arc<Node>, mut events: Events) {
+    let room = Arc::new(Semaphore::new(WORKED_MAX));
+    let mut batch = Vec::new();
+    while events.next_batch(&mut batch, BATCH_EVENTS).await {
+        for event in batch.drain(..) {
+            node.serve(event, &room).await;
+        }
+    }
+}
+
+impl Node {
+    async fn serve(self: &Arc<Self>, event: Event, room: &Arc<Semaphore>) {
+        if !self.role().serves() {
+            return refuse(&event, Code::UnknownNamespace, "");
+        }
+        let (ask, serves) = match Ask::decode(event.content().clone()) {
+            Ok(asked) => asked,
+            Err(error) => {
+                let peer = *event.peer();
+                self.table(|table, now| table.lied(&peer, now));
+                return refuse(&event, Code::Protocol, &error.to_string());
+            }
+        };
+        let peer = *event.peer();
+        if serves {
+            self.seen(peer);
+        } else {
+            self.table(|table, _| table.left(&peer));
+        }
+        if let Ask::Find(find) = &ask
+            && !find.value
+        {
+            let nodes = self.nodes_near(&find.key, &peer);
+            return answer(
+                &event,
+                &Answer::Found(Found {
+                    nodes,
+                    ..Found::default()
+                }),
+            )
+            .await;
+        }
+        if let Ask::Watch { key, newer_than } = ask {
+            // It waits for long; how many do is bounded where they wait.
+            let node = Arc::clone(self);
+            return self
+                .base
+                .spawn(async move { node.on_watch(&event, key, newer_than).await });
+        }
+        let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
+            let nodes = Vec::new();
+            let text = "it works on too much at once".to_owned();
+            return answer(
+                &event,
+                &Answer::Verdict(Verdict::Refused {
+                    reason: Reason::Busy,
+                    text,
+                    nodes,
+                }),
+            )
+            .await;
+        };
+        let node = Arc::clone(self);
+        self.base
+            .spawn(async move { node.work(&event, peer, ask, permit).await });
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        event: &Event,
+        peer: PeerId,
+        ask: Ask,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        let said = match ask {
+            Ask::Find(find) => self.find(&find, &peer).await,
+            Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),
+            Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
+            Ask::Get { key, root } => match (self.held(&key), event.take_responder()) {
+                (Some(entry), Ok(responder)) if entry.root == root => {
+                    return self.send_value(responder, entry, &peer).await;
+                }
+                (_, Ok(responder)) => {
+                    return respond(responder, &self.not_found(key, &peer)).await;
+                }
+                (_, Err(_)) => return,
+            },
+            Ask::Challenge(challenge) => self.on_challenge(challenge, &peer).await,
+            Ask::Forget { key, root } => Answer::Verdict(self.on_forget(key, root, peer).await),
+            Ask::Watch { .. } => return,
+        };
+        self.answer_in_time(answer(event, &said)).await;
+    }
+
+    /// Who asks and takes no answer holds what is here no longer than this.
+    async fn answer_in_time(&self, answering: impl Future<Output = ()>) {
+        tokio::select! {
+            () = answering => {}
+            () = self.base.sleep(MOVE_TIMEOUT) => {}
+        }
+    }
+
+    /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits.
+    pub(super) async fn send_value(&self, responder: Responder, entry: Entry, asker: &PeerId) {
+        let room = u32::try_from(entry.size)
+            .unwrap_or(u32::MAX)
+            .min(SENDING_MAX);
+        self.answer_in_time(async {
+            let Ok(_room) = self.sending.acquire_many(room).await else {
+                return;
+            };
+            let key = entry.key;
+            let said = match self.content(&entry).await {
+                Some(content) => Answer::Content { entry, content },
+                None => self.not_found(key, asker),
+            };
+            respond(responder, &said).await;
+        })
+        .await;
+    }
+
+    async fn find(&self, find: &Find, asker: &PeerId) -> Answer {
+        let held = self.held(&find.key);
+        let content = match &held {
+            Some(entry) if entry.size <= u64::from(find.inline) => self.content(entry).await,
+            _ => None,
+        };
+        let key = find.key;
+        self.telling.tell(|| {
+            let has = if held.is_some() {
+                "has it"
+            } else {
+                "does not have it"
+            };
+            format!("is asked for {key} by {asker}, {has}")
+        });
+        if held.is_none() {
+            self.heard_of(key);
+        }
+        // Who has the value need not say where else to look, unless others may have a newer one.
+        let enough = held.as_ref().is_some_and(|entry| entry.kind == Kind::Plain);
+        let nodes = if enough {
+            Vec::new()
+        } else {
+            self.nodes_near(&find.key, asker)
+        };
+        Answer::Found(Found {
+            nodes,
+            entry: held,
+            content,
+        })
+    }
+
+    /// What is kept under a key, if it has not expired.
+    pub(super) fn held(&self, key: &Key) -> Option<Entry> {
+        let held = self.values.entry(key);
+        let held = held.unwrap_or_else(|error| {
+            tracing::warn!(%error, %key, "a value cannot be read");
+            None
+        });
+        held.map(|held| held.entry)
+            .filter(|entry| !entry.is_expired(clock::now_ms()))
+    }
+
+    /// The content of what is kept.
+    pub(super) async fn content(&self, entry: &Entry) -> Option<Bytes> {
+        let (values, key, root) = (self.values.clone(), entry.key, entry.root);
+        let read = move || values.get(&key);
+        let read = if entry.size > SMALL {
+            self.base.blocking(read).await?
+        } else {
+            read()
+        };
+        match read {
+            Ok(Some((entry, content))) if entry.root == root => Some(content),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(%error, key = %entry.key, "a value cannot be read");
+                None
+            }
+        }
+    }
+
+    fn not_found(&self, key: Key, asker: &PeerId) -> Answer {
+        Answer::Verdict(Verdict::NotFound {
+            key,
+            nodes: self.nodes_near(&key, asker),
+        })
+    }
+
+    async fn on_challenge(&self, challenge: Challenge, asker: &PeerId) -> Answer {
+        let Challenge {
+            key,
+            root,
+            offset,
+            length,
+        } = challenge;
+        if let Some(entry) = self.held(&key)
+            && entry.root == root
+            && let Some(content) = self.content(&entry).await
+        {
+            let proof = self
+                .base
+                .blocking(move || slice::slice(&content, offset, length));
+            if let Some(proof) = proof.await {
+                return Answer::Slice(proof);
+            }
+        }
+        self.not_found(key, asker)
+    }
+
+    async fn on_forget(&self, key: Key, root: Root, peer: PeerId) -> Verdict {
+        let held = self.held(&key).filter(|entry| entry.root == root);
+        match held {
+            Some(entry) if entry.publisher == peer && entry.proof.is_none() => {
+                match self.remove(key, peer).await {
+                    Ok(_) => Verdict::Forgotten { key },
+                    Err(error) => refused(Reason::Busy, error.to_string()),
+                }
+            }
+            Some(_) => refused(Reason::Policy, "somebody else stored it"),
+            None => Verdict::NotFound {
+                key,
+                nodes: self.nodes_near(&key, &peer),
+            },
+        }
+    }
+
+    async fn on_offer(&self, peer: PeerId, offer: Offer) -> Verdict {
+        let Offer {
+            entry,
+            content,
+            nonce,
+            why,
+            if_sequence,
+        } = offer;
+        match content {
+            Some(content) => {
+                self.on_put(
+                    peer,
+                    Put {
+                        entry,
+                        content,
+                        nonce,
+                        why,
+                        if_sequence,
+                    },
+                )
+                .await
+            }
+            None => self.announced(peer, entry, nonce, why, if_sequence).await,
+        }
+    }
+
+    /// Whether a value would be kept, before its content comes.
+    async fn announced(
+        &self,
+        peer: PeerId,
+        entry: Entry,
+        nonce: Nonce,
+        why: Why,
+        if_sequence: Option<u64>,
+    ) -> Verdict {
+        if let Some(verdict) = self.admits(&peer, &entry, why) {
+            return verdict;
+        }
+        let now = clock::now_ms();
+        if let Err(invalid) = entry.check(self.item_max as u64, now) {
+            return refused(invalid.reason(), invalid.to_string());
+        }
+        let brought = self.brought(peer, why, if_sequence);
+        match self.values.check(&entry, &brought, now) {
+            Ok(Outcome::Kept) => {}
+            Ok(Outcome::Had) => return Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Refused(reason, text)) => return refused(reason, text),
+            Err(error) => return refused(Reason::Busy, error.to_string()),
+        }
+        match self.decide(peer, &entry, None).await {
+            Ok(()) => Verdict::Accept,
+            Err((reason, text)) => refused(reason, text),
+        }
+    }
+
+    async fn on_put(&self, peer: PeerId, put: Put) -> Verdict {
+        let Put {
+            entry,
+            content,
+            nonce,
+            why,
+            if_sequence,
+        } = put;
+        if let Some(verdict) = self.admits(&peer, &entry, why) {
+            return verdict;
+        }
+        match self
+            .keep(peer, entry.clone(), content, why, if_sequence)
+            .await
+        {
+            Ok(Outcome::Kept) => Verdict::Receipt(self.receipt(&entry, nonce)),
+            Ok(Outcome::Had) => Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Refused(reason, text)) => refused(reason, text),
+            Err(error) => refused(Reason::Busy, error),
+        }
+    }
+
+    /// What speaks against a value before it is looked at.
+    fn admits(&self, peer: &PeerId, entry: &Entry, why: Why) -> Option<Verdict> {
+        if self.table(|table, now| table.is_blacklisted(peer, now)) {
+            return Some(refused(Reason::Blacklisted, "it lied or failed too often"));
+        }
+        if entry.size == 0 && !entry.is_deleted() {
+            return Some(refused(Reason::Invalid, "it is empty"));
+        }
+        if why != Why::Cache && !self.is_near(&entry.key) {
+            return Some(Verdict::Refused {
+                reason: Reason::TooFar,
+                text: format!("it knows {REPLICAS} nodes that are nearer"),
+                nodes: self.nodes_near(&entry.key, peer),
+            });
+        }
+        None
+    }
+
+    /// Checks a value, asks the application, and puts it on the disk.
+    pub(super) async fn keep(
+        &self,
+        peer: PeerId,
+        entry: Entry,
+        content: Bytes,
+        why: Why,
+        if_sequence: Option<u64>,
+    ) -> Result<Outcome, String> {
+        let now = clock::now_ms();
+        let max = self.item_max as u64;
+        let (checked, bytes) = (entry.clone(), content.clone());
+        let verify = move || checked.verify(&bytes, max, now);
+        let verified = if entry.size > SMALL {
+            self.base
+                .blocking(verify)
+                .await
+                .ok_or("the satellite ends")?
+        } else {
+            verify()
+        };
+        if let Err(invalid) = verified {
+            return Ok(Outcome::Refused(invalid.reason(), invalid.to_string()));
+        }
+        if let Err((reason, text)) = self.decide(peer, &entry, Some(&content)).await {
+            return Ok(Outcome::Refused(reason, text));
+        }
+        let brought = self.brought(peer, why, if_sequence);
+        let put = self.put(entry.clone(), content.clone(), brought).await;
+        let put = put.map_err(|error| error.to_string())?;
+        let key = entry.key;
+        match &put {
+            Outcome::Kept => {
+                self.telling
+                    .tell(|| format!("keeps {key} ({} bytes) from {peer}", entry.size));
+                self.watchers.changed(&entry);
+            }
+            Outcome::Had => self
+                .telling
+                .tell(|| format!("had {key}, which {peer} offers")),
+            Outcome::Refused(reason, text) => {
+                self.telling
+                    .tell(|| format!("refuses {key} from {peer} ({}): {text}", reason.name()));
+            }
+        }
+        Ok(put)
+    }
+
+    fn brought(&self, by: PeerId, why: Why, if_sequence: Option<u64>) -> Brought {
+        Brought {
+            by,
+            group: self.contact(by).group,
+            cached: why == Why::Cache,
+            if_sequence,
+        }
+    }
+
+    fn receipt(&self, entry: &Entry, nonce: Nonce) -> Receipt {
+        Receipt::new(entry, nonce, self.local, clock::now_ms())
+    }
+
+    /// Somebody looks for a value that is not here.
+    fn heard_of(&self, key: Key) {
+        if self.role() == Role::Mirror {
+            self.mirror(key);
+        }
+    }
+}
+
+/// Contents up to so many bytes are read and checked where they are needed; larger ones off the network's tasks.
+const SMALL: u64 = 64 * 1024;
+
+/// Ends a question with its one answer.
+pub(super) async fn respond(responder: Responder, said: &Answer) {
+    if responder.reply(said.encode()).await.is_ok() {
+        responder.end();
+    }
+}
+
+pub(super) fn refused(reason: Reason, text: impl Into<String>) -> Verdict {
+    Verdict::Refused {
+        reason,
+        text: text.into(),
+        nodes: Vec::new(),
+    }
+}
+
+pub(super) async fn answer(event: &Event, said: &Answer) {
+    // Who asked may be gone, or no longer want to know.
+    if event.reply(said.encode()).await.is_ok() {
+        let _ended = event.end();
+    }
+}
+
+pub(super) fn refuse(event: &Event, code: Code, text: &str) {
+    if let Ok(responder) = event.take_responder() {
+        responder.end_with(code as i32, text);
+    }
+}

@@ -1,0 +1,527 @@
+//! Storing: the value is announced to the nodes near its key, and sent to those that accept it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::Dht;
+use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT, OFFER_TIMEOUT, told};
+use super::fetch::Value;
+use super::node::{Node, REPLICAS};
+use super::options::{FetchOptions, LIFETIMES, SignedOptions, StoreOptions};
+use super::walk::{Found, plan};
+use crate::error::DhtError;
+use crate::identity::PeerId;
+use crate::net::clock;
+use crate::proto::dht::key::Key;
+use crate::proto::dht::lookup::Goal;
+use crate::proto::dht::message::{Answer as Said, Ask, Node as Told, Offer, Put, Verdict, Why};
+use crate::proto::dht::value::{Entry, Invalid, Reason, SALT_MAX};
+use crate::store::values::Put as Kept;
+
+/// A content of up to so many bytes is sent along with its announcement.
+pub(super) const INLINE: usize = 4096;
+
+/// What one node did about a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It keeps it, and has said so by a receipt.
+    Kept,
+    /// It had it already, and goes on keeping it.
+    Had,
+    /// It does not.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// For people, in the node's words.
+        text: String,
+    },
+    /// It did not answer, or not well.
+    Failed(String),
+}
+
+impl Outcome {
+    /// Whether the node keeps the value from now on.
+    pub fn keeps(&self) -> bool {
+        matches!(self, Self::Kept | Self::Had)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => f.write_str("keeps it"),
+            Self::Had => f.write_str("had it"),
+            Self::Refused { reason, text } => write!(f, "refused ({}): {text}", reason.name()),
+            Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What one node answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// Which node; this satellite may be one of them.
+    pub peer: PeerId,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// What became of a value that was stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    key: Key,
+    sequence: u64,
+    answers: Vec<Answer>,
+}
+
+impl Stored {
+    /// Where it is.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Its number, of a signed value; 0 otherwise.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How many nodes keep it, those that had it already among them.
+    pub fn nodes(&self) -> usize {
+        self.answers
+            .iter()
+            .filter(|answer| answer.outcome.keeps())
+            .count()
+    }
+
+    fn not_kept(&self) -> DhtError {
+        let reasons: Vec<String> = self
+            .answers
+            .iter()
+            .map(|answer| format!("{} {}", answer.peer, answer.outcome))
+            .collect();
+        DhtError::NotKept {
+            key: self.key,
+            reasons: reasons.join("; "),
+        }
+    }
+
+    /// What each node answered that was asked.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
+    }
+}
+
+impl Dht {
+    /// Stores a value under the hash of its content: whoever fetches it can check it.
+    ///
+    /// # Errors
+    /// [`DhtError`]: empty or too large, nobody there, or nobody keeps it (with each node's reason).
+    pub async fn store(
+        &self,
+        content: impl Into<Bytes>,
+        options: StoreOptions,
+    ) -> Result<Stored, DhtError> {
+        let content = content.into();
+        let expires = self.check(&content, &options)?;
+        let local = self.node.local;
+        let entry = self
+            .node
+            .heavy(content.clone(), move |content| {
+                Entry::plain(content, local, expires)
+            })
+            .await?;
+        self.put(entry, content, options, None).await
+    }
+
+    /// Stores a value under a key of the caller's choice. Nothing proves such a value: the first who stores there has the key for as long as
+    /// it lasts, unless the nodes' applications decide otherwise, and keys that are not spread evenly load a few nodes with all of it.
+    ///
+    /// # Errors
+    /// As [`Dht::store`].
+    pub async fn store_at(
+        &self,
+        key: Key,
+        content: impl Into<Bytes>,
+        options: StoreOptions,
+    ) -> Result<Stored, DhtError> {
+        let content = content.into();
+        let expires = self.check(&content, &options)?;
+        let local = self.node.local;
+        let entry = self
+            .node
+            .heavy(content.clone(), move |content| {
+                Entry::raw(key, content, local, expires)
+            })
+            .await?;
+        self.put(entry, content, options, None).await
+    }
+
+    /// Stores a value under a name, with the warning of [`Dht::store_at`].
+    ///
+    /// # Errors
+    /// As [`Dht::store`].
+    pub async fn store_named(
+        &self,
+        name: &str,
+        content: impl Into<Bytes>,
+        options: StoreOptions,
+    ) -> Result<Stored, DhtError> {
+        self.store_at(Key::of_name(name), content, options).await
+    }
+
+    /// Stores a value that only this satellite can store and replace, under [`Key::of_signed`] of its peer id and the salt (up to 64 bytes).
+    /// A higher sequence replaces a lower one.
+    ///
+    /// # Errors
+    /// As [`Dht::store`]; [`DhtError::Conflict`] when there is a newer one, or not the one that was to be replaced.
+    pub async fn store_signed(
+        &self,
+        salt: &[u8],
+        content: impl Into<Bytes>,
+        options: SignedOptions,
+    ) -> Result<Stored, DhtError> {
+        let mut content = content.into();
+        let expires = self.check(&content, &options.store)?;
+        let sequence = self.next_sequence(salt, &options).await?;
+        if let Some(recipient) = &options.recipient {
+            let place = (Key::of_signed(&self.node.local, salt), sequence);
+            content = self
+                .seal_signed(recipient, content, place, &options.store)
+                .await?;
+            self.check(&content, &options.store)?;
+        }
+        let (identity, salt) = (self.satellite.identity().clone(), salt.to_vec());
+        let sign =
+            move |content: &[u8]| Entry::signed(&identity, &salt, sequence, content, expires);
+        let entry = self
+            .node
+            .heavy(content.clone(), sign)
+            .await?
+            .map_err(bad_salt)?;
+        self.put(entry, content, options.store, options.if_sequence)
+            .await
+    }
+
+    /// Deletes what this satellite stored: a signed value leaves its sequence behind, so that no older one comes back; of others the nodes
+    /// that keep it are asked to forget it. How many did is told.
+    ///
+    /// # Errors
+    /// [`DhtError::NotFound`]; [`DhtError::NotKept`] when no node did, with each one's reason.
+    pub async fn delete(&self, key: Key, options: StoreOptions) -> Result<Stored, DhtError> {
+        let deadline = options.deadline;
+        let value = self
+            .fetch(key, FetchOptions::default().deadline(deadline))
+            .await?;
+        match value.salt().cloned() {
+            Some(salt) if *value.publisher() == self.node.local => {
+                let identity = self.satellite.identity().clone();
+                let sequence = value.sequence().saturating_add(1);
+                let now = clock::now_ms();
+                let entry = Entry::tombstone(&identity, &salt, sequence, now);
+                let entry = entry.map_err(bad_salt)?;
+                self.put(entry, Bytes::new(), options, None).await
+            }
+            _ => self.forget(value, options).await,
+        }
+    }
+
+    fn check(&self, content: &Bytes, options: &StoreOptions) -> Result<u64, DhtError> {
+        if content.is_empty() {
+            return Err(DhtError::Empty);
+        }
+        if content.len() > self.node.item_max {
+            return Err(DhtError::TooLarge {
+                size: content.len(),
+                limit: self.node.item_max,
+            });
+        }
+        if !LIFETIMES.contains(&options.lifetime) {
+            let reason = format!("{:?} is outside 1 s to 30 days", options.lifetime);
+            return Err(DhtError::Option {
+                option: "lifetime",
+                reason,
+            });
+        }
+        let lifetime = u64::try_from(options.lifetime.as_millis()).unwrap_or(u64::MAX);
+        Ok(clock::now_ms().saturating_add(lifetime))
+    }
+
+    /// The number of the next signed value.
+    async fn next_sequence(&self, salt: &[u8], options: &SignedOptions) -> Result<u64, DhtError> {
+        if salt.len() > SALT_MAX {
+            let reason = format!("it has {} bytes, {SALT_MAX} are allowed", salt.len());
+            return Err(DhtError::Option {
+                option: "salt",
+                reason,
+            });
+        }
+        if let Some(sequence) = options.sequence {
+            return Ok(sequence);
+        }
+        if let Some(sequence) = options.if_sequence {
+            return Ok(sequence.saturating_add(1));
+        }
+        let key = Key::of_signed(&self.node.local, salt);
+        let found = self
+            .within(options.store.deadline, self.node.newest(key))
+            .await?;
+        Ok(found
+            .value
+            .map_or(1, |value| value.sequence().saturating_add(1)))
+    }
+
+    async fn put(
+        &self,
+        entry: Entry,
+        content: Bytes,
+        options: StoreOptions,
+        if_sequence: Option<u64>,
+    ) -> Result<Stored, DhtError> {
+        let (key, sequence) = (entry.key, entry.sequence);
+        let spreading = self.node.spread(entry, content, Why::Store, if_sequence);
+        let answers = self.within(options.deadline, spreading).await?;
+        let stored = Stored {
+            key,
+            sequence,
+            answers,
+        };
+        if stored.nodes() > 0 {
+            return Ok(stored);
+        }
+        let conflict = stored
+            .answers
+            .iter()
+            .find_map(|answer| match &answer.outcome {
+                Outcome::Refused {
+                    reason: Reason::Conflict,
+                    text,
+                } => Some(text.clone()),
+                _ => None,
+            });
+        Err(match conflict {
+            Some(text) => DhtError::Conflict { key, text },
+            None => stored.not_kept(),
+        })
+    }
+
+    async fn forget(&self, value: Value, options: StoreOptions) -> Result<Stored, DhtError> {
+        let (key, root) = (value.key(), value.root());
+        let forgetting = self.node.forget_everywhere(key, root);
+        let answers = self.within(options.deadline, forgetting).await?;
+        let stored = Stored {
+            key,
+            sequence: 0,
+            answers,
+        };
+        if stored.nodes() == 0 {
+            return Err(stored.not_kept());
+        }
+        Ok(stored)
+    }
+}
+
+impl Node {
+    /// Hashes and the like, off the network's tasks where it takes long.
+    pub(super) async fn heavy<T: Send + 'static>(
+        &self,
+        content: Bytes,
+        work: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> Result<T, DhtError> {
+        if content.len() <= 64 * 1024 {
+            return Ok(work(&content));
+        }
+        self.base
+            .blocking(move || work(&content))
+            .await
+            .ok_or(DhtError::Closed)
+    }
+
+    /// Offers a value to the nodes nearest to its key, this one among them, and gives what each answered, the nearest first.
+    pub(super) async fn spread(
+        &self,
+        entry: Entry,
+        content: Bytes,
+        why: Why,
+        if_sequence: Option<u64>,
+    ) -> Result<Vec<Answer>, DhtError> {
+        let key = entry.key;
+        let mut lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
+        if self.table(|table, now| table.candidates(&key, REPLICAS, now).len()) < REPLICAS {
+            // Who has just come, or is one of a few: nobody would find itself too far, and name others.
+            self.walk(
+                lookup,
+                |peer| self.find_nodes(peer, key),
+                |_, _| Found::Nothing,
+            )
+            .await;
+            lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
+        }
+        let answers: Mutex<HashMap<PeerId, Outcome>> = Mutex::default();
+        let (sent, kept) = (&entry, &content);
+        let offer = |peer: PeerId| async move {
+            let verdict = self.offer(&peer, sent, kept, why, if_sequence).await?;
+            let nodes = told(&Said::Verdict(verdict.clone())).to_vec();
+            Ok::<(Vec<Told>, Verdict), AskError>((nodes, verdict))
+        };
+        let own = async {
+            if !self.is_near(&key) {
+                return None;
+            }
+            let kept = self
+                .keep(self.local, entry.clone(), content.clone(), why, if_sequence)
+                .await;
+            Some(match kept {
+                Ok(Kept::Kept) => Outcome::Kept,
+                Ok(Kept::Had) => Outcome::Had,
+                Ok(Kept::Refused(reason, text)) => Outcome::Refused { reason, text },
+                Err(text) => Outcome::Failed(text),
+            })
+        };
+        let note = |peer: PeerId, outcome: Outcome| {
+            answers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(peer, outcome);
+        };
+        let walk = self.walk(lookup, offer, |peer, verdict| {
+            let outcome = match verdict {
+                Ok(Verdict::Receipt(_)) => Outcome::Kept,
+                Ok(Verdict::Have(_)) => Outcome::Had,
+                Ok(Verdict::Refused { reason, text, .. }) => Outcome::Refused { reason, text },
+                Ok(_) => Outcome::Failed("it gave an answer that fits no offer".into()),
+                Err(error) => Outcome::Failed(error.text),
+            };
+            let found = if outcome.keeps() {
+                Found::Value
+            } else {
+                Found::Nothing
+            };
+            note(peer, outcome);
+            found
+        });
+        let (_, own) = tokio::join!(walk, own);
+        if let Some(own) = own {
+            note(self.local, own);
+        }
+        let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut answers: Vec<Answer> = answers
+            .into_iter()
+            .map(|(peer, outcome)| Answer { peer, outcome })
+            .collect();
+        answers.sort_by_key(|answer| Key::of_peer(&answer.peer).distance(&key));
+        Ok(answers)
+    }
+
+    /// Announces a value to one node, and sends it if it is wanted.
+    pub(super) async fn offer(
+        &self,
+        peer: &PeerId,
+        entry: &Entry,
+        content: &Bytes,
+        why: Why,
+        if_sequence: Option<u64>,
+    ) -> Result<Verdict, AskError> {
+        let nonce = clock::random();
+        let inline = (content.len() <= INLINE).then(|| content.clone());
+        let offer = Offer {
+            entry: entry.clone(),
+            content: inline,
+            nonce,
+            why,
+            if_sequence,
+        };
+        let mut verdict = self.verdict(peer, Ask::Offer(offer), OFFER_TIMEOUT).await?;
+        if verdict == Verdict::Accept {
+            let put = Put {
+                entry: entry.clone(),
+                content: content.clone(),
+                nonce,
+                why,
+                if_sequence,
+            };
+            verdict = self.verdict(peer, Ask::Put(put), MOVE_TIMEOUT).await?;
+        }
+        match &verdict {
+            Verdict::Receipt(receipt) | Verdict::Have(receipt)
+                if !receipt.matches(entry, &nonce, peer) =>
+            {
+                Err(self.lied(peer, "its receipt is for something else"))
+            }
+            Verdict::Receipt(_) => {
+                self.promised(*peer, entry);
+                Ok(verdict)
+            }
+            _ => Ok(verdict),
+        }
+    }
+
+    pub(super) async fn verdict(
+        &self,
+        peer: &PeerId,
+        ask: Ask,
+        limit: std::time::Duration,
+    ) -> Result<Verdict, AskError> {
+        match self.ask(peer, &ask, limit).await? {
+            Said::Verdict(verdict) => Ok(verdict),
+            _ => Err(self.lied(peer, "it gave an answer that fits no offer")),
+        }
+    }
+
+    async fn forget_everywhere(&self, key: Key, root: [u8; 32]) -> Result<Vec<Answer>, DhtError> {
+        let lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
+        let mut answers = Vec::new();
+        let ask = |peer: PeerId| async move {
+            let verdict = self
+                .verdict(&peer, Ask::Forget { key, root }, ASK_TIMEOUT)
+                .await?;
+            let nodes = told(&Said::Verdict(verdict.clone())).to_vec();
+            Ok::<_, AskError>((nodes, verdict))
+        };
+        self.walk(lookup, ask, |peer, verdict| {
+            let outcome = match verdict {
+                Ok(Verdict::Forgotten { .. }) => Outcome::Kept,
+                // It has nothing to forget.
+                Ok(Verdict::NotFound { .. }) => return Found::Nothing,
+                Ok(Verdict::Refused { reason, text, .. }) => Outcome::Refused { reason, text },
+                Ok(_) => Outcome::Failed("it gave an answer that does not fit".into()),
+                Err(error) => Outcome::Failed(error.text),
+            };
+            answers.push(Answer { peer, outcome });
+            Found::Nothing
+        })
+        .await;
+        if let Some(outcome) = self.forget_own(key, root).await {
+            let peer = self.local;
+            answers.push(Answer { peer, outcome });
+        }
+        Ok(answers)
+    }
+
+    /// The copy here, as others forget theirs.
+    async fn forget_own(&self, key: Key, root: [u8; 32]) -> Option<Outcome> {
+        let entry = self.held(&key).filter(|entry| entry.root == root)?;
+        Some(if entry.publisher != self.local {
+            Outcome::Refused {
+                reason: Reason::Policy,
+                text: "somebody else stored it".into(),
+            }
+        } else {
+            match self.remove(key, self.local).await {
+                Ok(_) => Outcome::Kept,
+                Err(error) => Outcome::Failed(error.to_string()),
+            }
+        })
+    }
+}
+
+fn bad_salt(invalid: Invalid) -> DhtError {
+    DhtError::Option {
+        option: "salt",
+        reason: invalid.to_string(),
+    }
+}
