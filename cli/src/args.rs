@@ -15,6 +15,10 @@ use psfs_core::PeerId;
 use crate::failure::Failure;
 use crate::output;
 
+mod dht;
+
+pub(crate) use dht::{Action, Dht, Keeping, parse_key, port_of};
+
 /// Where the API listens, and where one-shot commands look for it.
 pub(crate) const API_DEFAULT: &str = "127.0.0.1:3001";
 /// Longest time that can be asked for, in seconds.
@@ -42,6 +46,7 @@ pub(crate) enum Command {
     Send(Send),
     Request(Request),
     Broadcast(Broadcast),
+    Dht(Dht),
 }
 
 /// Run a satellite until it is interrupted, and print what happens, one line each.
@@ -56,7 +61,7 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
 It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
-POST /request, GET /listen/NAMESPACE; every call needs the header `Authorization: Bearer TOKEN`.")]
+POST /request, GET /listen/NAMESPACE, PUT /dht, PUT and GET /dht/KEY; every call needs the header `Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) network: Network,
@@ -78,6 +83,8 @@ pub(crate) struct Up {
     /// How long broadcasts sent through the API may be passed on for
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=SECONDS_MAX))]
     pub(crate) broadcastlifetime: Option<u64>,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
     /// Debug logging on stderr. RUST_LOG, here and in all commands, says more exactly what is logged
     #[arg(long)]
     pub(crate) debug: bool,
@@ -314,7 +321,7 @@ fn one_line(error: &clap::Error) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::usage(
             "no command is given",
-            "Say what to do: psfs up, id, listen, peers, send, request or broadcast; or psfs --help.",
+            "Say what to do: psfs up, id, listen, peers, send, request, broadcast or dht; or psfs --help.",
         );
     }
     let text = error.to_string();
@@ -340,6 +347,7 @@ impl Command {
             Self::Send(send) => send.target.reach.network.check(None),
             Self::Request(request) => request.target.reach.network.check(None),
             Self::Broadcast(broadcast) => broadcast.reach.network.check(None),
+            Self::Dht(dht) => dht.check(),
             Self::Id(_) => Ok(()),
         }
     }

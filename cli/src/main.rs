@@ -1,5 +1,5 @@
 //! The `psfs` program: a satellite on the command line (`up`), its HTTP API, its key (`id`), one that prints what it hears (`listen`),
-//! and one-shot commands that talk through a running satellite or through a short-lived one of their own.
+//! one-shot commands that talk through a running satellite or through a short-lived one of their own, and nodes of the DHT (`dht`).
 //!
 //! It uses nothing of psfs-core but the public API, and decides nothing about packets, peers or keys. Every failure ends here as one
 //! line on stderr that says what to do, and as an exit status: 0 worked, 1 failed, 2 used wrongly.
@@ -7,6 +7,7 @@
 mod api;
 mod args;
 mod client;
+mod dht;
 mod failure;
 mod files;
 mod id;
@@ -59,5 +60,6 @@ fn run() -> Result<(), Failure> {
         Command::Send(send) => once::send(&send),
         Command::Request(request) => once::request(&request),
         Command::Broadcast(broadcast) => once::broadcast(&broadcast),
+        Command::Dht(args) => dht::run(&args),
     }
 }

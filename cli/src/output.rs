@@ -129,19 +129,24 @@ impl Printer {
 impl Lines {
     /// Waits while the reader of stdout is slow. Does nothing once there is none: [`Printer::unread`] tells.
     pub(crate) async fn put(&self, line: impl Into<Vec<u8>>) {
-        let _ = self.0.send(line.into()).await;
+        let mut line = line.into();
+        line.push(b'\n');
+        self.put_part(line).await;
+    }
+
+    /// The same without the end of a line.
+    pub(crate) async fn put_part(&self, part: impl Into<Vec<u8>>) {
+        let _ = self.0.send(part.into()).await;
     }
 }
 
 /// Ends when nobody reads, or when nobody has lines any more.
 fn print_all(mut lines: Receiver<Vec<u8>>) {
     while let Some(mut line) = lines.blocking_recv() {
-        line.push(b'\n');
         // What else is waiting leaves in the same write.
         while line.len() < 64 * 1024 {
             let Ok(next) = lines.try_recv() else { break };
             line.extend_from_slice(&next);
-            line.push(b'\n');
         }
         if print(&line).is_err() {
             return;

@@ -29,7 +29,7 @@ const GREETING: Duration = Duration::from_secs(10);
 /// Runs the satellite.
 pub(crate) fn run(up: Up) -> Result<(), Failure> {
     log::start(Some(if up.debug { log::DEBUG } else { log::WARNINGS }))?;
-    let mut config = own::config(&up.network)?;
+    let mut config = up.keeping.apply(own::config(&up.network)?);
     for address in &up.listen {
         config = config.listen(address);
     }
@@ -40,6 +40,7 @@ pub(crate) fn run(up: Up) -> Result<(), Failure> {
         config = config.signing(Signing::Lazy);
     }
     let satellite = Satellite::new(config).map_err(Failure::of)?;
+    up.keeping.permit(&satellite);
     once::runtime()?.block_on(async {
         // First of all, so that a signal from here on ends the satellite in order.
         let mut stop = Stop::new()?;

@@ -2,7 +2,7 @@
 
 mod support;
 
-use psfs_core::{Config, PacketType, Satellite};
+use psfs_core::{Config, Key, PacketType, Satellite};
 use serde_json::{Value, json};
 use support::{PATIENCE, Running, Up, rendezvous, run, run_with};
 
@@ -354,4 +354,59 @@ fn who_is_not_met_in_time_is_not_waited_for() {
     );
     let line = run(&["peers", "-r", &name, "--no-mdns", "--timeout", "1"]).failed(1);
     assert!(line.contains("no peer was met within 1 s"), "{line}");
+}
+
+#[test]
+fn values_over_http() {
+    let (ada, bob) = pair("http-dht");
+    let content = b"any \xff\0 bytes";
+    let key = Key::of_content(content).to_string();
+    let (status, answer) = ada.exchange("PUT", "/dht", "", content);
+    let answer = parsed(&String::from_utf8(answer).unwrap());
+    assert_eq!(
+        (status, answer),
+        (200, json!({ "error": null, "key": key, "nodes": 2 }))
+    );
+    let path = format!("/dht/{key}");
+    assert_eq!(bob.exchange("GET", &path, "", b""), (200, content.to_vec()));
+
+    let path = format!("/dht/{}", Key::of_name("a place"));
+    let answered = |up: &Up, method: &str, path: &str, body: &[u8]| {
+        let (status, answer) = up.exchange(method, path, "", body);
+        (status, parsed(&String::from_utf8(answer).unwrap()))
+    };
+    let (status, answer) = answered(&ada, "GET", &path, b"");
+    assert_eq!(
+        (status, &answer["code"]),
+        (404, &json!("NOT_FOUND")),
+        "{answer}"
+    );
+    let (status, answer) = answered(&ada, "PUT", &path, b"one");
+    assert_eq!((status, &answer["nodes"]), (200, &json!(2)), "{answer}");
+    assert_eq!(bob.exchange("GET", &path, "", b""), (200, b"one".to_vec()));
+    let (status, answer) = answered(&bob, "PUT", &path, b"two");
+    assert_eq!(
+        (status, &answer["code"]),
+        (409, &json!("CONFLICT")),
+        "{answer}"
+    );
+    let (status, answer) = answered(&ada, "PUT", "/dht", &vec![0; 5_000_001]);
+    assert_eq!(
+        (status, &answer["code"]),
+        (413, &json!("TOO_LARGE")),
+        "{answer}"
+    );
+    // Who is no satellite stores and fetches through one, and nodes with `psfs dht` are in the same network.
+    let name = rendezvous("http-dht");
+    let through = [
+        "dht",
+        "-c",
+        &ada.address,
+        "-r",
+        &name,
+        "--no-mdns",
+        "-f",
+        &key,
+    ];
+    assert_eq!(run(&through).bytes, content);
 }

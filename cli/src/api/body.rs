@@ -22,38 +22,43 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// Longest time that can be asked for, in ms.
 const TIMEOUT_MAX: u64 = 24 * 60 * 60 * 1000;
 
+/// What a body of JSON that is not understood should have been.
+const OBJECT: &str = "Send a JSON object with the fields the route takes.";
+
 /// Reads a whole body as JSON, whatever its content type says.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
-    let bad = |error: String| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            error,
-            "Send a JSON object with the fields the route takes.",
-        )
-    };
-    let bytes = match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await
-    {
-        Ok(Ok(body)) => body.to_bytes(),
+    let bytes = whole(body, OBJECT).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body is not understood: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, message, OBJECT)
+    })
+}
+
+/// Reads a whole body. `hint` says what it should be, to who sent one that cannot be read.
+pub(super) async fn whole(body: Body, hint: &str) -> Result<Bytes, ApiError> {
+    match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let message = format!("the body has more than {BODY_MAX} bytes");
-            return Err(ApiError::new(
+            Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 message,
                 "Send less at once.",
-            ));
+            ))
         }
-        Ok(Err(error)) => return Err(bad(format!("the body cannot be read: {error}"))),
+        Ok(Err(error)) => {
+            let message = format!("the body cannot be read: {error}");
+            Err(ApiError::new(StatusCode::BAD_REQUEST, message, hint))
+        }
         Err(_) => {
             let message = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
-            return Err(ApiError::new(
+            Err(ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
                 message,
                 "Send it faster.",
-            ));
+            ))
         }
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| bad(format!("the body is not understood: {error}")))
+    }
 }
 
 /// Body of `/write` and `/request`.

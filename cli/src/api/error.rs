@@ -81,7 +81,8 @@ fn status(code: Code) -> StatusCode {
         | Code::OwnPeer
         | Code::Utf8 => StatusCode::BAD_REQUEST,
         Code::Refused => StatusCode::FORBIDDEN,
-        Code::UnknownPeer | Code::UnknownNamespace => StatusCode::NOT_FOUND,
+        Code::UnknownPeer | Code::UnknownNamespace | Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Conflict => StatusCode::CONFLICT,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::Unreachable | Code::Disconnected | Code::HandlerFailed | Code::Protocol => {

@@ -1,4 +1,4 @@
-//! The HTTP API of `psfs up`: the seed's four routes, and two of ours.
+//! The HTTP API of `psfs up`: the seed's four routes, and ours.
 //!
 //! | route | body | answer |
 //! |---|---|---|
@@ -8,6 +8,9 @@
 //! | `POST /broadcast` | `{type?, namespace, content}` | `{error}` |
 //! | `POST /request` (ours) | `{destination, namespace, content, timeout_ms?}` | `{error, replies}` |
 //! | `GET /listen/{namespace}` (ours) | | a line `{time_ms, type, peer, namespace, content}` for each packet as it comes |
+//! | `PUT /dht` (ours) | the value's bytes | `{error, key, nodes}`: its hash, and how many nodes keep it |
+//! | `PUT /dht/{key}` (ours) | the value's bytes | the same; 409 when somebody else has the key |
+//! | `GET /dht/{key}` (ours) | | the value's bytes; 404 when no node has it |
 //!
 //! - Every call needs `Authorization: Bearer TOKEN`, and a `Host` that is this machine's address: a web page that a browser was tricked
 //!   into aiming here has neither.
@@ -21,6 +24,7 @@
 //! anything about packets: it is a translation.
 
 mod body;
+mod dht;
 mod error;
 mod guard;
 mod listen;

@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::stream;
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::LISTENERS;
 use super::body::{self, Broadcast, Packet, Reply};
+use super::dht;
 use super::error::{ApiError, ErrorBody};
 use super::listen::listen;
 use crate::own;
@@ -48,6 +49,8 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         .route("/broadcast", post(tell_all))
         .route("/request", post(request))
         .route("/listen/{namespace}", get(listen))
+        .route("/dht", put(dht::store))
+        .route("/dht/{key}", get(dht::fetch).put(dht::store_at))
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "there is no such route", ROUTES))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -63,7 +66,7 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         }))
 }
 
-const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE.";
+const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE, PUT /dht, PUT /dht/KEY, GET /dht/KEY.";
 
 /// A peer of `GET /peers?state=1`.
 #[derive(Debug, Serialize, Deserialize)]

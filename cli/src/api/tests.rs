@@ -165,6 +165,12 @@ fn writes_are_posts_and_routes_are_named() {
         ("PUT", "/write", 405),
         ("POST", "/peers", 405),
         ("DELETE", "/whois/x", 405),
+        ("GET", "/dht", 405),
+        ("POST", "/dht", 405),
+        ("POST", "/dht/x", 405),
+        ("DELETE", "/dht/x", 405),
+        ("PUT", "/dht/", 404),
+        ("GET", "/dht/x/y", 404),
         ("GET", "/", 404),
         ("GET", "/peers/", 404),
         ("GET", "/whois", 404),
@@ -299,6 +305,40 @@ fn peers_that_cannot_be_peers() {
     for peer in ["x", "%00", "%ff%fe", "..", "Qm", "%2e%2e%2fetc"] {
         let (status, body) = served.call("GET", &format!("/whois/{peer}"), b"");
         assert_eq!(status, 400, "{peer}: {body}");
+    }
+}
+
+#[test]
+fn keys_and_values_that_cannot_be_stored() {
+    let served = Served::new();
+    let sound = "a".repeat(64);
+    for key in [
+        "x",
+        "%00",
+        "%ff%fe",
+        &sound[1..],
+        &format!("{sound}a"),
+        &"g".repeat(64),
+    ] {
+        for method in ["GET", "PUT"] {
+            let (status, body) = served.call(method, &format!("/dht/{key}"), b"value");
+            assert_eq!(status, 400, "{method} {key}: {body}");
+        }
+    }
+    for path in ["/dht".to_owned(), format!("/dht/{sound}")] {
+        let (status, body) = served.call("PUT", &path, b"");
+        assert!(
+            status == 400 && body["error"].as_str().unwrap().contains("empty"),
+            "{body}"
+        );
+        let (status, body) = served.call("PUT", &path, &vec![0; BODY_MAX + 1]);
+        assert_eq!(status, 413, "{body}");
+        let (status, body) = served.call("PUT", &path, b"value");
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (503, Some("CLOSED")),
+            "{body}"
+        );
     }
 }
 

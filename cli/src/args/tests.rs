@@ -157,6 +157,152 @@ fn a_listener_says_what_it_wants_to_hear() {
     }
 }
 
+const HASH: &str = "82fe0c834cbea069013c5eb7828e599a693e0d2411887e2ab273271662973082";
+
+fn dht(line: &str) -> Dht {
+    match accepted(&format!("dht {line}")) {
+        Command::Dht(dht) => dht,
+        _ => panic!("another command"),
+    }
+}
+
+#[test]
+fn the_seeds_letters_and_words_say_the_same() {
+    let hash = HASH.parse().unwrap();
+    let (fetch, fetch_word) = (format!("-f {HASH}"), format!("--fetch {HASH}"));
+    let named = Action::Fetch(psfs_core::Key::of_name("name"));
+    let cases = [
+        ("-s", "--store", Some(Action::Store(None))),
+        (
+            "-S name",
+            "--store-at name",
+            Some(Action::Store(Some("name"))),
+        ),
+        (&fetch, &fetch_word, Some(Action::Fetch(hash))),
+        ("-F name", "--fetch-at name", Some(named)),
+        ("-i", "--interactif", None),
+        ("-i", "--interactive", None),
+        ("-n 5", "--network 5", None),
+    ];
+    for (letter, word, want) in cases {
+        assert_eq!(
+            dht(&format!("-c :3000 -l :6000 -v 4 {letter}")).action(),
+            want,
+            "{letter}"
+        );
+        let word = format!("--connect :3000 --listen :6000 --verbose 4 {word}");
+        assert_eq!(dht(&word).action(), want, "{word}");
+    }
+    let trace = format!("trace {HASH} -c :3000");
+    assert_eq!(dht(&trace).action(), Some(Action::Trace(hash)));
+    let delete = format!("-c :3000 delete {HASH} --data-dir d");
+    assert_eq!(dht(&delete).action(), Some(Action::Delete(hash)));
+}
+
+#[test]
+fn nodes_listen_on_consecutive_ports() {
+    for (line, want) in [
+        ("", &[":3000"][..]),
+        ("-i", &[":3000"]),
+        ("-n 0", &[":3000"]),
+        ("-n 1 -l :6000", &[":6000"]),
+        ("-n 3", &[":3000", ":3001", ":3002"]),
+        (
+            "-n 2 -l 127.0.0.1:65534",
+            &["127.0.0.1:65534", "127.0.0.1:65535"],
+        ),
+        ("-n 2 -l [::1]:7", &["[::1]:7", "[::1]:8"]),
+        ("-n 2 -l :0", &[":0", ":0"]),
+        ("-l /ip4/127.0.0.1/tcp/1", &["/ip4/127.0.0.1/tcp/1"]),
+        ("-s", &[]),
+        ("-s -l :6000", &[":6000"]),
+    ] {
+        assert_eq!(dht(line).listens().unwrap(), want, "{line}");
+    }
+    assert!(refused("dht -n 2 -l 127.0.0.1:65535").contains("ports over 65535"));
+    for address in ["3000", "/ip4/127.0.0.1/tcp/1", ":x", "127.0.0.1"] {
+        let said = refused(&format!("dht -n 2 -l {address}"));
+        assert!(said.contains("Give -l as :PORT"), "{said}");
+    }
+}
+
+#[test]
+fn a_command_of_the_dht_does_one_thing() {
+    use psfs_core::Role;
+    let (fetch, trace) = (format!("-f {HASH}"), format!("trace {HASH}"));
+    let actions = ["-s", "-S n", &fetch, "-F n", &trace];
+    for (number, one) in actions.iter().enumerate() {
+        for other in &actions[number + 1..] {
+            let said = refused(&format!("dht {one} {other}"));
+            assert!(said.contains("cannot be used with"), "{said}");
+        }
+        assert!(refused(&format!("dht {one} -i")).contains("cannot be used with"));
+        assert!(refused(&format!("dht {one} -n 2")).contains("cannot be used with"));
+        assert_eq!(dht(one).role(), Role::Client, "{one}");
+        assert_eq!(dht(&format!("{one} --role mirror")).role(), Role::Mirror);
+    }
+    assert_eq!(dht("").role(), Role::Node);
+}
+
+#[test]
+fn what_is_wrong_in_the_dht_is_told() {
+    let (long, bare, delete) = (
+        format!("-f {HASH}0"),
+        HASH.to_owned(),
+        format!("delete {HASH}"),
+    );
+    let debug = format!("debug {HASH}");
+    let both = format!("-f {HASH} -F filename");
+    for (line, want) in [
+        (
+            "-f abc",
+            "a hash has 64 hexadecimal digits, this has 3; what was stored under a name is fetched with -F NAME",
+        ),
+        ("-f filename", "this has other characters"),
+        (&long, "this has 65"),
+        (&both, "cannot be used with"),
+        ("trace", "<KEY>"),
+        ("trace name", "64 hexadecimal digits"),
+        ("debug --permit-debug", "says nothing of a client"),
+        (&debug, "takes no KEY"),
+        ("debug -i", "cannot be used with"),
+        ("debug -n 2", "cannot be used with"),
+        ("fly", "invalid value"),
+        (&bare, "invalid value"),
+        ("-f", "value is required"),
+        ("-S", "value is required"),
+        ("--store-at=", "--store-at"),
+        ("-c", "value is required"),
+        ("-n -1", "-1"),
+        ("-n 201", "0..=200"),
+        ("-n x", "invalid digit"),
+        ("-v 6", "0..=5"),
+        ("-v x", "invalid digit"),
+        ("-l :1 -l :2", "cannot be used multiple times"),
+        ("--role king", "invalid value"),
+        ("--role client", "a client serves nobody"),
+        ("--role client -n 2 -i", "a network of clients"),
+        ("--max-item-size 0", "1..="),
+        ("--max-item-size 16773121", "16773120"),
+        ("--max-storage-size 0", "1.."),
+        ("-s --max-storage-size 5", "says nothing of a client"),
+        ("--timeout 5", "runs until it is interrupted"),
+        ("-s --timeout 0", "1..="),
+        ("-n 2 --data-dir d", "cannot be used with"),
+        ("-n 2 --key k", "cannot be used with"),
+        ("--passphrase-file p", "no key that it could open"),
+        (&delete, "only who stored a value may delete it"),
+    ] {
+        let said = refused(&format!("dht {line}"));
+        assert!(said.contains(want), "dht {line}: {said}");
+    }
+    accepted("dht -s --role node --max-storage-size 5 --timeout 5");
+    accepted("dht -i --role client --timeout 5");
+    accepted("dht -n 2 --permit-debug");
+    accepted("dht debug --timeout 5");
+    accepted("up -r x --role mirror --max-item-size 5 --max-storage-size 5");
+}
+
 #[test]
 fn anything_else_is_one_line_too() {
     assert!(refused("").starts_with("no command is given"));

@@ -11,10 +11,11 @@
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ pub(crate) fn psfs(args: &[&str]) -> Command {
 pub(crate) struct Ended {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
+    /// What it printed, when that is not text.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) stderr: String,
 }
 
@@ -102,14 +105,16 @@ pub(crate) fn end(command: &mut Command, input: &[u8]) -> Ended {
         child.wait().unwrap();
         panic!(
             "still running after {PATIENCE:?}: {command:?}: {}{}",
-            stdout.join().unwrap(),
-            stderr.join().unwrap()
+            text(&stdout.join().unwrap()),
+            text(&stderr.join().unwrap())
         );
     };
+    let bytes = stdout.join().unwrap();
     Ended {
         status: status.code(),
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
+        stdout: text(&bytes),
+        bytes,
+        stderr: text(&stderr.join().unwrap()),
     }
 }
 
@@ -125,12 +130,39 @@ pub(crate) fn exit(child: &mut Child) -> Option<ExitStatus> {
     }
 }
 
-fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
-        let mut text = String::new();
-        pipe.unwrap().read_to_string(&mut text).unwrap();
-        text
+        let mut bytes = Vec::new();
+        pipe.unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
     })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The first of `count` ports of loopback in a row that nobody has, and that no other test of this program is given.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    // Below those that the system hands out, and not where another run of the tests begins.
+    let start = 10_000 + (std::process::id() % 200) as u16 * 100;
+    loop {
+        let first = start + GIVEN.fetch_add(count, Ordering::Relaxed);
+        if (first..first + count).all(free) {
+            return first;
+        }
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .unwrap();
+    assert!(status.success());
 }
 
 /// A command that runs until it is told to end, and what it prints. Killed when it is dropped.
@@ -209,19 +241,41 @@ impl Up {
 
     /// The body that a call of its API is answered with.
     pub(crate) fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let (_, answer) = self.exchange(method, path, headers, body.as_bytes());
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Status and body of what a call of its API is answered with.
+    pub(crate) fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.api).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{headers}Content-Length: {}\r\n\r\n",
             self.api,
             self.token(),
             body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        let status = text(&answer[..end])
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        (status, answer.split_off(end + 4))
     }
 }
 
@@ -283,16 +337,29 @@ impl Running {
         }
     }
 
+    /// Whether a line fits of those that are here.
+    pub(crate) fn saw(&mut self, fits: impl Fn(&str) -> bool) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| fits(line))
+    }
+
+    /// Returns when so many lines fit, now or soon.
+    #[track_caller]
+    pub(crate) fn wait_count(&mut self, fits: impl Fn(&str) -> bool, count: usize) {
+        while self.seen.iter().filter(|line| fits(line)).count() < count {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.seen.push(line),
+                Err(error) => panic!("not {count} such lines ({error}): {:#?}", self.seen),
+            }
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        signal(self.pid(), name);
     }
 
     /// Its exit status, soon.
