@@ -18,7 +18,7 @@
  *     psfs_satellite_free(satellite);
  *     psfs_config_free(config);
  *
- * Link with -lpsfs. Two whole programs are in the source tree's examples/c: greet.c, and whois.c with a loop of its own.
+ * Link with -lpsfs. Whole programs are in the source tree's examples/c: greet.c, whois.c with a loop of its own, and dht.c.
  *
  *
  * WHAT HOLDS FOR EVERY FUNCTION
@@ -56,7 +56,7 @@
  * another callback thread is free. When as many block as there are, all callbacks wait, those of operations among them.
  *
  * What a callback is handed is borrowed until it returns. psfs_event_retain keeps an event; psfs_event_take_responder lets you
- * answer later, from any thread.
+ * answer later, from any thread. What else has a _retain is kept by it; _free of what was only lent does nothing.
  *
  * Cancelling (psfs_sub_cancel, psfs_sub_free) outside callbacks waits until no call of that subscription is running; so do not
  * hold a lock then that the callback takes. Inside a callback of any satellite it never waits: it takes effect after the
@@ -75,7 +75,8 @@
  * shutting down and freeing, on the thread that does it). No other thread ever enters the program.
  *
  * After fork, the child must not use satellites made before, nor what came from them (subscriptions, operations, events,
- * responders, replies): calls with these answer PSFS_E_FORKED, and _free leaves them as they are. Configs, identities, errors,
+ * responders, replies, and of the DHT offers, values, what was sealed in them, and answers): calls with these answer
+ * PSFS_E_FORKED, and _free leaves them as they are. Configs, identities, errors,
  * texts and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
  * the fork. A child can make satellites of its own when its parent had made none before the fork.
  *
@@ -137,6 +138,27 @@ typedef struct psfs_replies psfs_replies;
 
 // One reply.
 typedef struct psfs_reply psfs_reply;
+
+// What became of a value that was stored.
+typedef struct psfs_stored psfs_stored;
+
+// What was sealed in a value for this satellite.
+typedef struct psfs_opened psfs_opened;
+
+// A value that was fetched, and checked as far as its kind allows.
+typedef struct psfs_value psfs_value;
+
+// A value that another satellite would like this one to keep.
+typedef struct psfs_offer psfs_offer;
+
+// What nodes answered to a command.
+typedef struct psfs_answers psfs_answers;
+
+// Whom a satellite knows in the DHT, as it was when this was made.
+typedef struct psfs_routing psfs_routing;
+
+// A walk to a key, question by question.
+typedef struct psfs_trace psfs_trace;
 
 // An operation under way, or ended.
 typedef struct psfs_op psfs_op;
@@ -259,6 +281,12 @@ typedef int32_t psfs_status;
 
 // Not built into this version.
 #define PSFS_E_UNSUPPORTED (-33)
+
+// There is nothing of that name.
+#define PSFS_E_NOT_FOUND (-34)
+
+// Something newer or other is there already.
+#define PSFS_E_CONFLICT (-35)
 
 // The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition
 // to it.
@@ -405,6 +433,27 @@ typedef void (*psfs_reply_fn)(const psfs_reply *reply, void *ud);
 
 // Called with the peer a psfs_connect_async led to; `peer` is borrowed until it returns.
 typedef void (*psfs_peer_fn)(const char *peer, void *ud);
+
+// Called with every value that others would like this satellite to keep; `offer` is borrowed until
+// it returns (psfs_offer_retain keeps it).
+typedef void (*psfs_offer_fn)(const psfs_offer *offer, void *ud);
+
+// Called with what became of a value; `stored` is borrowed until it returns (psfs_stored_retain
+// keeps it).
+typedef void (*psfs_stored_fn)(const psfs_stored *stored, void *ud);
+
+// Called with a value; `value` is borrowed until it returns (psfs_value_retain keeps it).
+typedef void (*psfs_value_fn)(const psfs_value *value, void *ud);
+
+// Called with what was sealed; `opened` is borrowed until it returns (psfs_opened_retain keeps it).
+typedef void (*psfs_opened_fn)(const psfs_opened *opened, void *ud);
+
+// Called with what nodes answered to a command; `answers` is borrowed until it returns
+// (psfs_answers_retain keeps it).
+typedef void (*psfs_answers_fn)(const psfs_answers *answers, void *ud);
+
+// Called with a walk; `trace` is borrowed until it returns (psfs_trace_retain keeps it).
+typedef void (*psfs_trace_fn)(const psfs_trace *trace, void *ud);
 
 // Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it
 // returns.
@@ -803,6 +852,52 @@ psfs_status psfs_config_set_callback_threads(psfs_config *config,
 // Thread: any.
 // Since: 0.1.0
 psfs_status psfs_config_set_worker_threads(psfs_config *config, size_t threads, psfs_error **err);
+
+
+/* SETTINGS: THE DHT */
+
+// It keeps values near its own place, and tells others who is near a key (default).
+#define PSFS_ROLE_NODE 0
+
+// The same, and it keeps every value it hears of, as long as its budget lasts.
+#define PSFS_ROLE_MIRROR 1
+
+// It stores and fetches, and serves nobody: for a phone. Others do not know of it.
+#define PSFS_ROLE_CLIENT 2
+
+// What it is to the others of the DHT: PSFS_ROLE_*. Default PSFS_ROLE_NODE; psfs_dht_set_role
+// changes it while it runs.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_dht_role(psfs_config *config,
+                                     uint32_t role,
+                                     psfs_error **err);
+
+// Largest value in bytes that it stores, fetches or keeps for others in the DHT. Default 5,000,000;
+// at least 1. With a content limit that has not 4 KiB more (psfs_config_set_content_limit), what
+// that leaves is the limit.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_max_item_size(psfs_config *config,
+                                          size_t bytes,
+                                          psfs_error **err);
+
+// Bytes of values that it keeps for others in the DHT, half of them for one publisher at most; on
+// disk, or in memory without a data folder. Default 500,000,000.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_config_set_max_storage_size(psfs_config *config,
+                                             uint64_t bytes,
+                                             psfs_error **err);
 
 
 /* PEERS */
@@ -1697,6 +1792,1055 @@ psfs_status psfs_broadcast_request(const psfs_satellite *satellite,
                                    psfs_error **err);
 
 
+/* THE DHT */
+
+// The key is the hash of the content, which proves it.
+#define PSFS_KIND_PLAIN 0
+
+// A key that its publisher chose, or made of a name: nothing proves the content.
+#define PSFS_KIND_RAW 1
+
+// The key is made of the publisher's peer id: its signature proves the content, and a newer one
+// replaces it.
+#define PSFS_KIND_SIGNED 2
+
+// How a value is stored. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_store_options)
+    size_t struct_size;
+    // How long nodes keep it, in seconds. Default 86400 (24 h); 1 to 2592000 (30 days). Storing it
+    // again makes it last longer.
+    uint32_t lifetime_s;
+    // Zero.
+    uint32_t reserved;
+} psfs_store_options;
+
+// How a signed value is stored. Zero everything, then set struct_size to sizeof the struct; zero
+// means default.
+typedef struct {
+    // sizeof(psfs_signed_options)
+    size_t struct_size;
+    // How long nodes keep it, in seconds. Default 86400 (24 h); 1 to 2592000 (30 days).
+    uint32_t lifetime_s;
+    // 1: store only where the value to be replaced has the number `if_sequence` (compare and swap);
+    // 0: replace any older one.
+    uint32_t compare;
+    // Its number: the highest wins. Default: one more than `if_sequence` with `compare`, else than
+    // the highest that is found.
+    uint64_t sequence;
+    // With `compare`: the number to be replaced; 0 is none yet. Without it zero.
+    uint64_t if_sequence;
+    // The peer that alone can read it (psfs_dht_open). Default: everybody.
+    const char *recipient;
+    // What tells it from other signed values of this satellite: up to 64 bytes, `salt_length` of
+    // them. Default: none.
+    const uint8_t *salt;
+    // Bytes of `salt`.
+    size_t salt_length;
+} psfs_signed_options;
+
+// The key of a plain value: SHA-256 of its content, as 64 hexadecimal digits.
+//
+// Ownership: free `*out` with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_BAD_INPUT (a length that cannot be).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_key_of_content(const uint8_t *data,
+                                    size_t length,
+                                    psfs_string **out,
+                                    psfs_error **err);
+
+// The key of what is stored under a name.
+//
+// Ownership: free `*out` with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_key_of_name(const char *name, psfs_string **out, psfs_error **err);
+
+// The key of what a peer signs under a salt: only that peer can store there.
+//
+// Ownership: free `*out` with psfs_string_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (a length that cannot be).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_key_of_signed(const char *publisher,
+                                   const uint8_t *salt,
+                                   size_t salt_length,
+                                   psfs_string **out,
+                                   psfs_error **err);
+
+// How many values this satellite keeps for the network.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_IO (its own database failed).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_stored_keys(const psfs_satellite *satellite, uint64_t *out, psfs_error **err);
+
+// How many bytes the values have that this satellite keeps for the network.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_IO (its own database failed).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_storage_size(const psfs_satellite *satellite, uint64_t *out, psfs_error **err);
+
+// The keys of up to `most` values that this satellite keeps, in order, from the one behind `after`
+// on (NULL: from the first).
+//
+// Ownership: free `*out` with psfs_strings_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_IO (its own
+// database failed).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_keys(const psfs_satellite *satellite,
+                          const char *after,
+                          size_t most,
+                          psfs_strings **out,
+                          psfs_error **err);
+
+// What this satellite is to the others of the DHT: PSFS_ROLE_*.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_role(const psfs_satellite *satellite, uint32_t *out, psfs_error **err);
+
+// Makes it something else to the others of the DHT, at once. What it keeps stays until it expires.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_set_role(const psfs_satellite *satellite, uint32_t role, psfs_error **err);
+
+
+/* THE DHT: WHAT BECAME OF A VALUE */
+
+// The node keeps it, and has said so by a receipt. Of psfs_dht_delete: it has forgotten it.
+#define PSFS_STORE_KEPT 1
+
+// The node had it already, and goes on keeping it.
+#define PSFS_STORE_HAD 2
+
+// The node refused: see psfs_stored_reason and psfs_stored_text.
+#define PSFS_STORE_REFUSED 3
+
+// The node did not answer, or not well: see psfs_stored_text.
+#define PSFS_STORE_FAILED 4
+
+// Its application decided so (psfs_dht_on_store).
+#define PSFS_REASON_POLICY 1
+
+// A budget is used up: of the publisher, of its network, or in all.
+#define PSFS_REASON_QUOTA 2
+
+// Larger than what it takes.
+#define PSFS_REASON_TOO_LARGE 3
+
+// It knows enough nodes that are nearer.
+#define PSFS_REASON_TOO_FAR 4
+
+// It has seen this satellite lie, or fail too often.
+#define PSFS_REASON_BLACKLISTED 5
+
+// Too much at once: it can be tried again.
+#define PSFS_REASON_BUSY 6
+
+// The value is not what its key, signature or size says.
+#define PSFS_REASON_INVALID 7
+
+// It has a newer one, another one, or one with another number than was to be replaced.
+#define PSFS_REASON_CONFLICT 8
+
+// Where the value is: 64 hexadecimal digits, for psfs_dht_fetch.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_stored_key(const psfs_stored *stored);
+
+// The number of a signed value; 0 of others.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_stored_sequence(const psfs_stored *stored);
+
+// How many nodes keep it, those that had it already among them.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_stored_nodes(const psfs_stored *stored);
+
+// How many nodes were asked: each has an answer, the nearest to the key first.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_stored_count(const psfs_stored *stored);
+
+// Which node answered, from 0; this satellite may be one of them.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_stored_peer(const psfs_stored *stored, size_t index);
+
+// What that node did: PSFS_STORE_*.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_stored_outcome(const psfs_stored *stored, size_t index);
+
+// Why that node refused: PSFS_REASON_*; 0 when it did not.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_stored_reason(const psfs_stored *stored, size_t index);
+
+// What that node said when it refused, or how it failed, for people; else empty.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_stored_text(const psfs_stored *stored, size_t index);
+
+// Keeps it after its callback.
+//
+// Ownership: free `*out` with psfs_stored_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_stored_retain(const psfs_stored *stored, psfs_stored **out, psfs_error **err);
+
+// Frees what became of a value.
+//
+// Ownership: takes what a psfs_dht function or psfs_stored_retain gave; NULL is nothing, and so is
+// one that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_stored_free(psfs_stored *stored);
+
+
+/* THE DHT: STORING */
+
+// Stores a value under the hash of its content: whoever fetches it can check it. It is announced to
+// the nodes nearest to its key, and sent to those that accept it.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (empty, a lifetime out of its range),
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE (names the limit), PSFS_E_NO_PEERS, PSFS_E_REFUSED (no node
+// keeps it; the message has the reason of each), PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_store_async.
+// Since: 0.1.0
+psfs_status psfs_dht_store(const psfs_satellite *satellite,
+                           const uint8_t *data,
+                           size_t length,
+                           const psfs_store_options *options,
+                           uint32_t timeout_ms,
+                           psfs_stored **out,
+                           psfs_error **err);
+
+// Stores a value under a key of the program's choice, 64 hexadecimal digits. Nothing proves such a
+// value: the first who stores there has the key for as long as it lasts, unless the nodes'
+// applications decide otherwise, and keys that are not spread evenly load a few nodes with all of
+// it.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (empty, no key, a lifetime out
+// of its range), PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE (names the limit), PSFS_E_NO_PEERS,
+// PSFS_E_REFUSED (no node keeps it; the message has the reason of each), PSFS_E_CONFLICT (another
+// value is there), PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_store_at_async.
+// Since: 0.1.0
+psfs_status psfs_dht_store_at(const psfs_satellite *satellite,
+                              const char *key,
+                              const uint8_t *data,
+                              size_t length,
+                              const psfs_store_options *options,
+                              uint32_t timeout_ms,
+                              psfs_stored **out,
+                              psfs_error **err);
+
+// Stores a value under a name, for psfs_dht_fetch_named, with the warning of psfs_dht_store_at:
+// whoever knows the name can store there.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (empty, a lifetime out of its
+// range), PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE (names the limit), PSFS_E_NO_PEERS, PSFS_E_REFUSED
+// (no node keeps it; the message has the reason of each), PSFS_E_CONFLICT (another value is there),
+// PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_store_named_async.
+// Since: 0.1.0
+psfs_status psfs_dht_store_named(const psfs_satellite *satellite,
+                                 const char *name,
+                                 const uint8_t *data,
+                                 size_t length,
+                                 const psfs_store_options *options,
+                                 uint32_t timeout_ms,
+                                 psfs_stored **out,
+                                 psfs_error **err);
+
+// Stores a value that only this satellite can store and replace, under the key that
+// psfs_dht_key_of_signed makes of its peer id and the salt. A higher number replaces a lower one.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID (the recipient),
+// PSFS_E_BAD_INPUT (empty, a salt of more than 64 bytes, a lifetime out of its range),
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE (names the limit), PSFS_E_NO_PEERS, PSFS_E_REFUSED (no node
+// keeps it; the message has the reason of each), PSFS_E_CONFLICT (there is a newer one, or not the
+// one that was to be replaced), PSFS_E_UNKNOWN_PEER (the recipient's public key cannot be had),
+// PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_store_signed_async.
+// Since: 0.1.0
+psfs_status psfs_dht_store_signed(const psfs_satellite *satellite,
+                                  const uint8_t *data,
+                                  size_t length,
+                                  const psfs_signed_options *options,
+                                  uint32_t timeout_ms,
+                                  psfs_stored **out,
+                                  psfs_error **err);
+
+// Stores a value that only `recipient` can read (psfs_dht_open), under the hash of what it is
+// sealed into: the recipient has to be told the key. Its public key comes from a session with it,
+// or from what it published (psfs_dht_publish_key).
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (empty, a
+// lifetime out of its range), PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE (names the limit),
+// PSFS_E_NO_PEERS, PSFS_E_REFUSED (no node keeps it; the message has the reason of each),
+// PSFS_E_UNKNOWN_PEER (its public key cannot be had), PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_store_sealed_async.
+// Since: 0.1.0
+psfs_status psfs_dht_store_sealed(const psfs_satellite *satellite,
+                                  const char *recipient,
+                                  const uint8_t *data,
+                                  size_t length,
+                                  const psfs_store_options *options,
+                                  uint32_t timeout_ms,
+                                  psfs_stored **out,
+                                  psfs_error **err);
+
+// Publishes this satellite's public key as a signed value, so that others can seal values for it
+// while it is away; for as long as `options` say.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_stored_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (a lifetime out of its range),
+// PSFS_E_UNSUPPORTED, PSFS_E_NO_PEERS, PSFS_E_REFUSED, PSFS_E_CONFLICT, PSFS_E_TIMEOUT, PSFS_E_IO,
+// PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_publish_key_async.
+// Since: 0.1.0
+psfs_status psfs_dht_publish_key(const psfs_satellite *satellite,
+                                 const psfs_store_options *options,
+                                 uint32_t timeout_ms,
+                                 psfs_stored **out,
+                                 psfs_error **err);
+
+// Deletes what this satellite stored. A signed value leaves its number behind, so that no older one
+// comes back; of others the nodes that keep it are asked to forget it, and `*out` has what each
+// answered.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_stored_free; `out` may be
+// NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_NOT_FOUND,
+// PSFS_E_NO_PEERS, PSFS_E_REFUSED (no node did; the message has the reason of each),
+// PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_delete_async.
+// Since: 0.1.0
+psfs_status psfs_dht_delete(const psfs_satellite *satellite,
+                            const char *key,
+                            uint32_t timeout_ms,
+                            psfs_stored **out,
+                            psfs_error **err);
+
+
+/* THE DHT: VALUES */
+
+// Its content: any bytes, not closed by a NUL. A signed value that was deleted has none, which only
+// psfs_dht_watch tells.
+//
+// Ownership: the bytes live as long as the handle.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_value_content(const psfs_value *value,
+                                  size_t *length);
+
+// Where it is: 64 hexadecimal digits.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_value_key(const psfs_value *value);
+
+// What proves it: PSFS_KIND_*.
+//
+// Ownership: borrows the value.
+// Errors: UINT32_MAX for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_value_kind(const psfs_value *value);
+
+// Who stored it: proved for PSFS_KIND_SIGNED, else what was claimed.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_value_publisher(const psfs_value *value);
+
+// The number of a signed value; 0 of others.
+//
+// Ownership: borrows the value.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_value_sequence(const psfs_value *value);
+
+// When it is forgotten unless it is stored again, in ms since 1970.
+//
+// Ownership: borrows the value.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_value_expires(const psfs_value *value);
+
+// Keeps a value after its callback, without copying its content.
+//
+// Ownership: free `*out` with psfs_value_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_value_retain(const psfs_value *value, psfs_value **out, psfs_error **err);
+
+// Frees a value.
+//
+// Ownership: takes what a psfs_dht function or psfs_value_retain gave; NULL is nothing, and so is
+// one that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_value_free(psfs_value *value);
+
+// What was sealed: any bytes, not closed by a NUL.
+//
+// Ownership: the bytes live as long as the handle.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_opened_content(const psfs_opened *opened, size_t *length);
+
+// Who is said to have sealed it.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_opened_sender(const psfs_opened *opened);
+
+// 1: the sender is proved, by the signature of a signed value. 0: anybody may have written that
+// name.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_opened_proved(const psfs_opened *opened);
+
+// Keeps it after its callback, without copying its content.
+//
+// Ownership: free `*out` with psfs_opened_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_opened_retain(const psfs_opened *opened, psfs_opened **out, psfs_error **err);
+
+// Frees what was sealed.
+//
+// Ownership: takes what psfs_dht_open or psfs_opened_retain gave; NULL is nothing, and so is one
+// that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_opened_free(psfs_opened *opened);
+
+
+/* THE DHT: FETCHING */
+
+// Fetches a value by its key, 64 hexadecimal digits. A plain or signed value is checked; of what
+// was stored under a name or a key of choice, that is taken which most nodes near the key have.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_value_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_NOT_FOUND
+// (none of the nodes near the key has it), PSFS_E_NO_PEERS, PSFS_E_TIMEOUT, PSFS_E_IO,
+// PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_fetch_async.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch(const psfs_satellite *satellite,
+                           const char *key,
+                           uint32_t timeout_ms,
+                           psfs_value **out,
+                           psfs_error **err);
+
+// Fetches what was stored under a name. Nothing proves it: what most nodes near the key have is
+// taken.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_value_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_NOT_FOUND (none of the nodes near the key
+// has it), PSFS_E_NO_PEERS, PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_fetch_named_async.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch_named(const psfs_satellite *satellite,
+                                 const char *name,
+                                 uint32_t timeout_ms,
+                                 psfs_value **out,
+                                 psfs_error **err);
+
+// Fetches what a peer has signed under a salt: the newest.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_value_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (a length
+// that cannot be), PSFS_E_NOT_FOUND (none of the nodes near the key has it), PSFS_E_NO_PEERS,
+// PSFS_E_TIMEOUT, PSFS_E_IO, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_fetch_signed_async.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch_signed(const psfs_satellite *satellite,
+                                  const char *publisher,
+                                  const uint8_t *salt,
+                                  size_t salt_length,
+                                  uint32_t timeout_ms,
+                                  psfs_value **out,
+                                  psfs_error **err);
+
+// Opens a value that was sealed for this satellite (psfs_dht_store_sealed, and
+// psfs_dht_store_signed with a recipient).
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_opened_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it is not sealed, for somebody else, or not
+// as it was sealed), PSFS_E_CLOSED.
+// Thread: any; blocks while it is opened. Twin: psfs_dht_open_async.
+// Since: 0.1.0
+psfs_status psfs_dht_open(const psfs_satellite *satellite,
+                          const psfs_value *value,
+                          psfs_opened **out,
+                          psfs_error **err);
+
+// Calls `function` with a signed value: first as it is now, if there is one, then whenever it
+// changes, which the nodes that keep it tell at once. One that was deleted has no content. Of
+// changes that come faster than they are handled, some may be left out, never the last.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it goes on until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_CLOSED (it
+// does not run), PSFS_E_IO.
+// Thread: any; `function` is called on a callback thread, never twice at once.
+// Since: 0.1.0
+psfs_status psfs_dht_watch(const psfs_satellite *satellite,
+                           const char *key,
+                           psfs_value_fn function,
+                           void *ud,
+                           psfs_drop_fn drop,
+                           psfs_sub **out,
+                           psfs_error **err);
+
+
+/* THE DHT: DECIDING WHAT IS KEPT */
+
+// Calls `function` with every value that others would like this satellite to keep: when it is
+// announced (without its content, unless it is small), and once more when the content is here. It
+// decides with psfs_offer_keep or psfs_offer_refuse, or retains the offer and does so later, from
+// any thread. One that it neither decides on nor retains is refused.
+//
+// The decision must come within 5 s: after that it is not kept. It takes the place of a function
+// that was there before; without any, everything is kept that fits. What this satellite stores
+// itself is not asked about.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it: then everything is kept again. With
+// `out` NULL it is registered until shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO.
+// Thread: any; before or after the start. `function` is called on a callback thread, never twice at
+// once.
+// Since: 0.1.0
+psfs_status psfs_dht_on_store(const psfs_satellite *satellite,
+                              psfs_offer_fn function,
+                              void *ud,
+                              psfs_drop_fn drop,
+                              psfs_sub **out,
+                              psfs_error **err);
+
+// Where it would be kept: 64 hexadecimal digits.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_offer_key(const psfs_offer *offer);
+
+// What kind of value it is: PSFS_KIND_*.
+//
+// Ownership: borrows the offer.
+// Errors: UINT32_MAX for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_offer_kind(const psfs_offer *offer);
+
+// Bytes of its content.
+//
+// Ownership: borrows the offer.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_offer_size(const psfs_offer *offer);
+
+// Who stored it: proved for PSFS_KIND_SIGNED once the content is here, else what was claimed.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_offer_publisher(const psfs_offer *offer);
+
+// Who offers it. Proved, never claimed.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_offer_peer(const psfs_offer *offer);
+
+// When it is to be forgotten, in ms since 1970.
+//
+// Ownership: borrows the offer.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_offer_expires(const psfs_offer *offer);
+
+// Its content, once it is here: any bytes, not closed by a NUL.
+//
+// Ownership: the bytes live as long as the handle.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL, and while only the announcement is
+// here.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_offer_content(const psfs_offer *offer,
+                                  size_t *length);
+
+// Keeps it, if it fits. PSFS_OK also when the 5 s were over.
+//
+// Ownership: borrows the offer.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (it was decided on before).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_offer_keep(const psfs_offer *offer, psfs_error **err);
+
+// Does not keep it. The text (may be NULL) is told to who offers it, its first 256 bytes. PSFS_OK
+// also when the 5 s were over.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (it was decided on before).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_offer_refuse(const psfs_offer *offer,
+                              const char *why,
+                              psfs_error **err);
+
+// Keeps an offer after its callback, to decide on it later; without copying its content.
+//
+// Ownership: free `*out` with psfs_offer_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_offer_retain(const psfs_offer *offer, psfs_offer **out, psfs_error **err);
+
+// Frees a retained offer: undecided, it is refused.
+//
+// Ownership: takes what psfs_offer_retain gave; NULL is nothing, and so is one that a callback was
+// lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_offer_free(psfs_offer *offer);
+
+
+/* THE DHT: COMMANDS, AND A WORD TO ALL */
+
+// A command goes to one peer: `target` is its id.
+#define PSFS_TO_PEER 1
+
+// A command goes to the nodes nearest to a key: `target` is the key.
+#define PSFS_TO_CLOSEST 2
+
+// A command goes to the nodes nearest to this one: `target` is NULL.
+#define PSFS_TO_NEIGHBOURS 3
+
+// How many nodes were asked.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_answers_count(const psfs_answers *answers);
+
+// Which node, from 0.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_answers_peer(const psfs_answers *answers, size_t index);
+
+// How it went there: PSFS_OK, or what psfs_replies_next would answer.
+//
+// Ownership: borrows the handle.
+// Errors: PSFS_E_NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_answers_status(const psfs_answers *answers, size_t index);
+
+// What went wrong there, in one line.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL, behind the last, and where it went well.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_answers_text(const psfs_answers *answers, size_t index);
+
+// With PSFS_E_HANDLER_FAILED: the positive code with which that node's program ended it; 0 when it
+// gave none.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+int32_t psfs_answers_app_code(const psfs_answers *answers,
+                              size_t index);
+
+// How many replies that node gave.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_answers_reply_count(const psfs_answers *answers, size_t index);
+
+// One reply of one node, both from 0: any bytes, not closed by a NUL.
+//
+// Ownership: the bytes live as long as the handle.
+// Errors: NULL (and 0 in `*length`, which may be NULL) for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const uint8_t *psfs_answers_reply(const psfs_answers *answers,
+                                  size_t index,
+                                  size_t reply_index,
+                                  size_t *length);
+
+// Keeps the answers after their callback, without copying them.
+//
+// Ownership: free `*out` with psfs_answers_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_answers_retain(const psfs_answers *answers, psfs_answers **out, psfs_error **err);
+
+// Frees what nodes answered.
+//
+// Ownership: takes what psfs_dht_custom or psfs_answers_retain gave; NULL is nothing, and so is one
+// that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_answers_free(psfs_answers *answers);
+
+// Sends a command to nodes (`kind` is PSFS_TO_*) and waits until each has answered or failed; what
+// went wrong at one of them is in its answer. Of each node 1024 replies are taken.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_answers_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (the kind, no key),
+// PSFS_E_BAD_PEER_ID, PSFS_E_TOO_LARGE, PSFS_E_NO_PEERS, PSFS_E_TIMEOUT (nodes are still looked
+// for), PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`, and for nodes by their place for as long again. Twin:
+// psfs_dht_custom_async.
+// Since: 0.1.0
+psfs_status psfs_dht_custom(const psfs_satellite *satellite,
+                            uint32_t kind,
+                            const char *target,
+                            const uint8_t *data,
+                            size_t length,
+                            uint32_t timeout_ms,
+                            psfs_answers **out,
+                            psfs_error **err);
+
+// Tells all nodes of the network: up to 61440 bytes, each gets it once (psfs_dht_on_broadcast).
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT (a length that cannot be), PSFS_E_TOO_LARGE,
+// PSFS_E_NO_PEERS, PSFS_E_TIMEOUT, PSFS_E_BUSY, PSFS_E_CLOSED.
+// Thread: any; blocks for up to 30 s while no peer takes it. Twin: psfs_dht_broadcast_async.
+// Since: 0.1.0
+psfs_status psfs_dht_broadcast(const psfs_satellite *satellite,
+                               const uint8_t *data,
+                               size_t length,
+                               psfs_error **err);
+
+// Calls `function` with every command that comes; it answers through the event and must end it, as
+// a PSFS_REQUEST (see psfs_on).
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO.
+// Thread: any; before or after the start. `function` is called on a callback thread, never twice at
+// once.
+// Since: 0.1.0
+psfs_status psfs_dht_on_custom(const psfs_satellite *satellite,
+                               psfs_event_fn function,
+                               void *ud,
+                               psfs_drop_fn drop,
+                               psfs_sub **out,
+                               psfs_error **err);
+
+// Calls `function` with what others tell all nodes.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it is registered until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO.
+// Thread: any; before or after the start. `function` is called on a callback thread, never twice at
+// once.
+// Since: 0.1.0
+psfs_status psfs_dht_on_broadcast(const psfs_satellite *satellite,
+                                  psfs_event_fn function,
+                                  void *ud,
+                                  psfs_drop_fn drop,
+                                  psfs_sub **out,
+                                  psfs_error **err);
+
+
+/* THE DHT: FOLLOWING IT */
+
+// It was heard itself.
+#define PSFS_NODE_PROVED 1
+
+// Others told of it.
+#define PSFS_NODE_MET 2
+
+// It does not answer.
+#define PSFS_NODE_FAILING 3
+
+// There was no room for it: it waits until there is.
+#define PSFS_NODE_SPARE 4
+
+// Whom this satellite knows in the DHT, as it is at this moment.
+//
+// Ownership: free `*out` with psfs_routing_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_routing_table(const psfs_satellite *satellite,
+                                   psfs_routing **out,
+                                   psfs_error **err);
+
+// How many nodes the table has.
+//
+// Ownership: borrows the table.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_routing_count(const psfs_routing *routing);
+
+// One node, from 0.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_routing_peer(const psfs_routing *routing, size_t index);
+
+// How many bits its place has in common with that of this satellite.
+//
+// Ownership: borrows the table.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_routing_bucket(const psfs_routing *routing, size_t index);
+
+// How well it is known: PSFS_NODE_*.
+//
+// Ownership: borrows the table.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_routing_state(const psfs_routing *routing, size_t index);
+
+// How long ago it was last heard, or heard of, in ms.
+//
+// Ownership: borrows the table.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_routing_unseen_ms(const psfs_routing *routing, size_t index);
+
+// Frees the table.
+//
+// Ownership: takes the table; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_routing_free(psfs_routing *routing);
+
+// Walks to a key on all ways and tells each question and its answer.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_trace_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_NO_PEERS,
+// PSFS_E_TIMEOUT, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_trace_async.
+// Since: 0.1.0
+psfs_status psfs_dht_trace(const psfs_satellite *satellite,
+                           const char *key,
+                           uint32_t timeout_ms,
+                           psfs_trace **out,
+                           psfs_error **err);
+
+// Where it went.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_trace_key(const psfs_trace *trace);
+
+// How many questions were asked.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_trace_count(const psfs_trace *trace);
+
+// Who was asked, in the order in which they were, from 0.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_trace_peer(const psfs_trace *trace, size_t index);
+
+// How many told of each other before it: 1 for those this satellite knew.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_trace_depth(const psfs_trace *trace, size_t index);
+
+// Which of the separate ways it is on, from 0.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_trace_path(const psfs_trace *trace, size_t index);
+
+// How many bits its place has in common with the key.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_trace_common_bits(const psfs_trace *trace, size_t index);
+
+// How long it took, in microseconds; UINT64_MAX when it was not waited for.
+//
+// Ownership: borrows the handle.
+// Errors: UINT64_MAX for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_trace_took_us(const psfs_trace *trace, size_t index);
+
+// What it answered, for people.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_trace_outcome(const psfs_trace *trace, size_t index);
+
+// How many nodes have the value.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_trace_holder_count(const psfs_trace *trace);
+
+// One node that has the value, from 0.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_trace_holder(const psfs_trace *trace, size_t index);
+
+// How many nodes answered that are near.
+//
+// Ownership: borrows the handle.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_trace_closest_count(const psfs_trace *trace);
+
+// One of the nearest nodes that answered, the nearest first, from 0.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_trace_closest(const psfs_trace *trace, size_t index);
+
+// Keeps it after its callback.
+//
+// Ownership: free `*out` with psfs_trace_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_trace_retain(const psfs_trace *trace, psfs_trace **out, psfs_error **err);
+
+// Frees a walk.
+//
+// Ownership: takes what psfs_dht_trace or psfs_trace_retain gave; NULL is nothing, and so is one
+// that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_trace_free(psfs_trace *trace);
+
+
 /* OPERATIONS: THE SAME WITHOUT WAITING */
 
 // Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never
@@ -2010,6 +3154,298 @@ psfs_status psfs_responder_reply_async(const psfs_responder *responder,
                                        psfs_drop_fn drop,
                                        psfs_op **out,
                                        psfs_error **err);
+
+
+/* OPERATIONS: STORING */
+
+// As psfs_dht_store, without waiting: `stored` (may be NULL) is called with what it gives, then
+// `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_dht_store come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_store_async(const psfs_satellite *satellite,
+                                 const uint8_t *data,
+                                 size_t length,
+                                 const psfs_store_options *options,
+                                 uint32_t timeout_ms,
+                                 psfs_stored_fn stored,
+                                 psfs_done_fn done,
+                                 void *ud,
+                                 psfs_drop_fn drop,
+                                 psfs_op **out,
+                                 psfs_error **err);
+
+// As psfs_dht_store_at, without waiting: `stored` (may be NULL) is called with what it gives, then
+// `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called;
+// the other errors of psfs_dht_store_at come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_store_at_async(const psfs_satellite *satellite,
+                                    const char *key,
+                                    const uint8_t *data,
+                                    size_t length,
+                                    const psfs_store_options *options,
+                                    uint32_t timeout_ms,
+                                    psfs_stored_fn stored,
+                                    psfs_done_fn done,
+                                    void *ud,
+                                    psfs_drop_fn drop,
+                                    psfs_op **out,
+                                    psfs_error **err);
+
+// As psfs_dht_store_named, without waiting: `stored` (may be NULL) is called with what it gives,
+// then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called;
+// the other errors of psfs_dht_store_named come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_store_named_async(const psfs_satellite *satellite,
+                                       const char *name,
+                                       const uint8_t *data,
+                                       size_t length,
+                                       const psfs_store_options *options,
+                                       uint32_t timeout_ms,
+                                       psfs_stored_fn stored,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+// As psfs_dht_store_signed, without waiting: `stored` (may be NULL) is called with what it gives,
+// then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_dht_store_signed come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_store_signed_async(const psfs_satellite *satellite,
+                                        const uint8_t *data,
+                                        size_t length,
+                                        const psfs_signed_options *options,
+                                        uint32_t timeout_ms,
+                                        psfs_stored_fn stored,
+                                        psfs_done_fn done,
+                                        void *ud,
+                                        psfs_drop_fn drop,
+                                        psfs_op **out,
+                                        psfs_error **err);
+
+// As psfs_dht_store_sealed, without waiting: `stored` (may be NULL) is called with what it gives,
+// then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_dht_store_sealed come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_store_sealed_async(const psfs_satellite *satellite,
+                                        const char *recipient,
+                                        const uint8_t *data,
+                                        size_t length,
+                                        const psfs_store_options *options,
+                                        uint32_t timeout_ms,
+                                        psfs_stored_fn stored,
+                                        psfs_done_fn done,
+                                        void *ud,
+                                        psfs_drop_fn drop,
+                                        psfs_op **out,
+                                        psfs_error **err);
+
+// As psfs_dht_publish_key, without waiting: `stored` (may be NULL) is called with what it gives,
+// then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED,
+// PSFS_E_IO. Then there is no operation and `done` is not called; the other errors of
+// psfs_dht_publish_key come with `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_publish_key_async(const psfs_satellite *satellite,
+                                       const psfs_store_options *options,
+                                       uint32_t timeout_ms,
+                                       psfs_stored_fn stored,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+// As psfs_dht_delete, without waiting: `stored` (may be NULL) is called with what it gives, then
+// `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_dht_delete come with
+// `done`.
+// Thread: any; `stored` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_delete_async(const psfs_satellite *satellite,
+                                  const char *key,
+                                  uint32_t timeout_ms,
+                                  psfs_stored_fn stored,
+                                  psfs_done_fn done,
+                                  void *ud,
+                                  psfs_drop_fn drop,
+                                  psfs_op **out,
+                                  psfs_error **err);
+
+
+/* OPERATIONS: FETCHING */
+
+// As psfs_dht_fetch, without waiting: `fetched` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_dht_fetch come with
+// `done`.
+// Thread: any; `fetched` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch_async(const psfs_satellite *satellite,
+                                 const char *key,
+                                 uint32_t timeout_ms,
+                                 psfs_value_fn fetched,
+                                 psfs_done_fn done,
+                                 void *ud,
+                                 psfs_drop_fn drop,
+                                 psfs_op **out,
+                                 psfs_error **err);
+
+// As psfs_dht_fetch_named, without waiting: `fetched` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_dht_fetch_named come with `done`.
+// Thread: any; `fetched` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch_named_async(const psfs_satellite *satellite,
+                                       const char *name,
+                                       uint32_t timeout_ms,
+                                       psfs_value_fn fetched,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+// As psfs_dht_fetch_signed, without waiting: `fetched` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_dht_fetch_signed come with `done`.
+// Thread: any; `fetched` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_fetch_signed_async(const psfs_satellite *satellite,
+                                        const char *publisher,
+                                        const uint8_t *salt,
+                                        size_t salt_length,
+                                        uint32_t timeout_ms,
+                                        psfs_value_fn fetched,
+                                        psfs_done_fn done,
+                                        void *ud,
+                                        psfs_drop_fn drop,
+                                        psfs_op **out,
+                                        psfs_error **err);
+
+// As psfs_dht_open, without waiting: `opened` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_dht_open come with `done`.
+// Thread: any; `opened` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_open_async(const psfs_satellite *satellite,
+                                const psfs_value *value,
+                                psfs_opened_fn opened,
+                                psfs_done_fn done,
+                                void *ud,
+                                psfs_drop_fn drop,
+                                psfs_op **out,
+                                psfs_error **err);
+
+// As psfs_dht_custom, without waiting: `answered` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called;
+// the other errors of psfs_dht_custom come with `done`.
+// Thread: any; `answered` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_custom_async(const psfs_satellite *satellite,
+                                  uint32_t kind,
+                                  const char *target,
+                                  const uint8_t *data,
+                                  size_t length,
+                                  uint32_t timeout_ms,
+                                  psfs_answers_fn answered,
+                                  psfs_done_fn done,
+                                  void *ud,
+                                  psfs_drop_fn drop,
+                                  psfs_op **out,
+                                  psfs_error **err);
+
+// As psfs_dht_trace, without waiting: `traced` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_dht_trace come with
+// `done`.
+// Thread: any; `traced` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_trace_async(const psfs_satellite *satellite,
+                                 const char *key,
+                                 uint32_t timeout_ms,
+                                 psfs_trace_fn traced,
+                                 psfs_done_fn done,
+                                 void *ud,
+                                 psfs_drop_fn drop,
+                                 psfs_op **out,
+                                 psfs_error **err);
+
+// As psfs_dht_broadcast, without waiting: `done` is called when it is on its way.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_TOO_LARGE, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_dht_broadcast come with `done`.
+// Thread: any; `done` is called on a callback thread.
+// Since: 0.1.0
+psfs_status psfs_dht_broadcast_async(const psfs_satellite *satellite,
+                                     const uint8_t *data,
+                                     size_t length,
+                                     psfs_done_fn done,
+                                     void *ud,
+                                     psfs_drop_fn drop,
+                                     psfs_op **out,
+                                     psfs_error **err);
 
 
 /* STATISTICS */

@@ -12,6 +12,9 @@
  *     for (const psfs::peer &peer : satellite.peers()) satellite.send(peer.id, "greeting", "hello");
  *     for (const psfs::reply &reply : satellite.seek("whois")) std::cout << reply.text() << '\n';
  *
+ *     auto stored = satellite.dht().store("a value that stays");
+ *     std::cout << satellite.dht().fetch(stored.key).text() << '\n';
+ *
  * Link with -lpsfs (pkg-config psfs; CMake: find_package(psfs), psfs::psfs). Two whole programs are in the source tree's
  * examples/cpp: greet.cpp, and whois.cpp with a loop of its own.
  *
@@ -19,7 +22,7 @@
  * WHAT DIFFERS FROM C
  *
  * psfs.h says what each function does, which errors it has and on which thread it may be called; its rules hold here. Each
- * thing is here under the name that it has there.
+ * thing is here under the name that it has there, but dht::erase: `delete` is a keyword.
  *
  * Handles are objects that can be moved and not copied; destroying one frees it. Destroying a satellite shuts it down and
  * waits for its callbacks; destroying a subscription cancels it; destroying replies cancels the request; destroying an

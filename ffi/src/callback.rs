@@ -2,6 +2,11 @@
 
 use std::ffi::{c_char, c_void};
 
+use crate::dht::custom::psfs_answers;
+use crate::dht::offer::psfs_offer;
+use crate::dht::routing::psfs_trace;
+use crate::dht::stored::psfs_stored;
+use crate::dht::value::{psfs_opened, psfs_value};
 use crate::error::psfs_error;
 use crate::event::psfs_event;
 use crate::peer_event::psfs_peer_event;
@@ -23,6 +28,25 @@ pub type psfs_reply_fn = Option<unsafe extern "C" fn(reply: *const psfs_reply, u
 
 /// Called with the peer a psfs_connect_async led to; `peer` is borrowed until it returns.
 pub type psfs_peer_fn = Option<unsafe extern "C" fn(peer: *const c_char, ud: *mut c_void)>;
+
+/// Called with every value that others would like this satellite to keep; `offer` is borrowed until it returns (psfs_offer_retain keeps it).
+pub type psfs_offer_fn = Option<unsafe extern "C" fn(offer: *const psfs_offer, ud: *mut c_void)>;
+
+/// Called with what became of a value; `stored` is borrowed until it returns (psfs_stored_retain keeps it).
+pub type psfs_stored_fn = Option<unsafe extern "C" fn(stored: *const psfs_stored, ud: *mut c_void)>;
+
+/// Called with a value; `value` is borrowed until it returns (psfs_value_retain keeps it).
+pub type psfs_value_fn = Option<unsafe extern "C" fn(value: *const psfs_value, ud: *mut c_void)>;
+
+/// Called with what was sealed; `opened` is borrowed until it returns (psfs_opened_retain keeps it).
+pub type psfs_opened_fn = Option<unsafe extern "C" fn(opened: *const psfs_opened, ud: *mut c_void)>;
+
+/// Called with what nodes answered to a command; `answers` is borrowed until it returns (psfs_answers_retain keeps it).
+pub type psfs_answers_fn =
+    Option<unsafe extern "C" fn(answers: *const psfs_answers, ud: *mut c_void)>;
+
+/// Called with a walk; `trace` is borrowed until it returns (psfs_trace_retain keeps it).
+pub type psfs_trace_fn = Option<unsafe extern "C" fn(trace: *const psfs_trace, ud: *mut c_void)>;
 
 /// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it returns.
 pub type psfs_done_fn =

@@ -1,5 +1,6 @@
 //! What a satellite is made with: the handle, who the satellite is, and where its log lines go. How it meets others is in `network`,
-//! how much it holds and runs at once in `limits`.
+//! how much it holds and runs at once in `limits`, what it is in the DHT in
+//! `values`.
 //!
 //! Nothing is checked while it is set, except that it can be read: psfs_satellite_new checks all.
 
@@ -20,6 +21,7 @@ use crate::status::{PSFS_OK, psfs_status};
 
 pub mod limits;
 pub mod network;
+pub mod values;
 
 /// Every packet is signed, in batches, by a short-lived key that the RSA key vouches for (default).
 pub const PSFS_SIGNING_EVERY: u32 = 0;

@@ -12,6 +12,7 @@
 mod boundary;
 pub mod callback;
 pub mod config;
+pub mod dht;
 pub mod error;
 pub mod event;
 pub mod identity;

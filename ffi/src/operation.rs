@@ -21,6 +21,8 @@ pub mod answering;
 pub mod asking;
 pub mod background;
 pub mod connecting;
+pub mod fetching;
+pub mod storing;
 
 /// An operation under way, or ended.
 #[derive(Debug)]
@@ -146,6 +148,27 @@ impl Twin {
         W: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         self.begin(satellite, |_: Items<()>| work, |(), _| {})
+    }
+
+    /// For what gives one thing, which `give` is called with before its end.
+    fn begin_giving<T, W>(
+        self,
+        satellite: (&Satellite, Born),
+        work: W,
+        give: impl Fn(T, *mut c_void) + Send + 'static,
+    ) -> Result<psfs_status, Failure>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        self.begin(
+            satellite,
+            async move |items| {
+                items.send(work.await?).await;
+                Ok(())
+            },
+            give,
+        )
     }
 
     /// For what is answered with replies.

@@ -84,6 +84,10 @@ pub const PSFS_E_BUSY: psfs_status = -31;
 pub const PSFS_E_PROTOCOL: psfs_status = -32;
 /// Not built into this version.
 pub const PSFS_E_UNSUPPORTED: psfs_status = -33;
+/// There is nothing of that name.
+pub const PSFS_E_NOT_FOUND: psfs_status = -34;
+/// Something newer or other is there already.
+pub const PSFS_E_CONFLICT: psfs_status = -35;
 
 /// Names with their closing NUL.
 macro_rules! names {
@@ -103,7 +107,7 @@ names! {
     PSFS_E_DATA_DIR_IN_USE PSFS_E_DATA_DIR PSFS_E_DATA_DIR_VERSION PSFS_E_BAD_ADDRESS PSFS_E_ADDRESS_IN_USE
     PSFS_E_UNREACHABLE PSFS_E_BAD_PEER_ID PSFS_E_UNKNOWN_PEER PSFS_E_OWN_PEER PSFS_E_BAD_NAMESPACE PSFS_E_TOO_LARGE
     PSFS_E_UNKNOWN_NAMESPACE PSFS_E_REFUSED PSFS_E_HANDLER_FAILED PSFS_E_DISCONNECTED PSFS_E_NO_PEERS PSFS_E_BUSY
-    PSFS_E_PROTOCOL PSFS_E_UNSUPPORTED
+    PSFS_E_PROTOCOL PSFS_E_UNSUPPORTED PSFS_E_NOT_FOUND PSFS_E_CONFLICT
 }
 
 /// The PSFS_ABI_VERSION of the header this library was built with: grows by one with each addition to it.

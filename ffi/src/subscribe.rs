@@ -20,6 +20,12 @@ pub struct psfs_sub {
     born: Born,
 }
 
+impl psfs_sub {
+    pub(crate) fn new(subscription: Subscription, born: Born) -> Self {
+        Self { subscription, born }
+    }
+}
+
 impl Handle for psfs_sub {
     const NAME: &'static str = "subscription";
 
@@ -86,10 +92,7 @@ pub unsafe extern "C" fn psfs_on(
             unsafe { function(&raw const event, user.pointer()) }
         })?;
         if let Some(out) = out {
-            out.give(psfs_sub {
-                subscription,
-                born: satellite.born,
-            });
+            out.give(psfs_sub::new(subscription, satellite.born));
         }
         Ok(PSFS_OK)
     })
@@ -128,10 +131,7 @@ pub unsafe extern "C" fn psfs_on_peer(
             }
         })?;
         if let Some(out) = out {
-            out.give(psfs_sub {
-                subscription,
-                born: satellite.born,
-            });
+            out.give(psfs_sub::new(subscription, satellite.born));
         }
         Ok(PSFS_OK)
     })

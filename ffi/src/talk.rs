@@ -52,7 +52,7 @@ pub struct psfs_broadcast_options {
     pub reserved: u32,
 }
 
-fn reserved(value: u32, name: &str) -> Result<(), Failure> {
+pub(crate) fn reserved(value: u32, name: &str) -> Result<(), Failure> {
     if value == 0 {
         return Ok(());
     }

@@ -71,6 +71,15 @@ enum class signing : std::uint32_t {
     lazy = PSFS_SIGNING_LAZY,
 };
 
+enum class dht_role : std::uint32_t {
+    // It keeps values near its own place, and tells others who is near a key (default).
+    node = PSFS_ROLE_NODE,
+    // The same, and it keeps every value it hears of, as long as its budget lasts.
+    mirror = PSFS_ROLE_MIRROR,
+    // It stores and fetches, and serves nobody: for a phone.
+    client = PSFS_ROLE_CLIENT,
+};
+
 enum class log_level : std::uint32_t {
     error = PSFS_LOG_ERROR,
     warn = PSFS_LOG_WARN,
@@ -175,6 +184,15 @@ public:
     config &ping(std::chrono::milliseconds interval, std::chrono::milliseconds within) {
         return set(psfs_config_set_ping, detail::ms(interval), detail::ms(within));
     }
+
+    // What it is to the others of the DHT; dht::set_role changes it while it runs.
+    config &dht_role(psfs::dht_role role) { return set(psfs_config_set_dht_role, static_cast<std::uint32_t>(role)); }
+
+    // Largest value in bytes that it stores, fetches or keeps for others in the DHT. Default 5,000,000; at least 1.
+    config &max_item_size(std::size_t bytes) { return set(psfs_config_set_max_item_size, bytes); }
+
+    // Bytes of values that it keeps for others in the DHT, half of them for one publisher at most. Default 500,000,000.
+    config &max_storage_size(std::uint64_t bytes) { return set(psfs_config_set_max_storage_size, bytes); }
 
     // Calls `function(log_level, std::string_view target, std::string_view message)` with the log lines of its satellites:
     // `level` and all that is graver. Lines come as callbacks do; when the program is too slow for them, lines are dropped

@@ -70,6 +70,8 @@ enum class status : psfs_status {
     busy = PSFS_E_BUSY,
     protocol = PSFS_E_PROTOCOL,
     unsupported = PSFS_E_UNSUPPORTED,
+    not_found = PSFS_E_NOT_FOUND,
+    conflict = PSFS_E_CONFLICT,
 };
 
 // The name of a status, as in psfs.h: "PSFS_E_TIMEOUT".
@@ -194,7 +196,9 @@ auto as_kind(const error &what, F &&function) {
     case status::disconnected:
     case status::no_peers: return function(unreachable(what));
     case status::unknown_peer:
+    case status::not_found:
     case status::unknown_namespace: return function(not_found(what));
+    case status::conflict:
     case status::refused:
     case status::busy: return function(refused(what));
     case status::handler_failed: return function(remote_error(what));

@@ -1,5 +1,5 @@
 /*
- * psfs/packet.hpp: packets that come in, their answers, and replies. Part of psfs.hpp, which has the rules.
+ * psfs/packet.hpp: packets that come in, their answers, replies, and subscriptions. Part of psfs.hpp, which has the rules.
  */
 #ifndef PSFS_PACKET_HPP
 #define PSFS_PACKET_HPP
@@ -166,6 +166,50 @@ public:
 
 private:
     detail::lent_or_kept<psfs_reply, psfs_reply_free> reply_;
+};
+
+namespace detail {
+
+template <class F>
+void on_event(const psfs_event *lent, void *ud) noexcept {
+    F &function = box<F>::open(ud);
+    using given_back = std::invoke_result_t<F &, const event &>;
+    static_assert(std::is_void_v<given_back> || std::is_convertible_v<given_back, bytes_view>,
+                  "a handler returns nothing, or bytes: its last reply");
+    const event packet(lent);
+    guarded(
+        [&] {
+            if constexpr (std::is_void_v<given_back>) {
+                function(packet);
+            } else {
+                const auto &last = function(packet);
+                // The asker's time ends it, or the satellite's.
+                (void)packet.reply(last, forever);
+                (void)packet.end();
+            }
+        },
+        [&](std::int32_t app_code, const char *what) {
+            const std::int32_t code = app_code > 0 ? app_code : 1;
+            psfs_status ended = psfs_event_end(lent, code, what, nullptr);
+            if (ended == PSFS_E_UTF8) ended = psfs_event_end(lent, code, "(a text that is not UTF-8)", nullptr);
+            // A message, or it was ended or taken before.
+            if (ended < 0) unhandled.load()(what);
+        });
+}
+
+} // namespace detail
+
+// A registered callback. Destroying it ends it, and waits until no call of it is running (inside a callback it never waits).
+class [[nodiscard]] subscription {
+public:
+    explicit subscription(psfs_sub *from) noexcept : sub_(from) {}
+
+    // Ends it. Outside callbacks: done, and no call of it is or will be running, and the callable has been destroyed.
+    // Inside any callback: pending, and it takes effect after the call that is running.
+    returns<progress> cancel() { return detail::progress_of(detail::call(psfs_sub_cancel, sub_.get())); }
+
+private:
+    detail::handle<psfs_sub, psfs_sub_free> sub_;
 };
 
 // The replies to one request, as they come. Destroying them cancels what is still to come.

@@ -1,26 +1,13 @@
 /*
- * psfs/satellite.hpp: the satellite, and its subscriptions. Part of psfs.hpp, which has the rules.
+ * psfs/satellite.hpp: the satellite. Part of psfs.hpp, which has the rules.
  */
 #ifndef PSFS_SATELLITE_HPP
 #define PSFS_SATELLITE_HPP
 
 #include "config.hpp"
-#include "packet.hpp"
+#include "dht.hpp"
 
 PSFS_NAMESPACE_BEGIN
-
-// A registered callback. Destroying it ends it, and waits until no call of it is running (inside a callback it never waits).
-class [[nodiscard]] subscription {
-public:
-    explicit subscription(psfs_sub *from) noexcept : sub_(from) {}
-
-    // Ends it. Outside callbacks: done, and no call of it is or will be running, and the callable has been destroyed.
-    // Inside any callback: pending, and it takes effect after the call that is running.
-    returns<progress> cancel() { return detail::progress_of(detail::call(psfs_sub_cancel, sub_.get())); }
-
-private:
-    detail::handle<psfs_sub, psfs_sub_free> sub_;
-};
 
 enum class peer_state : std::uint32_t {
     // Known and reachable through the network; no session.
@@ -38,33 +25,6 @@ struct peer {
 };
 
 namespace detail {
-
-template <class F>
-void on_event(const psfs_event *lent, void *ud) noexcept {
-    F &function = box<F>::open(ud);
-    using given_back = std::invoke_result_t<F &, const event &>;
-    static_assert(std::is_void_v<given_back> || std::is_convertible_v<given_back, bytes_view>,
-                  "a handler returns nothing, or bytes: its last reply");
-    const event packet(lent);
-    guarded(
-        [&] {
-            if constexpr (std::is_void_v<given_back>) {
-                function(packet);
-            } else {
-                const auto &last = function(packet);
-                // The asker's time ends it, or the satellite's.
-                (void)packet.reply(last, forever);
-                (void)packet.end();
-            }
-        },
-        [&](std::int32_t app_code, const char *what) {
-            const std::int32_t code = app_code > 0 ? app_code : 1;
-            psfs_status ended = psfs_event_end(lent, code, what, nullptr);
-            if (ended == PSFS_E_UTF8) ended = psfs_event_end(lent, code, "(a text that is not UTF-8)", nullptr);
-            // A message, or it was ended or taken before.
-            if (ended < 0) unhandled.load()(what);
-        });
-}
 
 template <class F>
 void on_peer_event(const psfs_peer_event *lent, void *ud) noexcept {
@@ -375,6 +335,9 @@ public:
         return ask(std::forward<F>(function), psfs_broadcast_request_async, ns, data.data(), data.size(), &b, &r,
                    detail::ms(within));
     }
+
+    // The DHT of its network: usable for as long as the satellite.
+    psfs::dht dht() const noexcept { return psfs::dht(get()); }
 
 private:
     explicit satellite(psfs_satellite *from) noexcept : satellite_(from) {}

@@ -11,7 +11,11 @@
 static const std::function<void(const psfs::event &)> no_event;
 static const std::function<void(const psfs::peer_event &)> no_peer_event;
 static const std::function<void(const psfs::reply &)> no_reply;
+static const std::function<void(const psfs::offer &)> no_offer;
+static const std::function<void(const psfs::dht_value &)> no_value;
 static void never(const psfs::event &) { CHECK(false && "called"); }
+static void never_offer(const psfs::offer &) { CHECK(false && "called"); }
+static void never_value(const psfs::dht_value &) { CHECK(false && "called"); }
 static void never_reply(const psfs::reply &) { CHECK(false && "called"); }
 
 static void values() {
@@ -74,6 +78,7 @@ static void settings() {
     UNSET(status::bad_peer_id, add_deny("nobody"));
     UNSET(status::bad_input, signing(static_cast<psfs::signing>(9)));
     UNSET(status::null, log(psfs::log_level::info, std::function<void(psfs::log_level, std::string_view, std::string_view)>()));
+    UNSET(status::bad_input, dht_role(static_cast<psfs::dht_role>(9)));
     psfs::identity key = identity_of("ann");
     const psfs::identity taken = std::move(key);
     UNSET(status::null, identity(key));
@@ -92,10 +97,12 @@ static void settings() {
     UNMADE(status::bad_input, connections(0, 0));
     UNMADE(status::bad_input, callback_threads(100000));
     UNMADE(status::bad_input, worker_threads(0));
+    UNMADE(status::bad_input, max_item_size(0));
     UNMADE(status::bad_input, ping(0ms, 0ms));
     psfs::config unset;
     psfs::config moved = std::move(unset);
     FAILS(status::null, unset.mdns(true));
+    FAILS(status::null, unset.max_storage_size(1));
     FAILS(status::bad_namespace, psfs::satellite::make(moved));
 }
 
@@ -152,6 +159,7 @@ static void satellites() {
     FAILS(status::null, satellite.begin_shutdown());
     FAILS(status::null, satellite.shutdown());
     FAILS(status::null, satellite.running());
+    FAILS(status::null, satellite.paused());
     FAILS(status::null, satellite.peer_id());
     FAILS(status::null, satellite.fingerprint());
     FAILS(status::null, satellite.rendezvous());
@@ -160,6 +168,82 @@ static void satellites() {
     FAILS(status::null, satellite.connected_count());
     FAILS(status::null, satellite.stats_json());
     CHECK(MUST(moved.running()) && MUST(moved.rendezvous()) == "cpp-tests");
+}
+
+static void values_of_the_dht() {
+    using psfs::command_to;
+    const std::string key(64, '0'), salt(65, 's');
+    const psfs::bytes_view none(nullptr, 1);
+    psfs::satellite satellite = satellite_named("ann");
+    const psfs::dht dht = satellite.dht();
+    const psfs::dht_value no(static_cast<const psfs_value *>(nullptr));
+    psfs::store_options year;
+    year.lifetime = std::chrono::hours(24 * 365);
+    FAILS(status::closed, dht.store("x"));
+    MUST(satellite.start());
+
+    FAILS(status::null, psfs::dht::key_of_content(none));
+    FAILS(status::null, psfs::dht::key_of_name(nullptr));
+    FAILS(status::bad_peer_id, psfs::dht::key_of_signed("nobody"));
+    FAILS(status::bad_input, dht.store(""));
+    FAILS(status::bad_input, dht.store("x", year));
+    FAILS(status::no_peers, dht.store("x"));
+    FAILS(status::too_large, dht.store_async(std::string(5000001, 'x')));
+    FAILS(status::bad_input, dht.store_at("no key", "x"));
+    FAILS(status::bad_input, dht.store_at_async("no key", "x"));
+    FAILS(status::bad_input, dht.store_named(std::string_view("a\0b", 3), "x"));
+    FAILS(status::utf8, dht.store_named_async("\xff", "x"));
+    psfs::signed_options wrong;
+    wrong.salt = salt;
+    FAILS(status::bad_input, dht.store_signed("x", wrong));
+    wrong.recipient = "nobody";
+    FAILS(status::bad_peer_id, dht.store_signed_async("x", wrong));
+    FAILS(status::bad_peer_id, dht.store_sealed("nobody", "x"));
+    FAILS(status::bad_peer_id, dht.store_sealed_async("nobody", "x"));
+    FAILS(status::bad_input, dht.publish_key(year));
+    FAILS(status::bad_input, MUST(dht.publish_key_async(year)).wait(long_time));
+    FAILS(status::bad_input, dht.erase("no key"));
+    FAILS(status::bad_input, dht.erase_async("no key"));
+    FAILS(status::bad_input, dht.fetch("no key"));
+    FAILS(status::no_peers, dht.fetch(key));
+    FAILS(status::bad_input, dht.fetch_async("no key"));
+    FAILS(status::null, dht.fetch_named(nullptr));
+    FAILS(status::utf8, dht.fetch_named_async("\xff"));
+    FAILS(status::bad_peer_id, dht.fetch_signed("nobody"));
+    FAILS(status::bad_peer_id, dht.fetch_signed_async("nobody"));
+    FAILS(status::null, dht.open(no));
+    FAILS(status::null, dht.open_async(no));
+    FAILS(status::null, no.retain());
+    FAILS(status::bad_input, dht.watch("no key", never_value));
+    FAILS(status::null, dht.watch(key, no_value));
+    FAILS(status::null, dht.on_store(no_offer));
+    FAILS(status::null, dht.subscribe_store(no_offer));
+    FAILS(status::bad_input, dht.custom(static_cast<command_to>(9), nullptr, "x"));
+    FAILS(status::null, dht.custom(command_to::peer, nullptr, "x"));
+    FAILS(status::bad_input, dht.custom_async(command_to::neighbours, key, "x"));
+    FAILS(status::null, dht.on_custom(no_event));
+    FAILS(status::null, dht.subscribe_custom(no_event));
+    FAILS(status::too_large, dht.broadcast(std::string(61441, 'x')));
+    FAILS(status::null, dht.broadcast_async(none));
+    FAILS(status::null, dht.on_broadcast(no_event));
+    FAILS(status::null, dht.subscribe_broadcast(no_event));
+    FAILS(status::bad_input, dht.keys("no key"));
+    FAILS(status::bad_input, dht.trace("no key"));
+    FAILS(status::bad_input, dht.trace_async("no key"));
+    FAILS(status::bad_input, dht.set_role(static_cast<psfs::dht_role>(9)));
+    const psfs::offer offer(static_cast<const psfs_offer *>(nullptr));
+    FAILS(status::null, offer.keep());
+    FAILS(status::null, offer.refuse());
+    FAILS(status::null, offer.retain());
+    const psfs::dht nobodys(nullptr);
+    FAILS(status::null, nobodys.stored_keys());
+    FAILS(status::null, nobodys.storage_size());
+    FAILS(status::null, nobodys.routing_table());
+    FAILS(status::null, nobodys.role());
+    MUST(satellite.shutdown(long_time));
+    FAILS(status::closed, dht.fetch(key));
+    FAILS(status::closed, dht.watch(key, never_value));
+    FAILS(status::closed, dht.on_store(never_offer));
 }
 
 static void packets() {
@@ -249,6 +333,7 @@ int main() {
     keys();
     settings();
     satellites();
+    values_of_the_dht();
     packets();
     return 0;
 }
