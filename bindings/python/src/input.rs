@@ -18,6 +18,11 @@ const KEEP_FROM: usize = 16 * 1024;
 /// The content of a packet. `bytes` of 16 KiB and more are kept instead of copied; what can change under our hands (`bytearray`,
 /// writable memory) is copied once.
 pub(crate) fn content(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    bytes(data, "content")
+}
+
+/// The same for what has another name.
+pub(crate) fn bytes(data: &Bound<'_, PyAny>, name: &str) -> PyResult<Bytes> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         if bytes.as_bytes().len() < KEEP_FROM {
             return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
@@ -27,14 +32,14 @@ pub(crate) fn content(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(text) = data.cast::<PyString>() {
         let text = text.to_str().map_err(|error| {
             // Half of a surrogate pair.
-            Failure::from(Error::new(Code::Utf8, format!("content: {error}")))
+            Failure::from(Error::new(Code::Utf8, format!("{name}: {error}")))
         })?;
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }
     let Ok(buffer) = PyBuffer::<u8>::get(data) else {
         let kind = data.get_type().name()?;
         return Err(Failure::bad_input(format!(
-            "content is {kind}: give bytes, bytearray, memoryview of bytes, or str"
+            "{name} is {kind}: give bytes, bytearray, memoryview of bytes, or str"
         ))
         .into());
     };

@@ -4,8 +4,10 @@
 //! condition a thread waits for; whoever wakes there, with the lock, polls what is ready. So one wake-up serves many results, a batch
 //! of up to 256 events crosses in one call, a busy interpreter holds up nobody, and at its exit no thread of ours needs it.
 //!
-//! The classes that people meet are in the Python files beside: `_aio.py` (asyncio), `sync.py` (without a loop).
+//! The classes that people meet are in the Python files beside: `_aio.py` and `_aio_dht.py` (asyncio), `sync.py` and
+//! `_sync_dht.py` (without a loop).
 
+mod dht;
 mod errors;
 mod faults;
 mod hub;
@@ -15,11 +17,14 @@ mod message;
 mod operation;
 mod satellite;
 mod source;
+mod values;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _psfs {
+    #[pymodule_export]
+    use super::dht::{Dht, key_of_content, key_of_name, key_of_signed};
     #[pymodule_export]
     use super::faults::Faults;
     #[pymodule_export]
@@ -34,6 +39,10 @@ mod _psfs {
     use super::satellite::{Satellite, generate_key, inspect_key};
     #[pymodule_export]
     use super::source::Source;
+    #[pymodule_export]
+    use super::values::{
+        CustomAnswer, DebugLine, Hop, Offer, Opened, RoutingRow, StoreAnswer, Stored, Trace, Value,
+    };
 
     use pyo3::prelude::*;
 

@@ -19,7 +19,7 @@ use crate::operation::{Operation, Value};
 ///
 /// # Safety
 /// `view` is what CPython handed to `__getbuffer__`.
-unsafe fn fill(
+pub(crate) unsafe fn fill(
     owner: Bound<'_, PyAny>,
     bytes: &Bytes,
     view: *mut ffi::Py_buffer,

@@ -1,5 +1,6 @@
 //! One call that may have to wait: polled when its hub says so, or waited for.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,17 +8,23 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use psfs_core::{Code, Error};
+use futures::channel::oneshot;
+use psfs_core::{Code, Error, Items};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::errors::Failure;
 use crate::hub::{Shared, Slot};
+use crate::values::not_running;
+
+/// An object that is made where the interpreter's lock is held.
+pub(crate) type Made = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// What an operation gives.
 pub(crate) enum Value {
     Nothing,
     Text(String),
+    Object(Made),
 }
 
 /// What an operation does.
@@ -96,6 +103,15 @@ pub(crate) fn wait_for<T: Send>(
     }
 }
 
+/// Ends with whoever waits for it.
+struct UnderWay(psfs_core::Operation);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// A call under way. Closing or dropping it cancels it.
 #[pyclass(frozen, module = "psfs._psfs")]
 pub(crate) struct Operation {
@@ -133,6 +149,34 @@ impl Operation {
         }
     }
 
+    /// For work of many steps, none of which may wait for the interpreter: it goes on by itself on the satellite's runtime, from now on.
+    pub(crate) fn on_runtime(
+        hub: &Arc<Shared>,
+        core: &psfs_core::Satellite,
+        work: impl Future<Output = Result<Value, Failure>> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        if !core.is_running() {
+            return Err(not_running());
+        }
+        let (tell, told) = oneshot::channel();
+        let under_way = core.operate(
+            |_: Items<Infallible>| async move {
+                // Whoever asked may be gone.
+                let _gone = tell.send(work.await).is_err();
+                Ok(())
+            },
+            |_| {},
+            |_| {},
+        )?;
+        let under_way = UnderWay(under_way);
+        Ok(Self::new(hub, async move {
+            let result = told.await;
+            drop(under_way);
+            // Nothing is told by what the satellite's end has ended.
+            result.unwrap_or_else(|_| Err(not_running()))
+        }))
+    }
+
     fn work(&self) -> MutexGuard<'_, Option<Work>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,6 +202,7 @@ fn value(py: Python<'_>, result: Result<Value, Failure>) -> PyResult<Py<PyAny>> 
     Ok(match result? {
         Value::Nothing => py.None(),
         Value::Text(text) => text.into_pyobject(py)?.into_any().unbind(),
+        Value::Object(made) => made(py)?,
     })
 }
 

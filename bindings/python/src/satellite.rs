@@ -15,6 +15,7 @@ use psfs_core::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::dht::Dht;
 use crate::errors::Failure;
 use crate::faults::Faults;
 use crate::hub::{Hub, Shared};
@@ -23,6 +24,7 @@ use crate::log::{AT_FIRST, Log};
 use crate::message::{Peer, packet_type};
 use crate::operation::{Operation, Value};
 use crate::source::{Feed, Item, Source, of_replies};
+use crate::values::role;
 
 /// One member of one network.
 #[pyclass(frozen, module = "psfs._psfs")]
@@ -82,6 +84,9 @@ fn set(config: Config, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Config>
         "memory_limit" => config.memory_limit(value.extract()?),
         "worker_threads" => config.worker_threads(value.extract()?),
         "faults" => config.faults(value.cast::<Faults>()?.get().0.clone()),
+        "dht_role" => config.dht_role(role("dht_role", value.extract::<&str>()?)?),
+        "max_item_size" => config.max_item_size(value.extract()?),
+        "max_storage_size" => config.max_storage_size(value.extract()?),
         "peers" => {
             let (low, high) = value.extract()?;
             config.peers(low, high)
@@ -140,7 +145,7 @@ fn read_config(
 }
 
 /// Reads batches through a future that may be dropped between polls.
-fn feed<T: 'static>(
+pub(crate) fn feed<T: 'static>(
     mut read: impl FnMut(&mut Context<'_>, &mut Vec<T>, usize) -> Poll<bool> + Send + 'static,
     item: fn(T) -> Item,
 ) -> Feed {
@@ -274,6 +279,11 @@ impl Satellite {
             stats.set_item(name, number)?;
         }
         Ok(stats)
+    }
+
+    /// The DHT of its network.
+    fn dht(&self) -> PyResult<Dht> {
+        Ok(Dht::new(self.core()?, &self.hub))
     }
 
     /// What it logs, told to `hub`. Once.

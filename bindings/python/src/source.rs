@@ -13,12 +13,16 @@ use crate::errors::Failure;
 use crate::hub::{Shared, Slot};
 use crate::message::{Message, PeerEvent, Reply};
 use crate::operation::{pending, wait_for};
+use crate::values::{DebugLine, Offer, Value};
 
 /// One thing that came.
 pub(crate) enum Item {
     Event(psfs_core::Event),
     Peer(psfs_core::PeerEvent),
     Reply(psfs_core::Reply),
+    Value(psfs_core::Value),
+    Offer(psfs_core::Offer),
+    Line(psfs_core::DebugLine),
 }
 
 /// Where items come from: up to so many at once; `Ready(false)` is the end.
@@ -118,6 +122,9 @@ impl Source {
                 }
                 Item::Peer(event) => list.append(PeerEvent::new(event))?,
                 Item::Reply(reply) => list.append(Reply::new(reply))?,
+                Item::Value(value) => list.append(Value(value))?,
+                Item::Offer(offer) => list.append(Offer::new(offer))?,
+                Item::Line(line) => list.append(DebugLine::new(line))?,
             }
         }
         Ok(list.into_any().unbind())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,6 +42,11 @@ OPTIONS: list[tuple[dict[str, Any], type[psfs.Error], str]] = [
     ({"ping": (-1.0, 1.0)}, psfs.BadInput, "ping"),
     ({"key": b"no key"}, psfs.BadInput, "key"),
     ({"data_dir": "/proc/nothing"}, psfs.Error, "/proc/nothing"),
+    ({"dht_role": "king"}, psfs.BadInput, "mirror"),
+    ({"dht_role": 1}, psfs.BadInput, "dht_role"),
+    ({"max_item_size": 0}, psfs.BadInput, "max_item_size"),
+    ({"max_item_size": -1}, psfs.BadInput, "max_item_size"),
+    ({"max_storage_size": -1}, psfs.BadInput, "max_storage_size"),
     ({"unknown": 1}, psfs.BadInput, "unknown"),
 ]
 
@@ -103,6 +109,59 @@ CALLS_OF_ASYNCIO: list[Row] = [
     ("on", "concurrency", lambda sat, peer: sat.on(psfs.MESSAGE, "n", print, concurrency=0), psfs.BadInput, "concurrency"),
 ]
 
+KEY = psfs.key_of_name("nothing")
+
+#: The same of a satellite's DHT.
+DHT_CALLS: list[Row] = [
+    ("store", "nothing", lambda dht, peer: dht.store(b""), psfs.BadInput, "empty"),
+    ("store", "data", lambda dht, peer: dht.store(7), psfs.BadInput, "content is int"),
+    ("store", "size", lambda dht, peer: dht.store(b"x" * 5_000_001), psfs.BadInput, "max_item_size is 5000000"),
+    ("store", "lifetime", lambda dht, peer: dht.store("x", lifetime=0.5), psfs.BadInput, "lifetime"),
+    ("store", "long lifetime", lambda dht, peer: dht.store("x", lifetime=31 * 24 * 3600), psfs.BadInput, "30 days"),
+    ("store", "no lifetime", lambda dht, peer: dht.store("x", lifetime=float("nan")), psfs.BadInput, "lifetime"),
+    ("store", "timeout", lambda dht, peer: dht.store("x", timeout=-1), psfs.BadInput, "timeout"),
+    ("store_at", "key", lambda dht, peer: dht.store_at("name", "x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("store_at", "digit", lambda dht, peer: dht.store_at("g" * 64, "x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("store_named", "data", lambda dht, peer: dht.store_named("name", None), psfs.BadInput, "NoneType"),
+    ("store_named", "half a character", lambda dht, peer: dht.store_named("\udc80", "x"), UnicodeEncodeError, "surrogates"),
+    ("store_signed", "salt", lambda dht, peer: dht.store_signed("x", b"s" * 65), psfs.BadInput, "salt"),
+    ("store_signed", "kind of salt", lambda dht, peer: dht.store_signed("x", 7), psfs.BadInput, "salt is int"),
+    ("store_signed", "sequence", lambda dht, peer: dht.store_signed("x", sequence=-1), psfs.BadInput, "sequence is -1"),
+    ("store_signed", "if_sequence", lambda dht, peer: dht.store_signed("x", if_sequence=2**64), psfs.BadInput, "if_sequence"),
+    ("store_signed", "sealed_for", lambda dht, peer: dht.store_signed("x", sealed_for="Qm"), psfs.BadInput, "peer id"),
+    ("store_signed", "stranger", lambda dht, peer: dht.store_signed("x", sealed_for=STRANGER), psfs.NotFound, STRANGER),
+    ("store_sealed", "peer", lambda dht, peer: dht.store_sealed("Qm", "x"), psfs.BadInput, "peer id"),
+    ("store_sealed", "nothing", lambda dht, peer: dht.store_sealed(peer, b""), psfs.BadInput, "empty"),
+    ("store_sealed", "stranger", lambda dht, peer: dht.store_sealed(STRANGER, "x"), psfs.NotFound, "published"),
+    ("publish_key", "lifetime", lambda dht, peer: dht.publish_key(lifetime=-1), psfs.BadInput, "lifetime is -1"),
+    ("delete", "key", lambda dht, peer: dht.delete("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("delete", "nothing", lambda dht, peer: dht.delete(KEY), psfs.NotFound, KEY),
+    ("fetch", "key", lambda dht, peer: dht.fetch("name"), psfs.BadInput, "name's call"),
+    ("fetch", "nothing", lambda dht, peer: dht.fetch(KEY), psfs.NotFound, "1 nodes were asked"),
+    ("fetch", "timeout", lambda dht, peer: dht.fetch(KEY, timeout=-1), psfs.BadInput, "timeout"),
+    ("fetch_named", "nothing", lambda dht, peer: dht.fetch_named("nothing"), psfs.NotFound, KEY),
+    ("fetch_signed", "publisher", lambda dht, peer: dht.fetch_signed("Qm"), psfs.BadInput, "peer id"),
+    ("fetch_signed", "nothing", lambda dht, peer: dht.fetch_signed(peer), psfs.NotFound, "no value"),
+    ("open", "no value", lambda dht, peer: dht.open(b"sealed"), TypeError, "Value"),
+    ("watch", "key", lambda dht, peer: dht.watch("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("on_store", "handler", lambda dht, peer: dht.on_store(7), psfs.BadInput, "int"),
+    ("keys", "after", lambda dht, peer: dht.keys("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("keys", "most", lambda dht, peer: dht.keys(most=-1), psfs.BadInput, "most is -1"),
+    ("set_role", "role", lambda dht, peer: dht.set_role("king"), psfs.BadInput, "role is \"king\""),
+    ("custom", "to", lambda dht, peer: dht.custom("Qm"), psfs.BadInput, "64 hexadecimal digits"),
+    ("custom", "data", lambda dht, peer: dht.custom(peer, 7), psfs.BadInput, "int"),
+    ("custom", "timeout", lambda dht, peer: dht.custom(peer, timeout=-1), psfs.BadInput, "timeout"),
+    ("on_custom", "handler", lambda dht, peer: dht.on_custom(7), psfs.BadInput, "int"),
+    ("broadcast", "size", lambda dht, peer: dht.broadcast(b"x" * 70_000), psfs.BadInput, "61440"),
+    ("on_broadcast", "handler", lambda dht, peer: dht.on_broadcast(7), psfs.BadInput, "int"),
+    ("trace", "key", lambda dht, peer: dht.trace("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("permit_debug", "permitted", lambda dht, peer: dht.permit_debug("no"), TypeError, "permitted"),
+]
+DHT_CALLS_OF_ASYNCIO: list[Row] = [
+    (name, "concurrency", lambda dht, peer, name=name: getattr(dht, name)(concurrency=0), psfs.BadInput, "concurrency")
+    for name in ("on_store", "on_custom", "on_broadcast")
+]
+
 
 @pytest.fixture(scope="module")
 def pair(psfs_session_network: Networks) -> Any:
@@ -116,6 +175,15 @@ def test_calls(pair: Any, method: str, what: str, call: Callable[..., Any], kind
     told(error.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "what", "call", "kind", "says"), DHT_CALLS, ids=[f"{row[0]} {row[1]}" for row in DHT_CALLS]
+)
+def test_dht_calls(pair: Any, method: str, what: str, call: Callable[..., Any], kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says) as error:
+        call(pair[0].dht, pair[1].peer_id)
+    told(error.value)
+
+
 def told(error: BaseException) -> None:
     """Every error of ours has a code and says what to do."""
     if isinstance(error, psfs.Error):
@@ -126,9 +194,11 @@ def told(error: BaseException) -> None:
 def test_calls_with_asyncio(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
     async def main() -> None:
         async with psfs_network.asyncio(2) as (ada, bob):
-            for method, what, call, kind, says in CALLS + CALLS_OF_ASYNCIO:
+            rows = [(ada, *row) for row in CALLS + CALLS_OF_ASYNCIO]
+            rows += [(ada.dht, *row) for row in DHT_CALLS + DHT_CALLS_OF_ASYNCIO]
+            for of, method, what, call, kind, says in rows:
                 with pytest.raises(kind, match=says) as error:
-                    result = call(ada, bob.peer_id)
+                    result = call(of, bob.peer_id)
                     if inspect.isawaitable(result):
                         await result
                     pytest.fail(f"{method}: {what} was taken")
@@ -175,6 +245,14 @@ def test_answers(pair: Any) -> None:
 def test_functions() -> None:
     with pytest.raises(psfs.BadInput, match="key"):
         psfs.inspect_key(b"no key")
+    with pytest.raises(psfs.BadInput, match="int"):
+        psfs.key_of_content(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name"):
+        psfs.key_of_name(b"name")  # type: ignore[arg-type]
+    with pytest.raises(psfs.BadInput, match="peer id"):
+        psfs.key_of_signed("Qm")
+    with pytest.raises(psfs.BadInput, match="salt is int"):
+        psfs.key_of_signed(STRANGER, 7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="passphrase"):
         psfs.generate_key(7)  # type: ignore[arg-type]
     for code in (0, -1, 2**31, "7"):
@@ -233,6 +311,10 @@ def test_no_method_was_forgotten() -> None:
     rows = {
         psfs.Satellite: {row[0] for row in CALLS + CALLS_OF_ASYNCIO},
         psfs.sync.Satellite: {row[0] for row in CALLS},
+        psfs.Dht: {row[0] for row in DHT_CALLS + DHT_CALLS_OF_ASYNCIO},
+        psfs.sync.Dht: {row[0] for row in DHT_CALLS},
+        # test_an_offer_is_refused_with_a_text
+        psfs.Offer: {"refuse"},
         psfs.Message: {row[0] for row in ANSWERS},
         psfs.Responder: {row[0] for row in ANSWERS},
         psfs.testing.Network: {row[0] for row in NETWORK},
@@ -248,39 +330,63 @@ def test_no_method_was_forgotten() -> None:
         if not getattr(kind, "_is_protocol", False):
             assert with_arguments(kind) == rows.get(kind, set()), kind
     functions = {thing.__name__ for thing in public if inspect.isroutine(thing)}
-    assert functions == {"generate_key", "inspect_key"}, "test_functions tries these"
+    named = {"generate_key", "inspect_key", "key_of_content", "key_of_name", "key_of_signed"}
+    assert functions == named, "test_functions tries these"
     options = inspect.get_annotations(Options) | {"rendezvous": str, "key": bytes}
     tried = {name for row in OPTIONS for name in row[0]} - {"unknown"}
     # A bool takes anything, and what is wrong with a passphrase shows with its key (test_living.py).
     assert set(options) - tried == {"mdns", "passphrase", "faults"}
 
 
-@pytest.mark.parametrize("kind", [psfs.Satellite, psfs.sync.Satellite], ids=["asyncio", "sync"])
+def test_an_offer_is_refused_with_a_text(pair: Any) -> None:
+    asked: list[BaseException] = []
+
+    def decide(offer: psfs.Offer) -> None:
+        with pytest.raises(TypeError) as error:
+            offer.refuse(7)  # type: ignore[arg-type]
+        asked.append(error.value)
+        offer.refuse("not this one")
+        offer.keep()
+
+    subscription = pair[1].dht.on_store(decide)
+    answers = pair[0].dht.store("to be refused").answers
+    subscription.cancel()
+    assert [answer.text for answer in answers if not answer.keeps] == ["not this one"]
+    assert asked
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [psfs.Satellite, psfs.sync.Satellite, psfs.Dht, psfs.sync.Dht],
+    ids=["asyncio", "sync", "dht asyncio", "dht sync"],
+)
 def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type: ignore[no-untyped-def]
     """An object that is nothing, as each argument of each method."""
 
-    async def tries(sat: Any) -> None:
+    async def tries(of: Any) -> None:
         for name in sorted(with_arguments(kind)):
-            parameters = inspect.signature(getattr(sat, name)).parameters
-            good = {"peer": pair[1].peer_id, "namespace": "n", "data": b"", "address": "127.0.0.1:1", "packet_type": 1, "handler": print}
+            parameters = inspect.signature(getattr(of, name)).parameters
+            good: dict[str, Any] = {"namespace": "n", "data": b"x", "address": "127.0.0.1:1", "packet_type": 1, "handler": print}
+            good |= {"key": KEY, "name": "n", "role": "node"}
+            good |= dict.fromkeys(("peer", "to", "publisher"), pair[1].peer_id)
             needed = {one.name for one in parameters.values() if one.default is inspect.Parameter.empty}
             # Without one it is a decorator, which finds all that when it decorates.
             needed |= {"handler"} & set(parameters)
             for bad in parameters:
-                arguments = {one: good[one] for one in needed} | {bad: object()}
+                arguments = {one: good[one] for one in needed - {bad}} | {bad: object()}
                 with pytest.raises((TypeError, psfs.BadInput)):
-                    result = getattr(sat, name)(**arguments)
+                    result = getattr(of, name)(**arguments)
                     result = result.first() if hasattr(result, "first") else result
                     if inspect.isawaitable(result):
                         await result
                     pytest.fail(f"{name} takes any {bad}")
 
     async def main() -> None:
-        if kind is psfs.sync.Satellite:
-            await tries(pair[0])
+        if kind in (psfs.sync.Satellite, psfs.sync.Dht):
+            await tries(pair[0] if kind is psfs.sync.Satellite else pair[0].dht)
             return
         async with psfs.Satellite("types", listen=["127.0.0.1:0"], mdns=False) as sat:
-            await tries(sat)
+            await tries(sat if kind is psfs.Satellite else sat.dht)
 
     run(main())
 
@@ -290,6 +396,9 @@ ENDED: dict[str, Callable[[Any], Any]] = {
     "start": lambda sat: sat.start(),
     "connect": lambda sat: sat.connect("127.0.0.1:1"),
     "disconnect": lambda sat: sat.disconnect(STRANGER),
+    "pause": lambda sat: sat.pause(),
+    "resume": lambda sat: sat.resume(),
+    "network_changed": lambda sat: sat.network_changed(),
     "wait_connected": lambda sat: sat.wait_connected(),
     "send": lambda sat: sat.send(STRANGER, "n", b""),
     "broadcast": lambda sat: sat.broadcast("n", b""),
@@ -303,6 +412,41 @@ ENDED: dict[str, Callable[[Any], Any]] = {
 }
 #: And what it does all the same: it tells what it knows, and ending it again is nothing.
 STILL = {"addresses", "peers", "connected_count", "stats", "key", "shutdown", "begin_shutdown"}
+
+
+#: The same of its DHT.
+DHT_ENDED: dict[str, Callable[[Any], Any]] = {
+    "store": lambda dht: dht.store("x"),
+    "store_at": lambda dht: dht.store_at(KEY, "x"),
+    "store_named": lambda dht: dht.store_named("n", "x"),
+    "store_signed": lambda dht: dht.store_signed("x"),
+    "store_sealed": lambda dht: dht.store_sealed(STRANGER, "x"),
+    "publish_key": lambda dht: dht.publish_key(),
+    "delete": lambda dht: dht.delete(KEY),
+    "fetch": lambda dht: dht.fetch(KEY),
+    "fetch_named": lambda dht: dht.fetch_named("n"),
+    "fetch_signed": lambda dht: dht.fetch_signed(STRANGER),
+    "watch": lambda dht: dht.watch(KEY),
+    "on_store": lambda dht: dht.on_store(print),
+    "keys": lambda dht: dht.keys(),
+    "custom": lambda dht: dht.custom(None),
+    "on_custom": lambda dht: dht.on_custom(print),
+    "broadcast": lambda dht: dht.broadcast("x"),
+    "on_broadcast": lambda dht: dht.on_broadcast(print),
+    "trace": lambda dht: dht.trace(KEY),
+    "debug": lambda dht: dht.debug(),
+    # Properties.
+    "stored_keys": lambda dht: dht.stored_keys,
+    "storage_size": lambda dht: dht.storage_size,
+}
+DHT_STILL: dict[str, Callable[[Any], Any]] = {
+    "role": lambda dht: dht.role,
+    "set_role": lambda dht: dht.set_role("node"),
+    "permit_debug": lambda dht: dht.permit_debug(False),
+    "routing_table": lambda dht: dht.routing_table(),
+    # What it does needs a value that was fetched.
+    "open": lambda dht: None,
+}
 
 
 @pytest.mark.parametrize("kind", [psfs.Satellite, psfs.sync.Satellite], ids=["asyncio", "sync"])
@@ -322,6 +466,14 @@ def test_after_the_end(kind: type, run) -> None:  # type: ignore[no-untyped-def]
         for name in STILL:
             await done(getattr(sat, name)())
         public = {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+        for name, call in DHT_ENDED.items():
+            with pytest.raises(psfs.Closed) as error:
+                await done(call(sat.dht))
+                pytest.fail(f"dht.{name} works after the end")
+            assert error.value.hint
+        for call in DHT_STILL.values():
+            call(sat.dht)
+        assert {name for name in dir(sat.dht) if not name.startswith("_")} == set(DHT_ENDED) | set(DHT_STILL)
         # Waiting for the end has another name in each.
         assert public - {"ended", "wait"} == set(ENDED) | STILL
 
@@ -373,7 +525,12 @@ def test_a_handler_with_asyncio_may_cancel_itself(psfs_network: Networks, run) -
 
 
 @pytest.mark.parametrize("raised", [SystemExit(3), psfs.Fail, Exception("\udc80")], ids=["exit", "bad code", "bad text"])
-def test_a_handler_that_raises_what_it_should_not_goes_on(pair: Any, raised: Any) -> None:
+def test_a_handler_that_raises_what_it_should_not_goes_on(
+    pair: Any, raised: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest-xdist cannot carry the log of a test if that is no UTF-8.
+    monkeypatch.setattr(logging.getLogger("psfs"), "propagate", False)
+
     def handler(message: psfs.sync.Message) -> str:
         if message.content:
             return "good"

@@ -104,7 +104,7 @@ def test_what_logging_does_not_want_is_not_made(
 def test_a_change_of_levels_is_noticed(
     psfs_network: Networks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, logger: str
 ) -> None:
-    monkeypatch.setattr("psfs.sync.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("psfs._threads.LOOK_EVERY", 0.01)
     ada, bob = psfs_network(2)
     assert not said(caplog, ada.peer_id, "session opened")
     until = time.monotonic() + PATIENCE
@@ -118,7 +118,7 @@ def test_a_change_of_levels_is_noticed(
 def test_a_change_of_levels_is_noticed_with_asyncio(
     psfs_network: Networks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, run
 ) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("psfs._aio.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("psfs._loop.LOOK_EVERY", 0.01)
 
     async def main() -> None:
         async with psfs_network.asyncio(2) as (ada, bob):

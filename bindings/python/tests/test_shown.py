@@ -10,6 +10,7 @@ import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psfs
 import pytest
@@ -42,8 +43,39 @@ def test_the_examples_greet_and_ask_each_other() -> None:
         greet.wait(60)
 
 
+def test_the_example_of_the_dht_keeps_stores_and_fetches() -> None:
+    dht, rendezvous = EXAMPLES / "dht.py", "dht-example-in-python"
+    keep = subprocess.Popen([sys.executable, "-u", dht, rendezvous, "keep"], stdout=subprocess.PIPE, text=True)
+
+    def other(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(dht), rendezvous, *arguments, address]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    try:
+        assert keep.stdout is not None
+        address = next(
+            line.removeprefix("reach me at ").strip() for line in keep.stdout if "/ip4/127.0.0.1/tcp/" in line
+        )
+        stored = other("store", "Some value")
+        key = psfs.key_of_content("Some value")
+        assert (stored.returncode, stored.stdout) == (0, f"{key}\n"), stored.stderr
+        peer = address.rsplit("/", 1)[1]
+        assert stored.stderr == f"{peer} kept \n"
+        assert f"offers {key} (10 bytes)" in next(line for line in keep.stdout if "offers" in line)
+        fetched = other("fetch", key)
+        assert (fetched.returncode, fetched.stdout) == (0, "Some value"), fetched.stderr
+        large = other("store", "x" * 100_000)
+        assert large.returncode == 0, large.stderr
+        missing = other("fetch", psfs.key_of_name("nothing"))
+        assert missing.returncode == 1
+        assert "no value under" in missing.stderr
+    finally:
+        keep.terminate()
+        keep.wait(60)
+
+
 def test_an_example_without_arguments_says_how_it_is_used() -> None:
-    for name in ("greet.py", "whois.py"):
+    for name in ("greet.py", "whois.py", "dht.py"):
         ended = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=60)
         assert ended.returncode == 1
         assert ended.stderr.startswith("usage:")
@@ -80,7 +112,7 @@ def test_the_taste_in_the_projects_readme(other: psfs.sync.Satellite) -> None:
 
 
 def test_the_tastes_in_the_packages_readme(other: psfs.sync.Satellite) -> None:
-    with_asyncio, without, _ = tastes(ROOT / "bindings" / "python" / "README.md")
+    with_asyncio, without, of_the_dht, _ = tastes(ROOT / "bindings" / "python" / "README.md")
     for taste in (with_asyncio, without):
         said: list[tuple[str, bytes]] = []
         copy = shim(other)
@@ -93,3 +125,9 @@ def test_the_tastes_in_the_packages_readme(other: psfs.sync.Satellite) -> None:
         }
         exec("\n".join(lines), scope)
         assert said == [(other.peer_id, b"the other one")]
+    kept: list[tuple[Any, ...]] = []
+    with shim(other).sync.Satellite("pineapple") as sat:
+        sat.wait_connected()
+        exec(of_the_dht, {"sat": sat, "print": lambda *words: kept.append(words)})
+    assert kept[0] == (psfs.key_of_content("Some value"), 2)
+    assert sorted(kept[1:]) == sorted([(sat.peer_id, "kept"), (other.peer_id, "kept")])

@@ -5,7 +5,8 @@ tests a real little network. See the README for a taste of each.
 """
 
 from . import sync
-from ._aio import Messages, PeerEvents, Replies, Satellite, Subscription
+from ._aio import Satellite
+from ._aio_dht import DebugLines, Dht, Watch
 from ._common import BROADCAST, MESSAGE, REQUEST, SEEK
 from ._errors import (
     BadInput,
@@ -18,7 +19,30 @@ from ._errors import (
     RemoteError,
     Timeout,
 )
-from ._psfs import Message, Peer, PeerEvent, Reply, Responder, __version__, generate_key, inspect_key
+from ._loop import Messages, PeerEvents, Replies, Subscription
+from ._psfs import (
+    CustomAnswer,
+    DebugLine,
+    Hop,
+    Message,
+    Offer,
+    Opened,
+    Peer,
+    PeerEvent,
+    Reply,
+    Responder,
+    RoutingRow,
+    StoreAnswer,
+    Stored,
+    Trace,
+    Value,
+    __version__,
+    generate_key,
+    inspect_key,
+    key_of_content,
+    key_of_name,
+    key_of_signed,
+)
 
 __all__ = [
     "BROADCAST",
@@ -27,11 +51,18 @@ __all__ = [
     "SEEK",
     "BadInput",
     "Closed",
+    "CustomAnswer",
+    "DebugLine",
+    "DebugLines",
+    "Dht",
     "Error",
     "Fail",
+    "Hop",
     "Message",
     "Messages",
     "NotFound",
+    "Offer",
+    "Opened",
     "Peer",
     "PeerEvent",
     "PeerEvents",
@@ -41,11 +72,20 @@ __all__ = [
     "Replies",
     "Reply",
     "Responder",
+    "RoutingRow",
     "Satellite",
+    "StoreAnswer",
+    "Stored",
     "Subscription",
     "Timeout",
+    "Trace",
+    "Value",
+    "Watch",
     "__version__",
     "generate_key",
     "inspect_key",
+    "key_of_content",
+    "key_of_name",
+    "key_of_signed",
     "sync",
 ]

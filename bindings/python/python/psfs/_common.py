@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any, TypedDict
 
 from ._errors import Fail, bad_input
-from ._psfs import Faults
+from ._psfs import Faults, Offer
 
 log = logging.getLogger("psfs")
 
@@ -25,6 +25,10 @@ Content = bytes | bytearray | memoryview | str
 Returned = Content | dict[str, Any] | list[Any] | int | float | bool | None
 #: Key as PEM bytes, or the path of a key file, which is made when it does not exist.
 Key = bytes | str | PathLike[str]
+
+
+#: How long nodes of the DHT keep a value that says nothing else, in seconds: a day.
+DAY = 24 * 3600.0
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +53,9 @@ class Options(TypedDict, total=False):
     peers: tuple[int, int]
     connections: tuple[int, int]
     ping: tuple[float, float]
+    dht_role: str
+    max_item_size: int
+    max_storage_size: int
     faults: Faults | None
 
 
@@ -91,3 +98,15 @@ def failure_of(error: BaseException) -> tuple[int, str]:
         with contextlib.suppress(Exception):
             text = f"{text}: {error}"
     return code, text.encode(errors="replace").decode()
+
+
+def decide(offer: Offer, result: object) -> None:
+    """What a handler of on_store returned, as this satellite's word."""
+    if result is None or result is True:
+        offer.keep()
+    elif result is False:
+        offer.refuse("its application does not want it")
+    elif isinstance(result, str):
+        offer.refuse(result.encode(errors="replace").decode())
+    else:
+        raise bad_input(f"on_store returned {type(result).__name__}: return True or None to keep it, False or a str to refuse it")

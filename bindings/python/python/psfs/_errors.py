@@ -31,11 +31,11 @@ class PeerUnreachable(Error, ConnectionError):
 
 
 class Refused(Error):
-    """The peer refuses, or a limit of open things is reached."""
+    """The peer refuses (of a value in the DHT: every node, and the message lists why), or a limit of open things is reached."""
 
 
 class NotFound(Error, KeyError):
-    """The peer was never met, or it serves no such namespace."""
+    """The peer was never met, it serves no such namespace, or no node of the DHT has the value."""
 
     # KeyError would show its argument quoted.
     __str__ = Exception.__str__
