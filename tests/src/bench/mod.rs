@@ -11,6 +11,7 @@
 pub mod c;
 pub mod child;
 pub mod cost;
+pub mod dht;
 pub mod large;
 pub mod plain;
 pub mod report;

@@ -12,7 +12,7 @@ enum Aim {
 }
 
 /// What was aimed at on two cores.
-const AIMS: [(&str, Aim); 17] = [
+const AIMS: [(&str, Aim); 19] = [
     ("request_rtt_p50_us", Aim::AtMost(100.0)),
     ("request_rtt_p50_us_ratio", Aim::AtMost(0.5)),
     ("request_rate_64", Aim::AtLeast(100_000.0)),
@@ -25,6 +25,8 @@ const AIMS: [(&str, Aim); 17] = [
     ("stream_mib_per_s_ratio", Aim::AtLeast(0.8)),
     ("ffi_call_ns", Aim::AtMost(50.0)),
     ("event_to_callback_us_p50", Aim::AtMost(50.0)),
+    ("dht_fetch_missing_10", Aim::AtMost(0.0)),
+    ("dht_fetch_missing_50", Aim::AtMost(0.0)),
     ("rss_idle_mib", Aim::AtMost(15.0)),
     ("rss_100_mib", Aim::AtMost(300.0)),
     ("start_ms", Aim::AtMost(50.0)),

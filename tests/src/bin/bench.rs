@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use psfs_tests::bench::child::{self, Child};
 use psfs_tests::bench::report::{beside, figure};
 use psfs_tests::bench::talk::{self, Pair};
-use psfs_tests::bench::{Failure, c, cost, large, plain, run, runtime, serve, tls, wake};
+use psfs_tests::bench::{Failure, c, cost, dht, large, plain, run, runtime, serve, tls, wake};
 use tokio::runtime::Runtime;
 
 /// Messages of one round, by policy: about half a second each.
@@ -17,13 +17,14 @@ const MESSAGES: [(&str, u64); 3] = [("every", 300_000), ("lazy", 500_000), ("rsa
 const MESSAGES_TO_C: u64 = 500_000;
 
 type Part = fn(&Runtime) -> Result<(), Failure>;
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("requests", requests),
     ("messages", messages),
     ("c", calls_of_c),
     ("stream", stream),
     ("wake", wakes),
     ("cost", costs),
+    ("dht", values),
 ];
 
 fn main() -> ExitCode {
@@ -172,6 +173,13 @@ fn calls_of_c(runtime: &Runtime) -> Result<(), Failure> {
     let pair = run(runtime, async move { Pair::meet("lazy", &address).await })?;
     let to_cpp = run(runtime, talk::messages(pair, "c", MESSAGES_TO_C))?;
     beside("messages_per_s_cpp_callback", to_cpp, to_c, "1/s")
+}
+
+fn values(runtime: &Runtime) -> Result<(), Failure> {
+    for count in [10, 50] {
+        run(runtime, dht::measure(count))?;
+    }
+    Ok(())
 }
 
 fn stream(runtime: &Runtime) -> Result<(), Failure> {
