@@ -9,7 +9,7 @@ use super::store::Stored;
 use crate::error::DhtError;
 use crate::identity::{PeerId, PublicKey};
 use crate::proto::dht::key::Key;
-use crate::proto::dht::sealed::{self, Bound};
+use crate::proto::dht::sealed::{self, Bound, SealError};
 use crate::proto::dht::value::Kind;
 
 /// Where a satellite publishes its key: the salt of a signed value.
@@ -134,5 +134,11 @@ fn bound_to(key: Key, sequence: u64) -> Bound {
     Bound {
         key: Some(key),
         sequence,
+    }
+}
+
+impl From<SealError> for DhtError {
+    fn from(error: SealError) -> Self {
+        Self::Sealed(error.to_string())
     }
 }

@@ -8,7 +8,6 @@ use super::talk::SendError;
 use super::{Code, Error, within};
 use crate::identity::PeerId;
 use crate::proto::dht::key::Key;
-use crate::proto::dht::sealed::SealError;
 
 /// A call of the DHT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,12 +87,6 @@ impl From<StoreError> for DhtError {
             StoreError::Closed => Self::Closed,
             other => Self::Store(other.to_string()),
         }
-    }
-}
-
-impl From<SealError> for DhtError {
-    fn from(error: SealError) -> Self {
-        Self::Sealed(error.to_string())
     }
 }
 
