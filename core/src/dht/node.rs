@@ -1,6 +1,6 @@
 //! What this satellite is to the others of the DHT: its place, whom it knows, what it keeps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(super) watchers: Watchers,
     pub(super) telling: Telling,
     pub(super) promises: Promises,
+    /// See [`spot`]: values that nobody has to have any more.
+    pub(super) deleted: Mutex<VecDeque<Key>>,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     /// Taken when the network begins.
@@ -122,6 +124,7 @@ impl Node {
             watchers: Watchers::default(),
             telling: Telling::default(),
             promises,
+            deleted: Mutex::default(),
             asked: Mutex::new(satellite.base().events(PacketType::Request, NAMESPACE)),
             to_check: Mutex::new(Some(to_check)),
             used: Notify::new(),

@@ -3,7 +3,8 @@
 //! A receipt proves that a node promised to keep a value, and no more. Which promises are checked, and which piece is asked for, nobody
 //! can foresee; who cannot prove it is left alone for a while, as who lied.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,9 +13,10 @@ use super::ask::ASK_TIMEOUT;
 use super::node::Node;
 use crate::identity::PeerId;
 use crate::net::clock;
+use crate::proto::dht::key::Key;
 use crate::proto::dht::message::{Answer, Ask, Challenge, Verdict};
 use crate::proto::dht::slice;
-use crate::proto::dht::value::Entry;
+use crate::proto::dht::value::{Entry, Kind};
 
 /// Of so many promises one is checked.
 const ONE_OF: u8 = 16;
@@ -22,6 +24,8 @@ const ONE_OF: u8 = 16;
 const WAITING_MAX: usize = 64;
 /// How long a promise must have been kept for, at least; twice as long at most.
 const AFTER: Duration = Duration::from_secs(5);
+/// Keys remembered that were deleted from here.
+const DELETED_MAX: usize = 1024;
 /// Bytes that are asked for, at most.
 const LENGTH_MAX: u64 = 16 * 1024;
 
@@ -50,6 +54,20 @@ impl Node {
         }
     }
 
+    /// What was deleted from here: nobody is asked for it any more.
+    fn deleted(&self) -> MutexGuard<'_, VecDeque<Key>> {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A value was deleted from here: promises to keep it are over.
+    pub(super) fn released(&self, key: Key) {
+        let mut deleted = self.deleted();
+        if deleted.len() >= DELETED_MAX {
+            deleted.pop_front();
+        }
+        deleted.push_back(key);
+    }
+
     /// Whether a node has what it promised to keep. Who does not answer at all is counted as such where it is asked.
     pub(super) async fn check_promise(&self, peer: PeerId, entry: &Entry) {
         let offset = u64::from_be_bytes(clock::random()) % entry.size;
@@ -67,9 +85,11 @@ impl Node {
             Ok(Answer::Slice(proof)) => {
                 slice::check(&entry.root, entry.size, offset, length, &proof)
             }
-            // It may have been replaced since, by a newer one: then it says so by having it.
+            // Only a plain value cannot have been replaced since; and it may have been deleted from here.
             Ok(Answer::Verdict(Verdict::NotFound { .. })) => {
-                entry.proof.is_some() || entry.is_expired(clock::now_ms())
+                entry.kind != Kind::Plain
+                    || entry.is_expired(clock::now_ms())
+                    || self.deleted().contains(&entry.key)
             }
             Ok(_) => false,
             Err(_) => return,

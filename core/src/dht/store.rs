@@ -473,6 +473,7 @@ impl Node {
     }
 
     async fn forget_everywhere(&self, key: Key, root: [u8; 32]) -> Result<Vec<Answer>, DhtError> {
+        self.released(key);
         let lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
         let mut answers = Vec::new();
         let ask = |peer: PeerId| async move {

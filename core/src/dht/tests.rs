@@ -241,6 +241,46 @@ fn a_promise_that_is_not_kept_is_found_out() {
 }
 
 #[test]
+fn a_value_that_was_replaced_or_deleted_since_is_no_broken_promise() {
+    runtime().block_on(async {
+        let author = honest("released").await;
+        let keeper =
+            Satellite::new(config("released").bootstrap(author.addresses().remove(0))).unwrap();
+        keeper.start().await.unwrap();
+        let (dht, id) = (author.dht(), keeper.peer_id());
+        until("they know each other", || {
+            dht.node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+        let options = StoreOptions::default();
+
+        let named = dht.store_named("name", "one", options).await.unwrap();
+        let before = dht.node.held(&named.key()).unwrap();
+        dht.store_named("name", "two", options).await.unwrap();
+        assert_ne!(
+            keeper.dht().node.held(&named.key()).unwrap().root,
+            before.root
+        );
+        dht.node.check_promise(id, &before).await;
+        assert!(!is_blacklisted(&dht, &id));
+
+        let plain = dht.store("deleted", options).await.unwrap();
+        let before = dht.node.held(&plain.key()).unwrap();
+        dht.delete(plain.key(), options).await.unwrap();
+        assert_eq!(keeper.dht().node.held(&plain.key()), None);
+        dht.node.check_promise(id, &before).await;
+        assert!(!is_blacklisted(&dht, &id));
+
+        // Nobody took this one back.
+        dht.node
+            .check_promise(id, &Entry::plain(b"never stored", id, later()))
+            .await;
+        assert!(is_blacklisted(&dht, &id));
+        end(&[&author, &keeper]).await;
+    });
+}
+
+#[test]
 fn who_offers_and_never_sends_keeps_nobody_waiting() {
     runtime().block_on(async {
         let honest = honest("lie-silent").await;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::ask::{ASK_TIMEOUT, told};
 use super::node::{Node, REPLICAS};
 use super::walk::{Found, plan};
 use crate::error::Code;
@@ -14,7 +13,7 @@ use crate::identity::PeerId;
 use crate::net::clock;
 use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::Goal;
-use crate::proto::dht::message::{Ask, Find, Why};
+use crate::proto::dht::message::Why;
 use crate::proto::dht::value::Entry;
 use crate::satellite::PeerEvent;
 
@@ -77,13 +76,8 @@ impl Node {
         let node = Arc::clone(self);
         self.base.spawn(async move {
             let _permit = permit;
-            let find = Ask::Find(Find {
-                key: node.place,
-                value: false,
-                inline: 0,
-            });
-            if let Ok(answer) = node.ask(&peer, &find, ASK_TIMEOUT).await {
-                let _contacts = node.learn(peer, told(&answer)).await;
+            if let Ok((nodes, ())) = node.find_nodes(peer, node.place).await {
+                let _contacts = node.learn(peer, &nodes).await;
             }
         });
     }
@@ -180,7 +174,7 @@ async fn republish(node: Arc<Node>) {
             .sleep(REPUBLISH_EVERY * 3 / 4 + REPUBLISH_EVERY * part / 512)
             .await;
         let mut after = None;
-        while let Some((page, last)) = node.page(after) {
+        'round: while let Some((page, last)) = node.page(after) {
             after = Some(last);
             for entry in page {
                 let nearest = node.table(|table, now| table.closest(&entry.key, 1, now));
@@ -200,7 +194,7 @@ async fn republish(node: Arc<Node>) {
                     .is_err()
                 {
                     // Nobody is here: the next round.
-                    break;
+                    break 'round;
                 }
             }
         }

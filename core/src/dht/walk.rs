@@ -47,7 +47,7 @@ impl Node {
     {
         let mut asked = FuturesUnordered::new();
         let mut patience = Box::pin(self.base.sleep(PATIENCE));
-        loop {
+        'walk: loop {
             loop {
                 match lookup.next(self.now()) {
                     Step::Ask(peer) => {
@@ -55,17 +55,13 @@ impl Node {
                         asked.push(async move { (peer, answer.await) });
                     }
                     Step::Wait => break,
-                    Step::Done => {
-                        let near = lookup.neighbourhood();
-                        self.table(|table, now| table.walked(lookup.target(), &near, now));
-                        return lookup;
-                    }
+                    Step::Done => break 'walk,
                 }
             }
             tokio::select! {
                 biased;
                 answered = asked.next() => {
-                    let Some((peer, answered)) = answered else { return lookup };
+                    let Some((peer, answered)) = answered else { break };
                     match answered {
                         Ok((nodes, answer)) => {
                             let contacts = self.learn(peer, &nodes).await;
@@ -87,6 +83,10 @@ impl Node {
                 }
             }
         }
+        // However it ended: a range that was never walked through would be walked to again and again.
+        let near = lookup.neighbourhood();
+        self.table(|table, now| table.walked(lookup.target(), &near, now));
+        lookup
     }
 
     /// Asks one node who is near to a key.
