@@ -1,0 +1,5 @@
+//! Files without their network: what a file's id is, and what is said of files.
+//!
+//! What it is not: nothing here opens a file, asks a peer or knows the time.
+
+pub(crate) mod root;
