@@ -39,6 +39,7 @@ pub(crate) mod testing;
     )
 )]
 pub(crate) mod transfer;
+pub(crate) mod tree;
 mod varint;
 #[cfg(test)]
 mod vectors;
