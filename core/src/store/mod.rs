@@ -17,7 +17,9 @@
 
 pub(crate) mod files;
 mod lock;
+pub(crate) mod part_file;
 mod peers;
+pub(crate) mod shared_file;
 mod sparse;
 pub(crate) mod values;
 

@@ -2,4 +2,8 @@
 //!
 //! What it is not: nothing here opens a file, asks a peer or knows the time.
 
+pub(crate) mod message;
+pub(crate) mod outline;
+pub(crate) mod ranges;
 pub(crate) mod root;
+pub(crate) mod schedule;
