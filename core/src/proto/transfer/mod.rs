@@ -2,4 +2,6 @@
 //!
 //! What it is not: nothing here opens a file, asks a peer or knows the time.
 
+pub(crate) mod label;
 pub(crate) mod root;
+pub(crate) mod token;
