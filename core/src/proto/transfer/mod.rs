@@ -2,6 +2,8 @@
 //!
 //! What it is not: nothing here opens a file, asks a peer or knows the time.
 
+pub(crate) mod collection;
 pub(crate) mod label;
+pub(crate) mod names;
 pub(crate) mod root;
 pub(crate) mod token;
