@@ -6,4 +6,5 @@ pub(crate) mod collection;
 pub(crate) mod label;
 pub(crate) mod names;
 pub(crate) mod root;
+pub(crate) mod ticket;
 pub(crate) mod token;
