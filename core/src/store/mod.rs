@@ -20,6 +20,7 @@ mod lock;
 mod peers;
 mod sparse;
 pub(crate) mod values;
+mod writer;
 
 use std::fmt;
 use std::fs::File;
