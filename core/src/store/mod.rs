@@ -16,6 +16,7 @@
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
 pub(crate) mod files;
+pub(crate) mod folder;
 mod lock;
 pub(crate) mod part_file;
 mod peers;

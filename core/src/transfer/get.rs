@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +15,7 @@ use super::conduct::Conduct;
 use super::options::GetOptions;
 use super::sharing::Sharing;
 use super::sources::{Failure, Sources};
+use super::ticket::Ticket;
 use super::writing::{self, PIECES};
 use crate::error::TransferError;
 use crate::identity::PeerId;
@@ -65,6 +67,8 @@ pub struct Received {
     pub size: u64,
     /// Where it is.
     pub path: PathBuf,
+    /// Whether it is a folder.
+    pub is_folder: bool,
 }
 
 /// A file that is being got. It goes on by itself; dropping this cancels it, and what came is kept.
@@ -96,37 +100,100 @@ impl Transfer {
     }
 }
 
+/// What is to be got.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    root: Root,
+    folder: bool,
+    ticket: Option<Ticket>,
+}
+
+impl Wanted {
+    /// The folder whose list of files has this root. A root by itself is a file, a ticket knows what it is for.
+    pub fn folder(root: Root) -> Self {
+        Self {
+            folder: true,
+            ..root.into()
+        }
+    }
+}
+
+impl From<Root> for Wanted {
+    fn from(root: Root) -> Self {
+        Self {
+            root,
+            folder: false,
+            ticket: None,
+        }
+    }
+}
+
+impl From<&Ticket> for Wanted {
+    fn from(ticket: &Ticket) -> Self {
+        Self {
+            root: ticket.root(),
+            folder: ticket.is_folder(),
+            ticket: Some(ticket.clone()),
+        }
+    }
+}
+
 impl Files {
-    /// Gets a file to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before, also by
-    /// another process or from others, it goes on from there. It has its name once it is whole, and is shared from then on.
+    /// Gets a file or folder to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before,
+    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's right
+    /// is shared from then on.
     ///
     /// # Errors
     /// [`TransferError::Closed`]; all others come with [`Transfer::received`].
     pub fn get(
         &self,
-        root: Root,
+        wanted: impl Into<Wanted>,
         destination: impl AsRef<Path>,
-        options: GetOptions,
+        mut options: GetOptions,
     ) -> Result<Transfer, TransferError> {
         if !self.satellite.is_running() {
             return Err(TransferError::Closed);
         }
+        let Wanted {
+            root,
+            folder,
+            ticket,
+        } = wanted.into();
         let destination = std::path::absolute(destination.as_ref())
             .map_err(|error| TransferError::io(destination.as_ref(), &error))?;
+        let mut token = Bytes::new();
+        if let Some(Ticket(ticket)) = ticket {
+            let issuer = ticket.issuer;
+            let with_issuer = |address: String| format!("{address}/p2p/{issuer}");
+            options.sources.push(issuer);
+            options
+                .addresses
+                .extend(ticket.addresses.into_iter().map(with_issuer));
+            token = ticket
+                .token
+                .map(|token| Bytes::copy_from_slice(token.as_str().as_bytes()))
+                .unwrap_or_default();
+        }
         let (tell, progress) = watch::channel(Progress::default());
         let (done, end) = oneshot::channel();
         let cancel = CancellationToken::new();
         let getting = Getting {
             sharing: Arc::clone(&self.sharing),
             root,
+            token,
             destination,
             options,
             progress: tell,
+            cancel: cancel.clone(),
         };
-        let cancelled = cancel.clone();
         self.sharing.base.spawn(async move {
+            let received = if folder {
+                getting.folder().await
+            } else {
+                getting.file().await
+            };
             // Nobody may wait any more.
-            let _unheard = done.send(getting.run(&cancelled).await);
+            let _unheard = done.send(received);
         });
         Ok(Transfer {
             progress,
@@ -136,25 +203,23 @@ impl Files {
     }
 }
 
-struct Getting {
-    sharing: Arc<Sharing>,
-    root: Root,
-    destination: PathBuf,
-    options: GetOptions,
-    progress: watch::Sender<Progress>,
+/// One file or folder on its way.
+#[derive(Clone)]
+pub(super) struct Getting {
+    pub(super) sharing: Arc<Sharing>,
+    pub(super) root: Root,
+    pub(super) token: Bytes,
+    pub(super) destination: PathBuf,
+    pub(super) options: GetOptions,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) cancel: CancellationToken,
 }
 
 impl Getting {
-    async fn run(self, cancel: &CancellationToken) -> Result<Received, TransferError> {
-        let destination = self.destination.clone();
-        let root = self.root;
-        let there = self
-            .blocking(move || PartFile::is_there(&destination, &root))
-            .await??;
-        let units = match there {
-            Some(units) => units,
-            None => self.fetch(cancel).await?,
-        };
+    /// A file, and it is shared if everybody may have it.
+    async fn file(self) -> Result<Received, TransferError> {
+        let mut sources = Sources::default();
+        let units = self.fetch(&mut sources).await?;
         let path = self.destination.clone();
         let file = self
             .blocking(move || SharedFile::known(&path, units))
@@ -163,15 +228,18 @@ impl Getting {
             root: self.root,
             size: file.size(),
             path: self.destination.clone(),
+            is_folder: false,
         };
         self.progress.send_modify(|progress| {
             (progress.bytes, progress.size) = (received.size, received.size);
         });
-        self.sharing.add(file);
+        if self.token.is_empty() {
+            self.sharing.add_file(file, false);
+        }
         Ok(received)
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TransferError> {
@@ -182,14 +250,23 @@ impl Getting {
             .ok_or(TransferError::Closed)
     }
 
-    /// From others, to the end. The hashes of its units.
-    async fn fetch(&self, cancel: &CancellationToken) -> Result<Vec<[u8; 32]>, TransferError> {
-        let mut sources = Sources::default();
-        let size = tokio::select! {
-            size = self.learn_size(&mut sources) => size?,
-            () = cancel.cancelled() => return Err(TransferError::Cancelled),
-        };
+    /// To the end, unless it is there already. The hashes of its units; `sources` are those that were found.
+    pub(super) async fn fetch(
+        &self,
+        sources: &mut Sources,
+    ) -> Result<Vec<[u8; 32]>, TransferError> {
         let (root, destination) = (self.root, self.destination.clone());
+        let there = self
+            .blocking(move || PartFile::is_there(&destination, &root))
+            .await??;
+        if let Some(units) = there {
+            return Ok(units);
+        }
+        let size = tokio::select! {
+            size = self.learn_size(sources) => size?,
+            () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+        };
+        let destination = self.destination.clone();
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))
             .await??;
@@ -198,12 +275,9 @@ impl Getting {
             Begun::Part(part) => part,
         };
         let conduct = Conduct {
-            sharing: &self.sharing,
-            root,
+            getting: self,
             size,
-            sources: &mut sources,
-            patience: self.options.patience,
-            progress: &self.progress,
+            sources,
             written: part.done().clone(),
         };
         let (to_write, pieces) = mpsc::channel(PIECES);
@@ -215,7 +289,7 @@ impl Getting {
         let conducting = async {
             tokio::select! {
                 done = conduct.run(to_write, tells) => done,
-                () = cancel.cancelled() => Err(TransferError::Cancelled),
+                () = self.cancel.cancelled() => Err(TransferError::Cancelled),
             }
         };
         let (part, committed, done) = tokio::join!(writing, committing, conducting);
@@ -278,9 +352,14 @@ impl Getting {
                 () = self.sharing.base.sleep(due) => {}
             }
         }
+        Err(self.nobody(sources))
+    }
+
+    /// Why it does not come.
+    pub(super) fn nobody(&self, sources: &Sources) -> TransferError {
         let (reasons, refused) = sources.reasons();
         let root = self.root.to_string();
-        Err(if refused {
+        if refused {
             TransferError::Refused { root, reasons }
         } else {
             TransferError::NoSource {
@@ -288,7 +367,7 @@ impl Getting {
                 after: self.options.patience,
                 reasons,
             }
-        })
+        }
     }
 
     fn add(&self, sources: &mut Sources, peer: PeerId) {
@@ -304,7 +383,7 @@ impl Getting {
                 range: u64::MAX..u64::MAX,
                 piece: outline::GROUP,
             },
-            token: bytes::Bytes::new(),
+            token: self.token.clone(),
         };
         let options = RequestOptions::default().deadline(SIZE_TIMEOUT);
         let mut replies = self
