@@ -127,7 +127,9 @@ impl Conduct<'_> {
         while !self.written.has(&(0..self.size)) {
             let now = clock::now();
             let alone = self.sources.active() == 0 && jobs.is_empty();
-            if alone && now >= last_gave + self.getting.options.patience {
+            // Who refuses now does so later, too.
+            let refused = !self.sources.has_hope() && self.sources.reasons().1;
+            if alone && (refused || now >= last_gave + self.getting.options.patience) {
                 return Err(self.getting.nobody(self.sources));
             }
             for id in self.sources.rouse(now) {
