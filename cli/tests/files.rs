@@ -413,7 +413,7 @@ fn a_text_that_is_no_ticket_is_used_wrongly() {
     for (text, says) in [
         (
             shared.text[..whole - 7].to_owned(),
-            format!("cut off: {} characters are there of its {whole}", whole - 7),
+            format!("cut off: {} of its {whole} characters", whole - 7),
         ),
         (mistyped, "mistyped".to_owned()),
         (
@@ -447,12 +447,7 @@ fn a_ticket_that_gives_no_right_says_why() {
     let (mine, other) = (place.there("mine.pem"), place.there("other.pem"));
     let (mine, other) = (mine.to_str().unwrap(), other.to_str().unwrap());
     let id = run(&["id", "--key", mine]).worked();
-    let id = id
-        .split(':')
-        .next()
-        .unwrap()
-        .trim()
-        .trim_start_matches("peer ");
+    let id = id.lines().next().unwrap().strip_prefix("id ").unwrap();
     let shared = place.share(&path, &["--to", id]);
     let said = get(&shared.text, &place.here("x"), &["--key", other]).failed(1);
     assert!(said.contains("is for ") && said.contains(id), "{said}");
@@ -466,23 +461,23 @@ fn a_ticket_that_gives_no_right_says_why() {
 
     // It holds for a second: as soon as that is over it says so.
     let shared = place.share(&path, &["--expire", "1s"]);
-    let said = until_refused(&place, &shared, 100);
+    let said = until_refused(&place, &shared, "expired", 100);
     assert!(said.contains("expired"), "{said}");
 
     // For at most twice the file.
     let shared = place.share(&path, &["--bytes", &(4 << 20).to_string()]);
-    let said = until_refused(&place, &shared, 3);
+    let said = until_refused(&place, &shared, "bytes", 3);
     assert!(said.contains("for 4194304 bytes"), "{said}");
     assert!(
-        names(&place.here("")).iter().any(|name| name == "0"),
+        names(&place.here("")).iter().any(|name| name == "bytes0"),
         "it served once"
     );
 }
 
 /// Gets it again and again, each time to another place, until it is refused.
-fn until_refused(place: &Place, shared: &Shared, times: usize) -> String {
+fn until_refused(place: &Place, shared: &Shared, name: &str, times: usize) -> String {
     for time in 0..times {
-        let got = get(&shared.text, &place.here(&time.to_string()), &[]);
+        let got = get(&shared.text, &place.here(&format!("{name}{time}")), &[]);
         if got.status != Some(0) {
             return got.failed(1);
         }

@@ -2,8 +2,9 @@
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use psfs_core::{GetOptions, Progress, Received, Role, Satellite, Ticket, Wanted};
+use psfs_core::{GetOptions, Progress, Received, Role, Satellite, Ticket, TransferError, Wanted};
 use serde_json::json;
 
 use super::bar::Bar;
@@ -18,11 +19,16 @@ use crate::stop::Stop;
 /// Longest line that is read for a ticket.
 const TICKET_MAX: u64 = 32 << 10;
 
+/// How long to find out why an address does not answer.
+const REASON: Duration = Duration::from_secs(2);
+
 /// What to get, and what it is called.
 struct Errand {
     wanted: Wanted,
     name: String,
     rendezvous: Option<String>,
+    /// Where it should be, best first.
+    addresses: Vec<String>,
 }
 
 /// Gets it.
@@ -58,6 +64,7 @@ fn errand(args: &Get) -> Result<Errand, Failure> {
                 },
                 name: root.to_string(),
                 rendezvous: None,
+                addresses: args.meeting.peer.clone(),
             });
         }
         Asked::Ticket(ticket) => ticket,
@@ -74,6 +81,7 @@ fn errand(args: &Get) -> Result<Errand, Failure> {
             .name()
             .map_or_else(|| root.to_string(), ToOwned::to_owned),
         rendezvous: Some(ticket.rendezvous().to_owned()),
+        addresses: [ticket.addresses(), &args.meeting.peer].concat(),
     })
 }
 
@@ -130,8 +138,37 @@ async fn fetch(
     }
     let received = transfer.received().await;
     drop(bar);
-    lines.put(line(args, &received.map_err(failed)?)).await;
-    Ok(())
+    match received {
+        Ok(received) => {
+            lines.put(line(args, &received)).await;
+            Ok(())
+        }
+        Err(error @ TransferError::NoSource { .. }) => {
+            Err(nobody(satellite, errand, error, stop).await)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Nobody gave it: an address where nobody answers says more than a peer that was not met.
+async fn nobody(
+    satellite: &Satellite,
+    errand: &Errand,
+    error: TransferError,
+    stop: &mut Stop,
+) -> Failure {
+    let failed = failed(error);
+    let Some(address) = errand.addresses.first() else {
+        return failed;
+    };
+    let reason = tokio::select! {
+        connected = satellite.connect(address, REASON) => connected.err(),
+        () = stop.asked() => None,
+    };
+    match reason {
+        Some(reason) => failed.because(&format!("{address}: {reason}")),
+        None => failed,
+    }
 }
 
 fn stopped(progress: &Progress) -> Failure {

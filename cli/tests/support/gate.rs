@@ -78,18 +78,16 @@ fn pass(from: &TcpStream, to: &TcpStream, through: Option<&Arc<Inner>>) {
     let through = through.map(Arc::clone);
     thread::spawn(move || {
         let mut buffer = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from.read(&mut buffer) {
+        'both: while let Ok(read @ 1..) = from.read(&mut buffer) {
             let mut bytes = &buffer[..read];
             while !bytes.is_empty() {
                 let may = through
                     .as_ref()
                     .map_or(bytes.len(), |all| all.take(bytes.len()));
                 if to.write_all(&bytes[..may]).is_err() {
-                    bytes = &[];
-                    let _ = from.shutdown(Shutdown::Both);
-                } else {
-                    bytes = &bytes[may..];
+                    break 'both;
                 }
+                bytes = &bytes[may..];
             }
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
