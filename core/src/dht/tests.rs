@@ -281,6 +281,56 @@ fn a_value_that_was_replaced_or_deleted_since_is_no_broken_promise() {
 }
 
 #[test]
+fn who_was_told_to_lie_is_found_out() {
+    runtime().block_on(async {
+        let faults = crate::Faults::new(0);
+        let config = |known: Option<&Satellite>| {
+            let config = config("told-to-lie").faults(faults.clone());
+            known.iter().fold(config, |config, known| {
+                config.bootstrap(known.addresses().remove(0))
+            })
+        };
+        let honest = Satellite::new(config(None)).unwrap();
+        honest.start().await.unwrap();
+        let liar = Satellite::new(config(Some(&honest))).unwrap();
+        liar.start().await.unwrap();
+        let (dht, id) = (honest.dht(), liar.peer_id());
+        until("they know each other", || {
+            dht.node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+
+        faults.lie(&id);
+        let stored = dht
+            .store_named("name", "the truth", StoreOptions::default())
+            .await
+            .unwrap();
+        assert_eq!((stored.nodes(), liar.dht().stored_keys()), (2, Ok(0)));
+        let entry = dht.node.held(&stored.key()).unwrap();
+        let value = dht
+            .fetch_named("name", FetchOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(value.content(), "the truth");
+        assert!(is_blacklisted(&dht, &id));
+
+        // As it is by whoever wants to see what it promised.
+        let third = Satellite::new(config(Some(&liar))).unwrap();
+        third.start().await.unwrap();
+        until("they know each other, too", || {
+            third.dht().node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+        third.dht().node.check_promise(id, &entry).await;
+        assert!(is_blacklisted(&third.dht(), &id));
+
+        faults.heal_all();
+        assert!(!faults.lies(&id));
+        end(&[&honest, &liar, &third]).await;
+    });
+}
+
+#[test]
 fn who_offers_and_never_sends_keeps_nobody_waiting() {
     runtime().block_on(async {
         let honest = honest("lie-silent").await;
