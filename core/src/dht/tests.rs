@@ -1,7 +1,9 @@
 //! Nodes that lie, over real sessions: satellites without a DHT of their own, which answer asks as a test wants.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -327,6 +329,31 @@ fn who_was_told_to_lie_is_found_out() {
         faults.heal_all();
         assert!(!faults.lies(&id));
         end(&[&honest, &liar, &third]).await;
+    });
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_end_of_offers_is_told_to_who_drops_what_it_waited_with() {
+    runtime().block_on(async {
+        let satellite = honest("offers-end").await;
+        let mut offers = satellite.dht().offers();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(offers.next()).poll(&mut context).is_pending());
+        satellite.shutdown(PATIENCE).await.unwrap();
+        assert!(woken.0.load(Ordering::Relaxed));
+        let end = pin!(offers.next()).poll(&mut context);
+        assert!(matches!(end, Poll::Ready(None)));
     });
 }
 
