@@ -242,23 +242,23 @@ impl NativeDht {
         &self,
         id: i64,
         content: &[u8],
-        signed: NativeSigned,
+        how: NativeSigned,
     ) -> Result<bool, NativeError> {
         let mut options = SignedOptions::default()
-            .lifetime(milliseconds(signed.lifetime_ms, "lifetime")?)
-            .deadline(milliseconds(signed.timeout_ms, "timeout")?);
-        if let Some(sequence) = signed.sequence {
+            .lifetime(milliseconds(how.lifetime_ms, "lifetime")?)
+            .deadline(milliseconds(how.timeout_ms, "timeout")?);
+        if let Some(sequence) = how.sequence {
             options = options.sequence(sequence);
         }
-        if let Some(sequence) = signed.if_sequence {
+        if let Some(sequence) = how.if_sequence {
             options = options.if_sequence(sequence);
         }
-        if let Some(recipient) = &signed.sealed_for {
+        if let Some(recipient) = &how.sealed_for {
             options = options.sealed_for(peer(recipient)?);
         }
         let content = Bytes::copy_from_slice(content);
         self.storing(id, move |dht| async move {
-            dht.store_signed(&signed.salt, content, options).await
+            dht.store_signed(&how.salt, content, options).await
         })
     }
 
