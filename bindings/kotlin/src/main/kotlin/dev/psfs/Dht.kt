@@ -111,8 +111,8 @@ public class Dht internal constructor(private val satellite: Satellite, private 
         lifetime: Duration = DAY,
         timeout: Duration = 30.seconds,
     ): Stored = stored { id ->
-        val signed = NativeSigned(salt, sequence, ifSequence, sealedFor, lifetime.toNative(), timeout.toNative())
-        lend(content) { raw.storeSigned(id, it, signed) }
+        val how = NativeSigned(salt, sequence, ifSequence, sealedFor, lifetime.toNative(), timeout.toNative())
+        lend(content) { raw.storeSigned(id, it, how) }
     }
 
     /** The same of a text. */
