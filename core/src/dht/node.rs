@@ -200,7 +200,8 @@ impl Node {
         let mut unknown = Vec::new();
         self.table(|table, now| {
             for node in nodes {
-                if node.peer == self.local {
+                // Who was found lying is left alone, whoever still names it.
+                if node.peer == self.local || table.is_blacklisted(&node.peer, now) {
                     continue;
                 }
                 let contact = match table.contact(&node.peer) {
