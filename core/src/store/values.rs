@@ -23,7 +23,7 @@ use self::writer::{Need, Writer};
 use super::Store;
 use crate::error::StoreError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Reason};
 
 pub(super) use tables::make_tables;
