@@ -135,18 +135,24 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn settle(temporary: &Path, path: &Path, create: Create) -> io::Result<()> {
-    if create == Create::New {
-        // A link, unlike a rename, never replaces.
-        match fs::hard_link(temporary, path) {
-            Ok(()) => return fs::remove_file(temporary),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            // Some systems (Android, FAT) have no links for us. Then the name is looked up; two who do this in the
-            // same instant are not told apart there.
-            Err(_) if fs::symlink_metadata(path).is_ok() => {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            Err(_) => {}
-        }
+    match create {
+        Create::New => rename_new(temporary, path),
+        Create::OrReplace => fs::rename(temporary, path),
     }
-    fs::rename(temporary, path)
+}
+
+/// Gives a file another name in the same folder, unless something has that name: then [`io::ErrorKind::AlreadyExists`].
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    // A link, unlike a rename, never replaces.
+    match fs::hard_link(from, to) {
+        Ok(()) => return fs::remove_file(from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // Some systems (Android, FAT) have no links for us. Then the name is looked up; two who do this in the
+        // same instant are not told apart there.
+        Err(_) if fs::symlink_metadata(to).is_ok() => {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Err(_) => {}
+    }
+    fs::rename(from, to)
 }

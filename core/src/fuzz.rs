@@ -4,6 +4,8 @@
 //! That nothing panics is not all they look for. What is said of a decoder in words (what was decoded is encoded to the same, a
 //! bound, the same outcome however the bytes are cut) is asserted here, too.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bytes::Bytes;
 
 use crate::identity::{Identity, PublicKey};
@@ -16,6 +18,10 @@ use crate::proto::frame::{FrameError, FrameReader, Inbound};
 use crate::proto::packet;
 use crate::proto::parts::Assembler;
 use crate::proto::testing::{NOW, identities};
+use crate::proto::transfer::collection::Collection;
+use crate::proto::transfer::names::Name;
+use crate::proto::transfer::ticket::{self, Ticket};
+use crate::proto::transfer::token::{Op, Shown, Token};
 use crate::proto::wire;
 
 pub use crate::proto::session::fuzz::session;
@@ -198,6 +204,70 @@ fn value(entry: &Entry, content: Option<&Bytes>) {
         if let Ok((opened, _)) = sealed::open(content, identities()[1], &bound) {
             assert!(opened.len() < content.len());
         }
+    }
+}
+
+/// A token. The first zero byte parts a header and claims in JSON, which are given a signature; without one the bytes are the token.
+pub fn tokens(data: &[u8]) {
+    let text = match data.iter().position(|byte| *byte == 0) {
+        None => String::from_utf8_lossy(data).into_owned(),
+        Some(at) => {
+            let part = |bytes: &[u8]| BASE64.encode(bytes);
+            let (header, claims) = (part(&data[..at]), part(&data[at + 1..]));
+            format!("{header}.{claims}.{}", part(&[7; 256]))
+        }
+    };
+    let Ok(token) = Token::parse(&text) else {
+        return;
+    };
+    assert_eq!(Token::parse(token.as_str()).as_ref(), Ok(&token));
+    let [a, b] = identities();
+    for (by, op) in [(a, Op::Read), (b, Op::Write)] {
+        let shown = Shown {
+            now_ms: NOW,
+            by: by.peer_id(),
+            to: a.peer_id(),
+            root: token.claims().root,
+            op,
+        };
+        // Only what A signed holds, and B's key has signed nothing.
+        assert!(token.verify(b.public_key(), &shown).is_err());
+        let _ = token.verify(a.public_key(), &shown);
+    }
+}
+
+/// A ticket as a text, or the message in one.
+pub fn tickets(data: &[u8]) {
+    let texts = [
+        String::from_utf8_lossy(data).into_owned(),
+        ticket::write(data).unwrap_or_default(),
+    ];
+    for ticket in texts.iter().filter_map(|text| text.parse::<Ticket>().ok()) {
+        if let Some(name) = &ticket.name {
+            assert_eq!(name.to_path().components().count(), 1);
+        }
+        // Foreign tokens and addresses can take up more room than there is for them.
+        if let Ok(text) = ticket.encode() {
+            assert_eq!(text.parse(), Ok(ticket));
+        }
+    }
+}
+
+/// A collection, and a name.
+pub fn collections(data: &[u8]) {
+    if let Ok(name) = Name::from_bytes(data) {
+        let path = std::path::Path::new("/folder").join(name.to_path());
+        assert!(
+            path.starts_with("/folder") && !path.components().any(|part| part.as_os_str() == "..")
+        );
+    }
+    if let Ok(collection) = Collection::decode(Bytes::copy_from_slice(data)) {
+        assert_eq!(
+            Collection::new(collection.entries().to_vec()).as_ref(),
+            Ok(&collection)
+        );
+        let again = collection.encode().expect("it was read");
+        assert_eq!(Collection::decode(again), Ok(collection));
     }
 }
 

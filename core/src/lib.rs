@@ -39,6 +39,7 @@ mod rng;
 mod satellite;
 mod stats;
 mod store;
+mod transfer;
 mod whole;
 
 pub use config::{Config, Role, Signing};
@@ -50,6 +51,7 @@ pub use dht::{
 pub use error::{
     Code, ConnectError, DhtError, Error, ErrorKind, IdentityError, NamespaceError, PauseError,
     ReplyError, RequestError, SendError, ShutdownError, StartError, StoreError, SubscribeError,
+    TransferError,
 };
 pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};
@@ -57,9 +59,11 @@ pub use key::{Key, KeyError};
 pub use log::{LogLine, LogLines};
 pub use proto::dht::value::{Kind, Reason};
 pub use proto::packet::{PacketType, UnknownPacketType};
+pub use proto::transfer::root::{Root, RootError};
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
     PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,
     Satellite, SendOptions, Shutdown, Subscription, inside_callback,
 };
 pub use stats::Stats;
+pub use transfer::{Files, GetOptions, Progress, Received, ShareOptions, Shared, Transfer};

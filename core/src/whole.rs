@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::dht;
 use crate::error::StartError;
 use crate::satellite::Satellite;
+use crate::transfer;
 
 impl Satellite {
     /// Checks every option, opens the data folder, and loads or makes the key. It does not run yet, so handlers registered now
@@ -14,6 +15,7 @@ impl Satellite {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let satellite = Self::bare(config)?;
         dht::attach(&satellite)?;
+        transfer::attach(&satellite)?;
         Ok(satellite)
     }
 }

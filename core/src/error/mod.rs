@@ -214,6 +214,7 @@ mod dht;
 mod own;
 mod start;
 mod talk;
+mod transfer;
 
 pub use dht::DhtError;
 pub use own::{IdentityError, StoreError};
@@ -221,6 +222,7 @@ pub use start::{
     ConnectError, NamespaceError, PauseError, ShutdownError, StartError, SubscribeError,
 };
 pub use talk::{ReplyError, RequestError, SendError};
+pub use transfer::TransferError;
 
 #[cfg(test)]
 mod tests {

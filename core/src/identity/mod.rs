@@ -84,6 +84,11 @@ impl PublicKey {
         self.0.parsed.verify_sig(message, signature).is_ok()
     }
 
+    /// Bytes of every signature by this key: those of its modulus.
+    pub(crate) fn signature_len(&self) -> usize {
+        der::pkix_bits(&self.0.der).map_or(0, |bits| bits.div_ceil(8))
+    }
+
     /// The id of the satellite with this key, computed once.
     pub fn peer_id(&self) -> PeerId {
         self.0.peer_id

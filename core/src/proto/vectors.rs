@@ -4,6 +4,7 @@
 //! the files hold is described in `tests/vectors/README.md`.
 
 mod dht;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -79,7 +80,7 @@ fn what_the_files_hold_is_decoded_to_what_they_say() {
                 assert!(!reader.is_partial());
                 kind_of(&kind)
             }
-            other => dht::said(&bytes, other),
+            other => transfer::said(&bytes, other).unwrap_or_else(|| dht::said(&bytes, other)),
         };
         assert_eq!(value, file["value"], "{}", name.display());
     }
@@ -140,6 +141,7 @@ fn all() -> Vec<Vector> {
     all.extend(frames());
     all.extend(signed_alone());
     all.extend(dht::all());
+    all.extend(transfer::all());
     all
 }
 

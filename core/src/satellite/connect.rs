@@ -4,33 +4,32 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Satellite;
+use super::{Inner, Satellite};
 use crate::error::ConnectError;
 use crate::identity::PeerId;
 use crate::net::address::{self, Purpose};
 use crate::net::driver::{Command, ReachFailure};
 
-impl Satellite {
-    /// Connects to an address and waits for the session; keeps it alive from then on.
-    ///
-    /// # Errors
-    /// [`ConnectError`].
-    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
+impl Inner {
+    pub(super) async fn connect(
+        &self,
+        address: &str,
+        timeout: Duration,
+    ) -> Result<PeerId, ConnectError> {
         let parsed =
             address::parse(address, Purpose::Dial).map_err(|reason| ConnectError::Address {
                 address: address.into(),
                 reason: reason.to_string(),
             })?;
         let (reply, answer) = oneshot::channel();
-        self.inner
-            .command(Command::Connect {
-                address: parsed,
-                reply,
-            })
-            .await
-            .ok_or(ConnectError::Closed)?;
-        let answer = self.inner.until(timeout, answer).await.ok_or_else(|| {
-            if self.inner.is_paused() {
+        self.command(Command::Connect {
+            address: parsed,
+            reply,
+        })
+        .await
+        .ok_or(ConnectError::Closed)?;
+        let answer = self.until(timeout, answer).await.ok_or_else(|| {
+            if self.is_paused() {
                 ConnectError::Paused(timeout)
             } else {
                 ConnectError::Timeout(timeout)
@@ -49,6 +48,16 @@ impl Satellite {
                 reason: "too many calls wait already".into(),
             }),
         }
+    }
+}
+
+impl Satellite {
+    /// Connects to an address and waits for the session; keeps it alive from then on.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(&self, address: &str, timeout: Duration) -> Result<PeerId, ConnectError> {
+        self.inner.connect(address, timeout).await
     }
 
     /// Ends the session with a peer. It is not dialled again until either side asks for it. Resolves when the session is over and the

@@ -175,6 +175,12 @@ impl Base {
             .is_some_and(|inner| inner.router.link(peer).is_some())
     }
 
+    /// A session over this address. Nothing: there is none in this time.
+    pub(crate) async fn connect(&self, address: &str, timeout: Duration) -> Option<PeerId> {
+        let inner = self.0.upgrade()?;
+        inner.connect(address, timeout).await.ok()
+    }
+
     /// The public key of a peer that has a session.
     pub(crate) fn key_of(&self, peer: &PeerId) -> Option<PublicKey> {
         self.0.upgrade()?.router.link(peer)?.key.clone()

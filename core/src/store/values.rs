@@ -10,7 +10,6 @@
 mod record;
 mod rules;
 mod tables;
-mod writer;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,8 +18,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::record::Record;
-use self::writer::{Need, Writer};
 use super::Store;
+use super::writer::{Need, Writer};
 use crate::error::StoreError;
 use crate::identity::PeerId;
 use crate::key::Key;
@@ -86,7 +85,7 @@ pub(crate) struct Usage {
 
 /// See the module. Clones share it; with the last one its thread ends.
 #[derive(Clone)]
-pub(crate) struct Values(Arc<Writer>);
+pub(crate) struct Values(Arc<Writer<ValueLimits>>);
 
 impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +96,11 @@ impl fmt::Debug for Values {
 impl Values {
     /// The values of a store, and the thread that changes them.
     pub(crate) fn open(store: &Store, limits: ValueLimits) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(Writer::start(store.clone(), limits)?)))
+        Ok(Self(Arc::new(Writer::start(
+            store.clone(),
+            limits,
+            "psfs-values",
+        )?)))
     }
 
     /// Keeps a value, or says why not. `done` is called when it is on the disk, on the store's thread, where it must not block.

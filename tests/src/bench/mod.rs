@@ -12,6 +12,7 @@ pub mod c;
 pub mod child;
 pub mod cost;
 pub mod dht;
+pub mod files;
 pub mod large;
 pub mod plain;
 pub mod report;

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use psfs_tests::bench::child::{self, Child};
 use psfs_tests::bench::report::{beside, figure};
 use psfs_tests::bench::talk::{self, Pair};
-use psfs_tests::bench::{Failure, c, cost, dht, large, plain, run, runtime, serve, tls, wake};
+use psfs_tests::bench::{
+    Failure, c, cost, dht, files, large, plain, run, runtime, serve, tls, wake,
+};
 use tokio::runtime::Runtime;
 
 /// Messages of one round, by policy: about half a second each.
@@ -17,7 +19,7 @@ const MESSAGES: [(&str, u64); 3] = [("every", 300_000), ("lazy", 500_000), ("rsa
 const MESSAGES_TO_C: u64 = 500_000;
 
 type Part = fn(&Runtime) -> Result<(), Failure>;
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("requests", requests),
     ("messages", messages),
     ("c", calls_of_c),
@@ -25,6 +27,7 @@ const PARTS: [(&str, Part); 7] = [
     ("wake", wakes),
     ("cost", costs),
     ("dht", values),
+    ("files", transfers),
 ];
 
 fn main() -> ExitCode {
@@ -50,6 +53,8 @@ fn as_child(role: &[&str]) -> Result<(), Failure> {
         ["tls"] => tls::main(),
         ["wake"] => wake::main(),
         ["idle"] => cost::idle(),
+        ["share", path] => files::share(path),
+        ["get", address, root, to, durable] => files::get(address, root, to, *durable == "yes"),
         ["starts"] => cost::starts(),
         ["many"] => cost::many(),
         _ => Err(format!("no such role: {role:?}").into()),
@@ -180,6 +185,14 @@ fn values(runtime: &Runtime) -> Result<(), Failure> {
         run(runtime, dht::measure(count))?;
     }
     Ok(())
+}
+
+fn transfers(_: &Runtime) -> Result<(), Failure> {
+    // target/.../release: on the disk that everything was built on.
+    let here = std::env::current_exe()?;
+    let disk = here.parent().ok_or("this program lies nowhere")?;
+    files::measure("disk", disk)?;
+    files::measure("memory", std::path::Path::new("/dev/shm"))
 }
 
 fn stream(runtime: &Runtime) -> Result<(), Failure> {

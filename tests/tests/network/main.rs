@@ -12,6 +12,7 @@ mod dht;
 mod dialling;
 mod ending;
 mod faults;
+mod files;
 mod flow;
 mod leaving;
 mod members;

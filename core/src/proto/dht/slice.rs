@@ -2,21 +2,15 @@
 //!
 //! A proof is the part of BLAKE3's tree above the chunks in question, and those chunks, from the top down and left before
 //! right, as in bao's slices (without their length in front: it is known). It is written and read by BLAKE3's own functions for
-//! subtrees: a hundred lines, where a library for it brings files, streams and a tree of dependencies.
+//! subtrees ([`tree`](crate::proto::tree)): a hundred lines, where a library for it brings files, streams and a tree of dependencies.
 //!
 //! Whoever checks needs the root and the size alone. What the proof holds is believed only after it was hashed, all of it must
 //! be used, and the depth is that of the size: 54 at most.
 
-use blake3::hazmat::{
-    ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root,
-};
-use blake3::{CHUNK_LEN, Hasher};
 use bytes::Bytes;
 
 use super::value::{Root, root_of};
-
-const CHUNK: u64 = CHUNK_LEN as u64;
-const NODE: usize = 64;
+use crate::proto::tree::{CHUNK, ChainingValue, NODE, hash, join, join_whole, left_of, take_node};
 
 /// The proof of the chunks that `length` bytes from `offset` on touch; behind the end, or when it is empty, the range is its
 /// nearest byte. Hashes all of the content once.
@@ -33,8 +27,7 @@ pub(crate) fn check(root: &Root, size: u64, offset: u64, length: u32, mut proof:
         (proof.len() as u64 == size).then(|| root_of(std::mem::take(&mut proof)))
     } else {
         let range = Range::new(size, offset, length);
-        read_node(&mut proof, 0, size, range)
-            .map(|(left, right)| merge_subtrees_root(&left, &right, Mode::Hash).into())
+        read_node(&mut proof, 0, size, range).map(|(left, right)| join_whole(&left, &right))
     };
     found == Some(*root) && proof.is_empty()
 }
@@ -60,18 +53,6 @@ impl Range {
     }
 }
 
-/// Bytes of the left half of a subtree of more than one chunk: the largest power of two below its size.
-fn left_of(size: u64) -> u64 {
-    1 << (u64::BITS - 1 - (size - 1).leading_zeros())
-}
-
-fn hash(part: &[u8], from: u64) -> ChainingValue {
-    Hasher::new()
-        .set_input_offset(from)
-        .update(part)
-        .finalize_non_root()
-}
-
 /// Writes the proof of a subtree that begins at `from`; its hash, unless it is a whole and empty content.
 fn write(part: &[u8], from: u64, range: Range, proof: &mut Vec<u8>) -> ChainingValue {
     let size = part.len() as u64;
@@ -93,7 +74,7 @@ fn write(part: &[u8], from: u64, range: Range, proof: &mut Vec<u8>) -> ChainingV
     let right = write(right, from + middle, range, proof);
     proof[at..at + NODE / 2].copy_from_slice(&left);
     proof[at + NODE / 2..at + NODE].copy_from_slice(&right);
-    merge_subtrees_non_root(&left, &right, Mode::Hash)
+    join(&left, &right)
 }
 
 /// Reads the proof of a subtree that the range touches: its hash.
@@ -104,7 +85,7 @@ fn read(proof: &mut &[u8], from: u64, size: u64, range: Range) -> Option<Chainin
             .map(|part| hash(part, from));
     }
     let (left, right) = read_node(proof, from, size, range)?;
-    Some(merge_subtrees_non_root(&left, &right, Mode::Hash))
+    Some(join(&left, &right))
 }
 
 /// Reads a node of more than one chunk and what is below it: the hashes of its halves, where they are right.
@@ -114,9 +95,7 @@ fn read_node(
     size: u64,
     range: Range,
 ) -> Option<(ChainingValue, ChainingValue)> {
-    let node = proof.split_off(..NODE)?;
-    let (left, right) = node.split_at(NODE / 2);
-    let halves = (left.try_into().ok()?, right.try_into().ok()?);
+    let halves = take_node(proof)?;
     let middle = left_of(size);
     let parts = [
         (&halves.0, from, middle),
@@ -195,7 +174,7 @@ mod tests {
             .zip((0..).step_by(1024))
             .map(|(chunk, from)| hash(chunk, from))
             .collect();
-        let left = merge_subtrees_non_root(&chunks[0], &chunks[1], Mode::Hash);
+        let left = join(&chunks[0], &chunks[1]);
         let expected = [
             &left[..],
             &chunks[2],

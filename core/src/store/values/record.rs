@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::identity::PeerId;
 use crate::key::Key;
 use crate::proto::dht::value::{Entry, Kind, SignedProof};
+use crate::store::row::{number, take};
 
 const CACHED: u8 = 1;
 const SIGNED: u8 = 2;
@@ -135,16 +136,6 @@ pub(super) fn group_bytes(group: Option<IpAddr>) -> [u8; 16] {
         Some(IpAddr::V4(ip)) => ip.to_ipv6_mapped().octets(),
         Some(IpAddr::V6(ip)) => ip.octets(),
     }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*taken)
-}
-
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    take(rest).map(u64::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::{Brought, Held, OVERHEAD, Put, Usage, ValueLimits};
 use crate::identity::PeerId;
 use crate::key::Key;
 use crate::proto::dht::value::{Entry, Reason};
+use crate::store::writer;
 
 /// Contents up to here stand in the record: one page to read, one to write.
 pub(super) const INLINE: usize = 1024;
@@ -32,6 +33,18 @@ const VALUES: TableDefinition<'_, &[u8; 32], Row<'_>> = TableDefinition::new("va
 const PIECES: TableDefinition<'_, &[u8; 36], Row<'_>> = TableDefinition::new("pieces");
 const EXPIRY: TableDefinition<'_, &[u8; 41], ()> = TableDefinition::new("expiry");
 const USAGE: TableDefinition<'_, &[u8; 35], (u64, u64)> = TableDefinition::new("usage");
+
+impl writer::Tables for ValueLimits {
+    type Open<'t> = Tables<'t>;
+
+    fn open<'t>(&self, transaction: &'t WriteTransaction) -> Result<Tables<'t>, redb::Error> {
+        Tables::open(transaction)
+    }
+
+    fn finish(open: Tables<'_>) -> Result<(), redb::Error> {
+        open.finish()
+    }
+}
 
 pub(in crate::store) fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     Tables::open(transaction).map(drop)
@@ -338,7 +351,7 @@ fn pieces_of(entry: &Entry) -> u32 {
 // Changing.
 
 /// All tables in one change. What it does to shares is written by [`Tables::finish`].
-pub(super) struct Tables<'t> {
+pub(in crate::store) struct Tables<'t> {
     values: Table<'t, &'static [u8; 32], Row<'static>>,
     pieces: Table<'t, &'static [u8; 36], Row<'static>>,
     expiry: Table<'t, &'static [u8; 41], ()>,

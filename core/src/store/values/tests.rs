@@ -6,6 +6,7 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::*;
 use crate::proto::dht::value::{Kind, SignedProof};
+use crate::store::writer;
 
 mod budgets;
 mod disk;

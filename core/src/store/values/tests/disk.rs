@@ -8,7 +8,7 @@ use redb::StorageBackend;
 
 use super::*;
 use crate::store::sparse::Sparse;
-use crate::store::{META, META_SCHEMA, database};
+use crate::store::{META, META_SCHEMA, SCHEMA, database};
 
 /// A disk in memory with an end.
 #[derive(Clone, Debug)]
@@ -266,9 +266,9 @@ fn values_are_there_after_a_restart() {
     assert_eq!(values.shares().len(), 4);
 }
 
-/// A folder of the program before this one has no tables for values.
+/// A folder of the first program has no tables for values.
 #[test]
-fn a_folder_of_the_version_before_gets_its_tables() {
+fn a_folder_of_the_first_version_gets_its_tables() {
     let disk = Disk::new();
     let store = disk.store();
     store
@@ -295,5 +295,5 @@ fn a_folder_of_the_version_before_gets_its_tables() {
         values.puts(&plain(b"value", 1, NOW + DAY), b"value", by(1)),
         Put::Kept
     );
-    assert_eq!(store.read(crate::store::schema).unwrap(), Some(2));
+    assert_eq!(store.read(crate::store::schema).unwrap(), Some(SCHEMA));
 }

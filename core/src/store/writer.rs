@@ -1,50 +1,64 @@
-//! The thread that changes values: all that waits goes into one transaction.
+//! A thread that changes tables: all that waits goes into one transaction.
+//!
+//! The disk is waited for once for each transaction, and whoever asked is told when it is on the disk. What waits is bounded; more is refused as
+//! busy. A full disk, or any other failure of it, costs the changes that met it and no more.
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
-use super::ValueLimits;
-use super::tables::Tables;
+use redb::WriteTransaction;
+
+use super::Store;
 use crate::error::StoreError;
-use crate::store::Store;
 
 /// Changes that may wait.
 pub(super) const MAX_WAITING: usize = 1024;
-/// Bytes of contents that may wait or be under way; one of any size may when none does.
+/// Bytes that may wait or be under way; one of any size may when none does.
 pub(super) const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// How long nothing is changed after the disk was full, in ms. Removing needs room, too, and to find out again costs reading the whole
 /// database.
 pub(super) const FULL_CALM: u64 = 10_000;
 
+/// The tables that one writer changes, and what they are to keep to.
+pub(super) trait Tables: Send + Sync + 'static {
+    /// All of them in one transaction.
+    type Open<'t>;
+    /// Opens them.
+    fn open<'t>(&self, transaction: &'t WriteTransaction) -> Result<Self::Open<'t>, redb::Error>;
+    /// Writes what was kept back until all changes of the transaction were made.
+    fn finish(open: Self::Open<'_>) -> Result<(), redb::Error>;
+}
+
 /// What a change asks for.
 #[derive(Default)]
 pub(super) struct Need {
-    /// Of content that it holds until it is done.
+    /// That it holds until it is done.
     pub(super) bytes: usize,
     /// When it came, in ms since 1970, if it says so.
     pub(super) now_ms: Option<u64>,
 }
 
 /// A change that waits, and who is told of it.
-struct Pending<C, T, D> {
+struct Pending<C, R, D> {
     change: Option<C>,
-    result: Option<T>,
+    result: Option<R>,
     done: D,
 }
 
-trait Job: Send {
-    fn run(&mut self, tables: &mut Tables<'_>, limits: &ValueLimits) -> Result<(), redb::Error>;
+trait Job<T: Tables>: Send {
+    fn run(&mut self, tables: &mut T::Open<'_>, limits: &T) -> Result<(), redb::Error>;
     fn tell(self: Box<Self>, failed: Option<StoreError>);
 }
 
-impl<C, T, D> Job for Pending<C, T, D>
+impl<T, C, R, D> Job<T> for Pending<C, R, D>
 where
-    C: FnOnce(&mut Tables<'_>, &ValueLimits) -> Result<T, redb::Error> + Send,
-    T: Send,
-    D: FnOnce(Result<T, StoreError>) + Send,
+    T: Tables,
+    C: FnOnce(&mut T::Open<'_>, &T) -> Result<R, redb::Error> + Send,
+    R: Send,
+    D: FnOnce(Result<R, StoreError>) + Send,
 {
-    fn run(&mut self, tables: &mut Tables<'_>, limits: &ValueLimits) -> Result<(), redb::Error> {
+    fn run(&mut self, tables: &mut T::Open<'_>, limits: &T) -> Result<(), redb::Error> {
         if let Some(change) = self.change.take() {
             self.result = Some(change(tables, limits)?);
         }
@@ -59,27 +73,28 @@ where
     }
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: Vec<(Need, Box<dyn Job>)>,
+type Jobs<T> = Vec<(Need, Box<dyn Job<T>>)>;
+
+struct Queue<T> {
+    jobs: Jobs<T>,
     /// Of `jobs`, and of those under way.
     bytes: usize,
     closed: bool,
 }
 
-struct Shared {
-    limits: ValueLimits,
-    queue: Mutex<Queue>,
+struct Shared<T> {
+    limits: T,
+    queue: Mutex<Queue<T>>,
     wake: Condvar,
 }
 
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+impl<T: Tables> Shared<T> {
+    fn queue(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that waits; nothing at the end.
-    fn take(&self) -> Option<Vec<(Need, Box<dyn Job>)>> {
+    fn take(&self) -> Option<Jobs<T>> {
         let mut queue = self.queue();
         while queue.jobs.is_empty() && !queue.closed {
             queue = self
@@ -119,13 +134,13 @@ impl Shared {
         }
     }
 
-    fn change(&self, store: &Store, jobs: &mut [(Need, Box<dyn Job>)]) -> Result<(), StoreError> {
+    fn change(&self, store: &Store, jobs: &mut Jobs<T>) -> Result<(), StoreError> {
         store.write(|transaction| {
-            let mut tables = Tables::open(transaction)?;
+            let mut tables = self.limits.open(transaction)?;
             for (_, job) in jobs {
                 job.run(&mut tables, &self.limits)?;
             }
-            tables.finish()
+            T::finish(tables)
         })
     }
 }
@@ -151,23 +166,28 @@ fn again(error: &StoreError) -> StoreError {
 }
 
 /// See the module. Dropping it does what [`Writer::end`] does.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
+pub(super) struct Writer<T: Tables> {
+    shared: Arc<Shared<T>>,
     /// For reading; let go of at the end, because the folder is free when nobody has its store.
     store: RwLock<Option<Store>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Writer {
-    pub(super) fn start(store: Store, limits: ValueLimits) -> Result<Self, StoreError> {
+impl<T: Tables> Writer<T> {
+    /// `name` is the thread's.
+    pub(super) fn start(store: Store, limits: T, name: &str) -> Result<Self, StoreError> {
         let path = store.0.place.clone();
         let shared = Arc::new(Shared {
             limits,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                jobs: Vec::new(),
+                bytes: 0,
+                closed: false,
+            }),
             wake: Condvar::new(),
         });
         let thread = thread::Builder::new()
-            .name("psfs-values".into())
+            .name(name.into())
             .spawn({
                 let (shared, store) = (Arc::clone(&shared), store.clone());
                 move || shared.work(&store)
@@ -185,17 +205,17 @@ impl Writer {
         store.clone().ok_or(StoreError::Closed)
     }
 
-    pub(super) fn limits(&self) -> &ValueLimits {
+    pub(super) fn limits(&self) -> &T {
         &self.shared.limits
     }
 
     /// Has a change made. With too much waiting, `busy` is the answer.
-    pub(super) fn hand_over<T: Send + 'static>(
+    pub(super) fn hand_over<R: Send + 'static>(
         &self,
         need: Need,
-        change: impl FnOnce(&mut Tables<'_>, &ValueLimits) -> Result<T, redb::Error> + Send + 'static,
-        busy: impl FnOnce() -> Result<T, StoreError>,
-        done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+        change: impl FnOnce(&mut T::Open<'_>, &T) -> Result<R, redb::Error> + Send + 'static,
+        busy: impl FnOnce() -> Result<R, StoreError>,
+        done: impl FnOnce(Result<R, StoreError>) + Send + 'static,
     ) {
         let mut queue = self.shared.queue();
         if queue.closed {
@@ -237,7 +257,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl<T: Tables> Drop for Writer<T> {
     fn drop(&mut self) {
         self.end();
     }

@@ -1,0 +1,55 @@
+//! Files: shared in place, got whole from whoever has them, over connections that break.
+//!
+//! [`Files`] is the handle people hold; [`Sharing`] is what this satellite is to the others: it answers their asks (`serve`). Getting
+//! (`get`) decides nothing about pieces itself: whom to ask for what is the machine's of [`crate::proto::transfer::schedule`], what is
+//! right is the tree's of [`crate::proto::transfer::outline`], and what is on the disk is [`crate::store::part_file`]'s.
+//!
+//! What satellites say to each other are requests of their sessions, in a namespace that applications cannot use, as those of the DHT.
+//! Pieces are answers: so windows, deadlines, cancelling and the account of memory are those that exist.
+
+mod conduct;
+mod get;
+mod options;
+mod serve;
+mod share;
+mod sharing;
+mod sources;
+mod writing;
+
+use std::sync::Arc;
+
+pub use get::{Progress, Received, Transfer};
+pub use options::{GetOptions, ShareOptions};
+pub use share::Shared;
+
+use crate::error::StartError;
+use crate::satellite::Satellite;
+use sharing::Sharing;
+
+/// The files of a satellite. From [`Satellite::files`]; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Keeps the satellite alive.
+    satellite: Satellite,
+    sharing: Arc<Sharing>,
+}
+
+/// Gives a new satellite its files.
+pub(crate) fn attach(satellite: &Satellite) -> Result<(), StartError> {
+    satellite.add_part(Sharing::new(satellite));
+    Ok(())
+}
+
+impl Satellite {
+    /// Sharing and getting files.
+    pub fn files(&self) -> Files {
+        #[expect(clippy::expect_used, reason = "a satellite is made with its files")]
+        let sharing = self
+            .part::<Sharing>()
+            .expect("added when the satellite was made");
+        Files {
+            satellite: self.clone(),
+            sharing,
+        }
+    }
+}
