@@ -16,7 +16,7 @@ use super::Dht;
 use super::node::Node;
 use crate::error::DhtError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Kind, Reason};
 use crate::satellite::{Source, Subscription};
 

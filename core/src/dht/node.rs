@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::debug::{self, Telling};
 use super::decide::Deciding;
+use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
 use super::watch::Watchers;
 use super::{serve, upkeep};
@@ -20,9 +21,9 @@ use crate::config::{DHT_OVERHEAD, KNOWN_PEERS, Role};
 use crate::error::{DhtError, StartError, StoreError};
 use crate::faults::Faults;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::{address, clock};
 use crate::proto::Now;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::{Lookup, Plan};
 use crate::proto::dht::message::{self, NAMESPACE};
 use crate::proto::dht::table::{Contact, Group, Table};
@@ -61,6 +62,7 @@ pub(crate) struct Node {
     pub(super) deciding: RwLock<Option<Arc<Deciding>>>,
     pub(super) watchers: Watchers,
     pub(super) telling: Telling,
+    pub(super) proxying: Proxying,
     pub(super) promises: Promises,
     /// See [`spot`]: values that nobody has to have any more.
     pub(super) deleted: Mutex<VecDeque<Key>>,
@@ -70,6 +72,8 @@ pub(crate) struct Node {
     to_check: Mutex<Option<PromisesToCheck>>,
     /// The application has used the DHT.
     pub(super) used: Notify,
+    /// Somebody became a node here.
+    pub(super) met: Notify,
     /// For values on their way out, in bytes.
     pub(super) sending: Semaphore,
     pub(super) moving: Semaphore,
@@ -126,11 +130,13 @@ impl Node {
             deciding: RwLock::default(),
             watchers: Watchers::default(),
             telling: Telling::default(),
+            proxying: Proxying::default(),
             promises,
             deleted: Mutex::default(),
             asked: Mutex::new(satellite.base().events(PacketType::Request, NAMESPACE)),
             to_check: Mutex::new(Some(to_check)),
             used: Notify::new(),
+            met: Notify::new(),
             sending: Semaphore::new(serve::SENDING_MAX as usize),
             moving: Semaphore::new(MOVING_MAX),
             mirroring: Arc::new(Semaphore::new(MIRRORED_MAX)),
@@ -189,6 +195,7 @@ impl Node {
         let contact = self.contact(peer);
         let new = self.table(|table, now| table.seen(contact, now));
         if new {
+            self.met.notify_waiters();
             self.telling.tell(|| format!("knows the node {peer}"));
             self.values_may_move(peer);
         }

@@ -18,8 +18,8 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 
-use super::key::Key;
 use crate::identity::{Envelope, Identity, PeerId, PublicKey};
+use crate::key::Key;
 use crate::proto::signed;
 
 const MAGIC: &[u8; 11] = b"psfs/sealed";
