@@ -8,7 +8,7 @@ use super::options::FetchOptions;
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::lookup::{self, Goal};
 
 /// One question on the way to a key.

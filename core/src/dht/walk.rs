@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 use super::ask::{ASK_TIMEOUT, AskError, told};
 use super::node::{Node, REPLICAS};
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::lookup::{Goal, Lookup, Plan, Step};
 use crate::proto::dht::message::{self, Ask, Find};
 

@@ -1,10 +1,10 @@
-//! The data folder: what a satellite keeps from one start to the next, and the only place that uses the disk.
+//! The data folder: what a satellite keeps from one start to the next. Beside it only the key file touches the disk.
 //!
 //! | file | what |
 //! |---|---|
 //! | `satellite.lock` | held locked while a satellite has the folder; the holder's process id is inside |
 //! | `satellite.redb` | one redb database: schema version, last epoch, remembered addresses, values of the DHT, what is known of files |
-//! | `identity.pem` | the key (see `identity`, which writes it through [`files`]) |
+//! | `identity.pem` | the key (see `identity`, which writes it) |
 //!
 //! Every change is one transaction that is on the disk before the call returns (redb's `Durability::Immediate`, set by name
 //! below): a process killed at any instant, or a machine that loses power, finds the last finished change when it starts
@@ -15,7 +15,6 @@
 //!
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
-pub(crate) mod files;
 pub(crate) mod folder;
 mod lock;
 pub(crate) mod part_file;
@@ -47,6 +46,7 @@ use redb::{
 };
 
 use crate::error::StoreError;
+use crate::files;
 use crate::identity::PeerId;
 
 /// Name of the database in the data folder.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::files::{self, Create};
 use crate::error::TransferError;
+use crate::files::{self, Create};
 use crate::proto::transfer::message::Came;
 use crate::proto::transfer::outline::{self, GROUP, UNIT, unit_at, unit_hash, units_of};
 use crate::proto::transfer::ranges::Ranges;

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{Getting, Progress, Received};
+use super::get::{Getting, Progress, Received, Search};
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
 use crate::identity::PeerId;
@@ -75,6 +75,7 @@ impl Getting {
                 sharing.add_folder(&path, &collection, files, false)
             })
             .await??;
+            self.sharing.announce(&self.root).await;
         }
         Ok(Received {
             root: self.root,
@@ -187,6 +188,7 @@ impl Getting {
         let mut asks = FuturesUnordered::new();
         let mut active: HashMap<u32, usize> = HashMap::new();
         let mut last_gave = clock::now();
+        let mut search = Search::new(self);
         sources.again();
         while !todo.is_empty() || !asks.is_empty() {
             for id in sources.rouse(clock::now()) {
@@ -211,6 +213,11 @@ impl Getting {
             });
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                found = search.next() => {
+                    for peer in found {
+                        self.add(sources, peer);
+                    }
+                }
                 Some((id, places, done)) = asks.next() => match done? {
                     Ok(()) => {
                         last_gave = clock::now();

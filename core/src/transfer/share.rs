@@ -76,12 +76,14 @@ impl Files {
         };
         let hashed = self.sharing.base.blocking(work).await;
         let root = hashed.ok_or(TransferError::Closed)??;
+        self.sharing.announce(&root).await;
         let about = self.sharing.about(&root).ok_or(TransferError::Closed)?;
         Ok(Shared::of(root, about))
     }
 
     /// Shares it no longer. Whether it was.
-    pub fn unshare(&self, root: &Root) -> bool {
+    pub async fn unshare(&self, root: &Root) -> bool {
+        self.sharing.base.provide(*root.as_bytes(), false).await;
         self.sharing.remove(root)
     }
 

@@ -200,6 +200,13 @@ impl Sharing {
         Ok(root)
     }
 
+    /// Tells the network who has it, if everybody may.
+    pub(super) async fn announce(&self, root: &Root) {
+        if self.about(root).is_some_and(|about| !about.guarded) {
+            self.base.provide(*root.as_bytes(), true).await;
+        }
+    }
+
     pub(super) fn remove(&self, root: &Root) -> bool {
         self.shares_mut().remove(root)
     }
