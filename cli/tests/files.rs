@@ -1,6 +1,11 @@
 //! `psfs share` and `psfs get` as whole processes on loopback: files arrive whole, whatever breaks in the middle, and what does not work
 //! says what to do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "it is all tests; clippy sees only functions marked as one"
+)]
+
 mod support;
 
 use std::fs;

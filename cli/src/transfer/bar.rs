@@ -5,6 +5,9 @@ use psfs_core::Progress;
 
 use crate::output::visible;
 
+/// So much of a long name is shown: the bar is to have room beside it.
+const NAME_MAX: usize = 24;
+
 /// A bar that goes away when this does.
 #[derive(Debug)]
 pub(super) struct Bar(ProgressBar);
@@ -14,7 +17,7 @@ impl Bar {
     pub(super) fn new(what: &str, size: Option<u64>) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_style(style("{prefix}  {msg}"));
-        bar.set_prefix(visible(what.as_bytes()));
+        bar.set_prefix(shortened(&visible(what.as_bytes())));
         let bar = Self(bar);
         if let Some(size) = size {
             bar.size(size);
@@ -42,11 +45,12 @@ impl Bar {
 
     /// Shows how far a file is that is being got.
     pub(super) fn show(&self, progress: &Progress) {
+        // First, so that it is drawn with what belongs to it.
+        self.0.set_message(told(progress));
         if progress.size > 0 {
             self.size(progress.size);
             self.0.set_position(progress.bytes);
         }
-        self.0.set_message(told(progress));
     }
 }
 
@@ -61,14 +65,24 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 fn told(progress: &Progress) -> String {
+    if progress.size == 0 {
+        return "looking for who has it".to_owned();
+    }
     let sources = match progress.sources {
         0 => "no source".to_owned(),
         1 => "1 source".to_owned(),
         many => format!("{many} sources"),
     };
     let left = progress.time_left().map_or_else(String::new, |left| {
-        format!("  {} left", HumanDuration(left))
+        format!("  {:#} left", HumanDuration(left))
     });
     format!(
         "{} of {}  {}/s{left}  {sources}",
@@ -85,15 +99,23 @@ mod tests {
     #[test]
     fn it_is_told_in_words() {
         let mut progress = Progress::default();
-        assert_eq!(told(&progress), "0 B of 0 B  0 B/s  no source");
+        assert_eq!(told(&progress), "looking for who has it");
         progress.bytes = 32 << 20;
         progress.size = 64 << 20;
         progress.rate = 8 << 20;
         progress.sources = 2;
         assert_eq!(
             told(&progress),
-            "32.00 MiB of 64.00 MiB  8.00 MiB/s  4 seconds left  2 sources"
+            "32.00 MiB of 64.00 MiB  8.00 MiB/s  4s left  2 sources"
         );
+    }
+
+    #[test]
+    fn a_long_name_leaves_room() {
+        assert_eq!(shortened("käse"), "käse");
+        let long = "ä".repeat(NAME_MAX + 1);
+        assert_eq!(shortened(&long), format!("{}…", &long[..2 * NAME_MAX]));
+        assert_eq!(shortened(&long[2..]), &long[2..]);
     }
 
     #[test]

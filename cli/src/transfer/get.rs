@@ -124,6 +124,7 @@ async fn fetch(
         .get(errand.wanted.clone(), destination, options)
         .map_err(failed)?;
     let bar = Bar::new(&errand.name, None);
+    bar.show(&Progress::default());
     loop {
         let advanced = tokio::select! {
             advanced = transfer.advanced() => advanced,

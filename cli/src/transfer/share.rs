@@ -70,7 +70,8 @@ async fn share(
 ) -> Result<(), Failure> {
     satellite.start().await.map_err(Failure::of)?;
     for (path, size) in args.paths.iter().zip(sizes) {
-        let bar = Bar::new(&format!("hashing {}", path.display()), *size);
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let bar = Bar::new(&format!("hashing {}", name.display()), *size);
         let options = ShareOptions::default()
             .only_with_ticket(args.only_with_ticket())
             .progress(bar.counter());
