@@ -122,6 +122,8 @@ impl Conduct<'_> {
         };
         let mut jobs = FuturesUnordered::new();
         let mut meter = Meter::new(clock::now(), self.written.total());
+        // Where it goes on from.
+        meter.last(clock::now(), &self);
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
         let mut search = Search::new(self.getting);
