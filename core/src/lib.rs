@@ -66,4 +66,7 @@ pub use satellite::{
     Satellite, SendOptions, Shutdown, Subscription, inside_callback,
 };
 pub use stats::Stats;
-pub use transfer::{Files, GetOptions, Progress, Received, ShareOptions, Shared, Transfer};
+pub use transfer::{
+    Files, GetOptions, Progress, Received, ShareOptions, Shared, Ticket, TicketOptions, Transfer,
+    Wanted,
+};

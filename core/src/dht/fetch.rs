@@ -16,6 +16,7 @@ use crate::key::Key;
 use crate::net::clock;
 use crate::proto::dht::lookup::{Goal, Lookup};
 use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Why};
+use crate::proto::dht::sealed;
 use crate::proto::dht::value::{self, Entry, Kind};
 
 /// A content of up to so many bytes comes with the answer that says where it is.
@@ -63,6 +64,11 @@ impl Value {
     /// When it is forgotten unless it is stored again, in ms since 1970.
     pub fn expires_ms(&self) -> u64 {
         self.entry.expires_ms
+    }
+
+    /// Whether its content says that it is sealed: who it is for reads it with [`Dht::open`].
+    pub fn is_sealed(&self) -> bool {
+        sealed::is_sealed(&self.content)
     }
 
     pub(super) fn new(entry: Entry, content: Bytes) -> Self {

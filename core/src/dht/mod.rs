@@ -13,6 +13,7 @@ mod custom;
 mod debug;
 mod decide;
 mod fetch;
+mod lie;
 mod node;
 mod options;
 mod proxy;

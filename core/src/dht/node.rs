@@ -19,6 +19,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::config::{DHT_OVERHEAD, KNOWN_PEERS, Role};
 use crate::error::{DhtError, StartError, StoreError};
+use crate::faults::Faults;
 use crate::identity::PeerId;
 use crate::key::Key;
 use crate::net::{address, clock};
@@ -77,6 +78,8 @@ pub(crate) struct Node {
     pub(super) sending: Semaphore,
     pub(super) moving: Semaphore,
     pub(super) mirroring: Arc<Semaphore>,
+    /// Of a satellite under test.
+    pub(super) faults: Option<Faults>,
     this: Weak<Self>,
 }
 
@@ -137,6 +140,7 @@ impl Node {
             sending: Semaphore::new(serve::SENDING_MAX as usize),
             moving: Semaphore::new(MOVING_MAX),
             mirroring: Arc::new(Semaphore::new(MIRRORED_MAX)),
+            faults: config.faults.clone(),
             this: this.clone(),
         }))
     }
@@ -203,7 +207,8 @@ impl Node {
         let mut unknown = Vec::new();
         self.table(|table, now| {
             for node in nodes {
-                if node.peer == self.local {
+                // Who was found lying is left alone, whoever still names it.
+                if node.peer == self.local || table.is_blacklisted(&node.peer, now) {
                     continue;
                 }
                 let contact = match table.contact(&node.peer) {

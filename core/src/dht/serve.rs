@@ -100,6 +100,9 @@ impl Node {
         ask: Ask,
         _permit: OwnedSemaphorePermit,
     ) {
+        if let Some(lie) = self.lie(&ask) {
+            return self.answer_in_time(answer(event, &lie)).await;
+        }
         let said = match ask {
             Ask::Find(find) => self.find(&find, &peer).await,
             Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),

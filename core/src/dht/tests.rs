@@ -1,7 +1,9 @@
 //! Nodes that lie, over real sessions: satellites without a DHT of their own, which answer asks as a test wants.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -295,6 +297,81 @@ fn a_value_that_was_replaced_or_deleted_since_is_no_broken_promise() {
             .await;
         assert!(is_blacklisted(&dht, &id));
         end(&[&author, &keeper]).await;
+    });
+}
+
+#[test]
+fn who_was_told_to_lie_is_found_out() {
+    runtime().block_on(async {
+        let faults = crate::Faults::new(0);
+        let config = |known: Option<&Satellite>| {
+            let config = config("told-to-lie").faults(faults.clone());
+            known.iter().fold(config, |config, known| {
+                config.bootstrap(known.addresses().remove(0))
+            })
+        };
+        let honest = Satellite::new(config(None)).unwrap();
+        honest.start().await.unwrap();
+        let liar = Satellite::new(config(Some(&honest))).unwrap();
+        liar.start().await.unwrap();
+        let (dht, id) = (honest.dht(), liar.peer_id());
+        until("they know each other", || {
+            dht.node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+
+        faults.lie(&id);
+        let stored = dht
+            .store_named("name", "the truth", StoreOptions::default())
+            .await
+            .unwrap();
+        assert_eq!((stored.nodes(), liar.dht().stored_keys()), (2, Ok(0)));
+        let entry = dht.node.held(&stored.key()).unwrap();
+        let value = dht
+            .fetch_named("name", FetchOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(value.content(), "the truth");
+        assert!(is_blacklisted(&dht, &id));
+
+        // As it is by whoever wants to see what it promised.
+        let third = Satellite::new(config(Some(&liar))).unwrap();
+        third.start().await.unwrap();
+        until("they know each other, too", || {
+            third.dht().node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+        third.dht().node.check_promise(id, &entry).await;
+        assert!(is_blacklisted(&third.dht(), &id));
+
+        faults.heal_all();
+        assert!(!faults.lies(&id));
+        end(&[&honest, &liar, &third]).await;
+    });
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_end_of_offers_is_told_to_who_drops_what_it_waited_with() {
+    runtime().block_on(async {
+        let satellite = honest("offers-end").await;
+        let mut offers = satellite.dht().offers();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(offers.next()).poll(&mut context).is_pending());
+        satellite.shutdown(PATIENCE).await.unwrap();
+        assert!(woken.0.load(Ordering::Relaxed));
+        let end = pin!(offers.next()).poll(&mut context);
+        assert!(matches!(end, Poll::Ready(None)));
     });
 }
 

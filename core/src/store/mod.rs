@@ -15,6 +15,7 @@
 //!
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
+pub(crate) mod folder;
 mod lock;
 pub(crate) mod part_file;
 mod peers;

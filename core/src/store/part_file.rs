@@ -29,7 +29,7 @@ use crate::proto::wire::{PartRange, PartState, PartUnit};
 /// Largest state that is read: of a file of 1 TiB it has 37 MiB.
 const STATE_MAX: u64 = 1 << 30;
 /// Left free on a disk: other programs want to go on.
-const SPARE: u64 = 8 << 20;
+pub(super) const SPARE: u64 = 8 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -204,10 +204,6 @@ impl PartFile {
         self.file.set_len(self.size).map_err(failed)
     }
 
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// What of it is there.
     pub(crate) fn done(&self) -> &Ranges {
         &self.done
@@ -341,7 +337,7 @@ fn hash_units(file: &File, size: u64, indexes: Range<u64>) -> io::Result<Vec<Cha
 }
 
 /// Bytes that this user may still write.
-fn free_bytes(folder: &Path) -> io::Result<u64> {
+pub(super) fn free_bytes(folder: &Path) -> io::Result<u64> {
     let found = nix::sys::statvfs::statvfs(folder)?;
     #[allow(
         clippy::useless_conversion,

@@ -1,4 +1,7 @@
-//! A file that is shared in place: open, hashed once, and checked again while it is read.
+//! A file that is shared in place: hashed once, and checked again while it is read.
+//!
+//! One that is shared by itself stays open: it can be renamed or removed. Of a folder there may be more files than a process may have
+//! open: those are opened whenever they are read.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,6 +15,7 @@ use crate::proto::transfer::message::{HEAD, encode_piece};
 use crate::proto::transfer::outline::{
     FILE_MAX, Outline, Piece, UNIT, unit_at, unit_hash, units_of,
 };
+use crate::proto::transfer::root::Root;
 use crate::proto::tree::ChainingValue;
 
 /// What tells a file apart from another at its path, or from itself when it was changed.
@@ -39,10 +43,18 @@ impl Print {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
-    file: File,
+    body: Body,
     path: PathBuf,
-    print: Print,
     outline: Outline,
+}
+
+#[derive(Debug)]
+enum Body {
+    Open(File),
+    /// To be opened at its path.
+    Closed,
+    /// No file of the disk.
+    Memory(Bytes),
 }
 
 impl SharedFile {
@@ -87,19 +99,38 @@ impl SharedFile {
         let outline = Outline::new(print.size, units)
             .ok_or_else(|| TransferError::Changed { path: path.into() })?;
         Ok(Self {
-            file,
+            body: Body::Open(file),
             path: path.to_owned(),
-            print,
             outline,
         })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Bytes that are shared as a file is; `name` is for errors.
+    pub(crate) fn memory(name: &Path, bytes: Bytes) -> Option<Self> {
+        let size = bytes.len() as u64;
+        let units = (0..units_of(size)).map(|index| {
+            let unit = unit_at(size, index);
+            unit_hash(
+                size,
+                unit.start,
+                &bytes[unit.start as usize..unit.end as usize],
+            )
+        });
+        Some(Self {
+            outline: Outline::new(size, units.collect())?,
+            path: name.to_owned(),
+            body: Body::Memory(bytes),
+        })
     }
 
-    pub(crate) fn print(&self) -> Print {
-        self.print
+    /// The same, opened whenever it is read.
+    pub(crate) fn closed(mut self) -> Self {
+        self.body = Body::Closed;
+        self
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn outline(&self) -> &Outline {
@@ -115,9 +146,7 @@ impl SharedFile {
         let size = self.size();
         let unit = unit_at(size, piece.start / UNIT);
         let mut buffer = vec![0; HEAD + unit.len() as usize];
-        self.file
-            .read_exact_at(&mut buffer[HEAD..], unit.start)
-            .map_err(|error| shorter(&self.path, &error))?;
+        self.read(&mut buffer[HEAD..], unit.start)?;
         let proof = self.outline.prove(piece, &buffer[HEAD..]);
         let proof = proof.ok_or_else(|| TransferError::Changed {
             path: self.path.clone(),
@@ -128,6 +157,40 @@ impl SharedFile {
             buffer.truncate(HEAD + piece.len() as usize);
         }
         Ok(encode_piece(buffer, size, piece.start, &proof))
+    }
+}
+
+impl SharedFile {
+    /// Puts all of a file of one unit behind `buffer`.
+    pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> Result<(), TransferError> {
+        let from = buffer.len();
+        buffer.resize(from + self.size() as usize, 0);
+        self.read(&mut buffer[from..], 0)?;
+        if Root::of(&buffer[from..]) == self.outline.root() {
+            Ok(())
+        } else {
+            Err(TransferError::Changed {
+                path: self.path.clone(),
+            })
+        }
+    }
+
+    fn read(&self, into: &mut [u8], at: u64) -> Result<(), TransferError> {
+        let opened;
+        let file = match &self.body {
+            Body::Memory(bytes) => {
+                let at = at as usize;
+                into.copy_from_slice(&bytes[at..at + into.len()]);
+                return Ok(());
+            }
+            Body::Open(file) => file,
+            Body::Closed => {
+                opened = open(&self.path)?.0;
+                &opened
+            }
+        };
+        file.read_exact_at(into, at)
+            .map_err(|error| shorter(&self.path, &error))
     }
 }
 

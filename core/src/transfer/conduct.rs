@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::get::Progress;
-use super::sharing::Sharing;
+use super::get::{Getting, Progress, Search};
 use super::sources::{ACTIVE_MAX, Failure, Sources};
 use super::writing::{COMMIT_EVERY, ToWrite, Told};
 use crate::error::TransferError;
@@ -21,7 +19,6 @@ use crate::proto::Now;
 use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline::Piece;
 use crate::proto::transfer::ranges::Ranges;
-use crate::proto::transfer::root::Root;
 use crate::proto::transfer::schedule::{Fate, JobId, Schedule, SourceId};
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
@@ -30,18 +27,15 @@ use crate::satellite::part::Base;
 const WINDOWS: usize = 16 << 20;
 const WINDOW_MIN: usize = (1 << 20) + 64 * 1024;
 /// How long an ask may take in all; that nothing comes is noticed much sooner.
-const JOB_MAX: Duration = Duration::from_secs(3600);
+pub(super) const JOB_MAX: Duration = Duration::from_secs(3600);
 /// Over how long the rate is told.
 const RATE_SPAN: Duration = Duration::from_secs(1);
 
 /// What getting one file is done with.
 pub(super) struct Conduct<'a> {
-    pub(super) sharing: &'a Sharing,
-    pub(super) root: Root,
+    pub(super) getting: &'a Getting,
     pub(super) size: u64,
     pub(super) sources: &'a mut Sources,
-    pub(super) patience: Duration,
-    pub(super) progress: &'a watch::Sender<Progress>,
     pub(super) written: Ranges,
 }
 
@@ -130,17 +124,18 @@ impl Conduct<'_> {
         let mut meter = Meter::new(clock::now(), self.written.total());
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
+        let mut search = Search::new(self.getting);
         while !self.written.has(&(0..self.size)) {
             let now = clock::now();
             let alone = self.sources.active() == 0 && jobs.is_empty();
-            if alone && now >= last_gave + self.patience {
-                return Err(self.nobody());
+            if alone && now >= last_gave + self.getting.options.patience {
+                return Err(self.getting.nobody(self.sources));
             }
             for id in self.sources.rouse(now) {
                 shared.machine().0.schedule.add(id);
             }
             while let Some(asking) = self.next_ask(&shared) {
-                let base = self.sharing.base.clone();
+                let base = self.getting.sharing.base.clone();
                 jobs.push(ask(base, asking, &shared, to_write.clone()));
             }
             let due = [
@@ -175,7 +170,12 @@ impl Conduct<'_> {
                     }
                     Told::Failed(error) => return Err(error),
                 },
-                () = self.sharing.base.sleep(due.saturating_duration_since(clock::now())) => {}
+                found = search.next() => {
+                    for peer in found {
+                        self.getting.add(self.sources, peer);
+                    }
+                }
+                () = self.getting.sharing.base.sleep(due.saturating_duration_since(clock::now())) => {}
             }
             let now = clock::now();
             if now >= tick {
@@ -193,21 +193,6 @@ impl Conduct<'_> {
         Ok(())
     }
 
-    fn nobody(&self) -> TransferError {
-        let (reasons, refused) = self.sources.reasons();
-        let root = self.root.to_string();
-        if refused {
-            TransferError::Refused { root, reasons }
-        } else {
-            let after = self.patience;
-            TransferError::NoSource {
-                root,
-                after,
-                reasons,
-            }
-        }
-    }
-
     fn next_ask(&self, shared: &Shared) -> Option<Asking> {
         let (mut machine, now) = shared.machine();
         let ask = machine.schedule.next(now)?;
@@ -223,11 +208,11 @@ impl Conduct<'_> {
             cancel,
             question: Ask {
                 what: What::Get {
-                    root: self.root,
+                    root: self.getting.root,
                     range: ask.range,
-                    piece: ask.piece.min(self.sharing.piece_max),
+                    piece: ask.piece.min(self.getting.sharing.piece_max),
                 },
-                token: Bytes::new(),
+                token: self.getting.token.clone(),
             },
             options: RequestOptions::default()
                 .deadline(JOB_MAX)
@@ -252,7 +237,7 @@ impl Conduct<'_> {
     fn out(&mut self, shared: &Shared, source: SourceId, failure: Failure) {
         if let (Failure::Lied(reason), Some(peer)) = (&failure, self.sources.peer(source)) {
             tracing::warn!(%peer, %reason, "a source is not asked any more");
-            self.sharing.lied(peer);
+            self.getting.sharing.lied(peer);
         }
         self.sources.failed(source, failure, clock::now());
         let (mut machine, _) = shared.machine();
@@ -338,7 +323,7 @@ impl Meter {
     }
 
     fn last(&self, _: Instant, conduct: &Conduct<'_>) {
-        conduct.progress.send_replace(Progress {
+        conduct.getting.progress.send_replace(Progress {
             bytes: conduct.written.total(),
             size: conduct.size,
             rate: self.rate,

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,6 +16,7 @@ use super::conduct::Conduct;
 use super::options::GetOptions;
 use super::sharing::Sharing;
 use super::sources::{Failure, Sources};
+use super::ticket::Ticket;
 use super::writing::{self, PIECES};
 use crate::error::TransferError;
 use crate::identity::PeerId;
@@ -22,6 +25,7 @@ use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
+use crate::satellite::part::Base;
 use crate::store::part_file::{Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
@@ -29,6 +33,9 @@ use crate::store::shared_file::SharedFile;
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after a search for others the next one comes.
+const SEARCH_FIRST: Duration = Duration::from_secs(1);
+const SEARCH_LAST: Duration = Duration::from_secs(30);
 /// What the threads told and nobody took yet.
 const TOLD: usize = 64;
 
@@ -65,6 +72,8 @@ pub struct Received {
     pub size: u64,
     /// Where it is.
     pub path: PathBuf,
+    /// Whether it is a folder.
+    pub is_folder: bool,
 }
 
 /// A file that is being got. It goes on by itself; dropping this cancels it, and what came is kept.
@@ -96,37 +105,100 @@ impl Transfer {
     }
 }
 
+/// What is to be got.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    root: Root,
+    folder: bool,
+    ticket: Option<Ticket>,
+}
+
+impl Wanted {
+    /// The folder whose list of files has this root. A root by itself is a file, a ticket knows what it is for.
+    pub fn folder(root: Root) -> Self {
+        Self {
+            folder: true,
+            ..root.into()
+        }
+    }
+}
+
+impl From<Root> for Wanted {
+    fn from(root: Root) -> Self {
+        Self {
+            root,
+            folder: false,
+            ticket: None,
+        }
+    }
+}
+
+impl From<&Ticket> for Wanted {
+    fn from(ticket: &Ticket) -> Self {
+        Self {
+            root: ticket.root(),
+            folder: ticket.is_folder(),
+            ticket: Some(ticket.clone()),
+        }
+    }
+}
+
 impl Files {
-    /// Gets a file to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before, also by
-    /// another process or from others, it goes on from there. It has its name once it is whole, and is shared from then on.
+    /// Gets a file or folder to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before,
+    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's right
+    /// is shared from then on.
     ///
     /// # Errors
     /// [`TransferError::Closed`]; all others come with [`Transfer::received`].
     pub fn get(
         &self,
-        root: Root,
+        wanted: impl Into<Wanted>,
         destination: impl AsRef<Path>,
-        options: GetOptions,
+        mut options: GetOptions,
     ) -> Result<Transfer, TransferError> {
         if !self.satellite.is_running() {
             return Err(TransferError::Closed);
         }
+        let Wanted {
+            root,
+            folder,
+            ticket,
+        } = wanted.into();
         let destination = std::path::absolute(destination.as_ref())
             .map_err(|error| TransferError::io(destination.as_ref(), &error))?;
+        let mut token = Bytes::new();
+        if let Some(Ticket(ticket)) = ticket {
+            let issuer = ticket.issuer;
+            let with_issuer = |address: String| format!("{address}/p2p/{issuer}");
+            options.sources.push(issuer);
+            options
+                .addresses
+                .extend(ticket.addresses.into_iter().map(with_issuer));
+            token = ticket
+                .token
+                .map(|token| Bytes::copy_from_slice(token.as_str().as_bytes()))
+                .unwrap_or_default();
+        }
         let (tell, progress) = watch::channel(Progress::default());
         let (done, end) = oneshot::channel();
         let cancel = CancellationToken::new();
         let getting = Getting {
             sharing: Arc::clone(&self.sharing),
             root,
+            token,
             destination,
             options,
             progress: tell,
+            cancel: cancel.clone(),
         };
-        let cancelled = cancel.clone();
         self.sharing.base.spawn(async move {
+            let received = if folder {
+                getting.folder().await
+            } else {
+                getting.file().await
+            };
             // Nobody may wait any more.
-            let _unheard = done.send(getting.run(&cancelled).await);
+            let _unheard = done.send(received);
         });
         Ok(Transfer {
             progress,
@@ -136,25 +208,23 @@ impl Files {
     }
 }
 
-struct Getting {
-    sharing: Arc<Sharing>,
-    root: Root,
-    destination: PathBuf,
-    options: GetOptions,
-    progress: watch::Sender<Progress>,
+/// One file or folder on its way.
+#[derive(Clone)]
+pub(super) struct Getting {
+    pub(super) sharing: Arc<Sharing>,
+    pub(super) root: Root,
+    pub(super) token: Bytes,
+    pub(super) destination: PathBuf,
+    pub(super) options: GetOptions,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) cancel: CancellationToken,
 }
 
 impl Getting {
-    async fn run(self, cancel: &CancellationToken) -> Result<Received, TransferError> {
-        let destination = self.destination.clone();
-        let root = self.root;
-        let there = self
-            .blocking(move || PartFile::is_there(&destination, &root))
-            .await??;
-        let units = match there {
-            Some(units) => units,
-            None => self.fetch(cancel).await?,
-        };
+    /// A file, and it is shared if everybody may have it.
+    async fn file(self) -> Result<Received, TransferError> {
+        let mut sources = Sources::default();
+        let units = self.fetch(&mut sources).await?;
         let path = self.destination.clone();
         let file = self
             .blocking(move || SharedFile::known(&path, units))
@@ -163,15 +233,19 @@ impl Getting {
             root: self.root,
             size: file.size(),
             path: self.destination.clone(),
+            is_folder: false,
         };
         self.progress.send_modify(|progress| {
             (progress.bytes, progress.size) = (received.size, received.size);
         });
-        self.sharing.add(file);
+        if self.token.is_empty() {
+            self.sharing.add_file(file, false);
+            self.sharing.announce(&self.root).await;
+        }
         Ok(received)
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TransferError> {
@@ -182,14 +256,23 @@ impl Getting {
             .ok_or(TransferError::Closed)
     }
 
-    /// From others, to the end. The hashes of its units.
-    async fn fetch(&self, cancel: &CancellationToken) -> Result<Vec<[u8; 32]>, TransferError> {
-        let mut sources = Sources::default();
-        let size = tokio::select! {
-            size = self.learn_size(&mut sources) => size?,
-            () = cancel.cancelled() => return Err(TransferError::Cancelled),
-        };
+    /// To the end, unless it is there already. The hashes of its units; `sources` are those that were found.
+    pub(super) async fn fetch(
+        &self,
+        sources: &mut Sources,
+    ) -> Result<Vec<[u8; 32]>, TransferError> {
         let (root, destination) = (self.root, self.destination.clone());
+        let there = self
+            .blocking(move || PartFile::is_there(&destination, &root))
+            .await??;
+        if let Some(units) = there {
+            return Ok(units);
+        }
+        let size = tokio::select! {
+            size = self.learn_size(sources) => size?,
+            () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+        };
+        let destination = self.destination.clone();
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))
             .await??;
@@ -198,12 +281,9 @@ impl Getting {
             Begun::Part(part) => part,
         };
         let conduct = Conduct {
-            sharing: &self.sharing,
-            root,
+            getting: self,
             size,
-            sources: &mut sources,
-            patience: self.options.patience,
-            progress: &self.progress,
+            sources,
             written: part.done().clone(),
         };
         let (to_write, pieces) = mpsc::channel(PIECES);
@@ -215,7 +295,7 @@ impl Getting {
         let conducting = async {
             tokio::select! {
                 done = conduct.run(to_write, tells) => done,
-                () = cancel.cancelled() => Err(TransferError::Cancelled),
+                () = self.cancel.cancelled() => Err(TransferError::Cancelled),
             }
         };
         let (part, committed, done) = tokio::join!(writing, committing, conducting);
@@ -239,6 +319,7 @@ impl Getting {
             self.add(sources, *peer);
         }
         let mut asks = FuturesUnordered::new();
+        let mut search = Search::new(self);
         loop {
             for id in sources.rouse(clock::now()) {
                 if let Some(peer) = sources.peer(id) {
@@ -255,6 +336,11 @@ impl Getting {
             tokio::select! {
                 Some(connected) = connecting.next() => {
                     if let Some(peer) = connected {
+                        self.add(sources, peer);
+                    }
+                }
+                found = search.next() => {
+                    for peer in found {
                         self.add(sources, peer);
                     }
                 }
@@ -278,9 +364,14 @@ impl Getting {
                 () = self.sharing.base.sleep(due) => {}
             }
         }
+        Err(self.nobody(sources))
+    }
+
+    /// Why it does not come.
+    pub(super) fn nobody(&self, sources: &Sources) -> TransferError {
         let (reasons, refused) = sources.reasons();
         let root = self.root.to_string();
-        Err(if refused {
+        if refused {
             TransferError::Refused { root, reasons }
         } else {
             TransferError::NoSource {
@@ -288,10 +379,10 @@ impl Getting {
                 after: self.options.patience,
                 reasons,
             }
-        })
+        }
     }
 
-    fn add(&self, sources: &mut Sources, peer: PeerId) {
+    pub(super) fn add(&self, sources: &mut Sources, peer: PeerId) {
         if peer != self.sharing.local && !self.sharing.is_bad(&peer) {
             sources.add(peer);
         }
@@ -304,7 +395,7 @@ impl Getting {
                 range: u64::MAX..u64::MAX,
                 piece: outline::GROUP,
             },
-            token: bytes::Bytes::new(),
+            token: self.token.clone(),
         };
         let options = RequestOptions::default().deadline(SIZE_TIMEOUT);
         let mut replies = self
@@ -324,4 +415,39 @@ impl Getting {
         }
         Ok(came.size)
     }
+}
+
+/// Looks again and again for others who have a file.
+pub(super) struct Search {
+    looking: BoxFuture<'static, Vec<PeerId>>,
+    base: Base,
+    root: Root,
+    pause: Duration,
+}
+
+impl Search {
+    pub(super) fn new(getting: &Getting) -> Self {
+        let (base, root) = (getting.sharing.base.clone(), getting.root);
+        Self {
+            looking: look(base.clone(), root, Duration::ZERO),
+            base,
+            root,
+            pause: SEARCH_FIRST,
+        }
+    }
+
+    /// Whom the next search finds.
+    pub(super) async fn next(&mut self) -> Vec<PeerId> {
+        let found = (&mut self.looking).await;
+        self.looking = look(self.base.clone(), self.root, self.pause);
+        self.pause = (self.pause * 2).min(SEARCH_LAST);
+        found
+    }
+}
+
+fn look(base: Base, root: Root, pause: Duration) -> BoxFuture<'static, Vec<PeerId>> {
+    Box::pin(async move {
+        base.sleep(pause).await;
+        base.providers(*root.as_bytes()).await
+    })
 }

@@ -8,19 +8,22 @@
 //! Pieces are answers: so windows, deadlines, cancelling and the account of memory are those that exist.
 
 mod conduct;
+mod folder;
 mod get;
 mod options;
 mod serve;
 mod share;
 mod sharing;
 mod sources;
+mod ticket;
 mod writing;
 
 use std::sync::Arc;
 
-pub use get::{Progress, Received, Transfer};
+pub use get::{Progress, Received, Transfer, Wanted};
 pub use options::{GetOptions, ShareOptions};
 pub use share::Shared;
+pub use ticket::{Ticket, TicketOptions};
 
 use crate::error::StartError;
 use crate::satellite::Satellite;

@@ -1,5 +1,7 @@
 //! What a call about files may be told beside its arguments.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::PeerId;
@@ -7,9 +9,38 @@ use crate::identity::PeerId;
 /// How long somebody who has the file is looked for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a file is shared.
+/// How a file or folder is shared.
 #[derive(Clone, Debug, Default)]
-pub struct ShareOptions {}
+pub struct ShareOptions {
+    pub(super) guarded: bool,
+    pub(super) progress: Option<Hashed>,
+}
+
+/// Is told of bytes that were hashed.
+#[derive(Clone)]
+pub(super) struct Hashed(pub(super) Arc<dyn Fn(u64) + Send + Sync>);
+
+impl fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashed")
+    }
+}
+
+impl ShareOptions {
+    /// Give it only to who has a [`Ticket`](super::Ticket) for it. Default: to everybody of the network who knows its root.
+    #[must_use]
+    pub fn only_with_ticket(mut self, guarded: bool) -> Self {
+        self.guarded = guarded;
+        self
+    }
+
+    /// Tell this of bytes as they are hashed, on a thread of its own, where it must not block for long.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Hashed(Arc::new(progress)));
+        self
+    }
+}
 
 /// How a file is got.
 #[derive(Clone, Debug)]

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::sharing::Sharing;
+use super::sharing::{Folder, Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, TransferError};
-use crate::proto::transfer::message::{Ask, What};
-use crate::proto::transfer::outline::{GROUP, Piece};
+use crate::proto::transfer::message::{Ask, HEAD, What, encode_batch};
+use crate::proto::transfer::outline::{GROUP, Piece, UNIT};
 use crate::proto::transfer::schedule::pieces;
 use crate::satellite::{Event, Events, Responder};
 use crate::store::shared_file::SharedFile;
 
 /// Asks that are answered at once. Each has a thread that reads, and three pieces at most.
 const SERVED_MAX: usize = 128;
+/// Files of one answer: so many empty ones are no answer without end.
+const BATCH_FILES: u32 = 4096;
 /// Pieces read ahead of what is sent.
 const AHEAD: usize = 1;
 
@@ -46,58 +48,48 @@ impl Sharing {
             Ok(ask) => ask,
             Err(error) => return refuse(responder, Code::Protocol, &error.to_string()),
         };
-        match ask.what {
-            What::Get { root, range, piece } => {
-                let Some(file) = self.find(&root) else {
-                    return refuse(responder, Code::NotFound, "");
-                };
-                let sharing = Arc::clone(self);
-                self.base.spawn(async move {
-                    sharing.send(file, range, piece, responder).await;
-                    drop(permit);
-                });
-            }
-            What::Many { .. } => refuse(responder, Code::Unsupported, ""),
-        }
+        let peer = event.peer();
+        let found = match ask.what {
+            What::Get { root, range, piece } => self
+                .blob(&root, peer, &ask.token)
+                .map(|(file, right)| (Wanted::Bytes(file, range, piece), right)),
+            What::Many { root, places } => self
+                .folder(&root, peer, &ask.token)
+                .map(|(folder, right)| (Wanted::Files(folder, places), right)),
+        };
+        let (wanted, right) = match found {
+            Ok(found) => found,
+            Err(Refusal::NotHere) => return refuse(responder, Code::NotFound, ""),
+            Err(Refusal::Refused(text)) => return refuse(responder, Code::Refused, &text),
+        };
+        let sharing = Arc::clone(self);
+        self.base.spawn(async move {
+            sharing.send(wanted, &right, responder).await;
+            drop(permit);
+        });
     }
 
-    /// Sends pieces as long as they are wanted.
-    async fn send(
-        &self,
-        file: Arc<SharedFile>,
-        range: Range<u64>,
-        piece: u64,
-        responder: Responder,
-    ) {
-        let size = file.size();
-        let range = range.start.min(size)..range.end.min(size);
-        let range = if range.is_empty() {
-            // The last group, or the nothing that an empty file has.
-            size.saturating_sub(1) / GROUP * GROUP..size
-        } else {
-            range
-        };
+    /// Sends as long as it is wanted.
+    async fn send(&self, wanted: Wanted, right: &Right, responder: Responder) {
         let (read, mut reads) = mpsc::channel(AHEAD);
-        let reading = self
-            .base
-            .blocking(move || read_all(&file, range, piece, &read));
+        let counted = wanted.is_counted();
+        let reading = self.base.blocking(move || wanted.read(&read));
         let sending = async {
-            while let Some(piece) = reads.recv().await {
-                match piece {
-                    Ok(bytes) => {
-                        if responder.reply(bytes).await.is_err() {
-                            // They cancelled, or are gone.
-                            return;
-                        }
-                    }
+            while let Some(read) = reads.recv().await {
+                let bytes = match read {
+                    Ok(bytes) => bytes,
                     Err(error) => {
                         tracing::warn!(%error, "cannot be shared any more");
-                        return refuse(
-                            responder,
-                            Code::NotFound,
-                            "it was changed or removed there",
-                        );
+                        let text = "it was changed or removed there";
+                        return refuse(responder, Code::NotFound, text);
                     }
+                };
+                if counted && let Err(Refusal::Refused(text)) = self.spend(right, bytes.1) {
+                    return refuse(responder, Code::Refused, &text);
+                }
+                if responder.reply(bytes.0).await.is_err() {
+                    // They cancelled, or are gone.
+                    return;
                 }
             }
             responder.end();
@@ -107,17 +99,77 @@ impl Sharing {
     }
 }
 
-fn read_all(
-    file: &SharedFile,
-    range: Range<u64>,
-    size: u64,
-    read: &mpsc::Sender<Result<Bytes, TransferError>>,
-) {
+/// What is to be sent.
+enum Wanted {
+    Bytes(Arc<SharedFile>, Range<u64>, u64),
+    Files(Arc<Folder>, Range<u32>),
+}
+
+/// An answer, and how many bytes of files are in it.
+type Read = Result<(Bytes, u64), TransferError>;
+
+impl Wanted {
+    /// Who only wants to know the size spends nothing.
+    fn is_counted(&self) -> bool {
+        !matches!(self, Self::Bytes(file, range, _) if range.start > file.size())
+    }
+
+    fn read(self, read: &mpsc::Sender<Read>) {
+        match self {
+            Self::Bytes(file, range, piece) => read_pieces(&file, range, piece, read),
+            Self::Files(folder, places) => read_files(&folder, places, read),
+        }
+    }
+}
+
+fn read_pieces(file: &SharedFile, range: Range<u64>, size: u64, read: &mpsc::Sender<Read>) {
+    let end = file.size();
+    let mut range = range.start.min(end)..range.end.min(end);
+    if range.is_empty() {
+        // The last group, or the nothing that an empty file has.
+        range = end.saturating_sub(1) / GROUP * GROUP..end;
+    }
     let empty = Some(Piece { start: 0, end: 0 }).filter(|_| range.is_empty());
     for piece in pieces(range, size).chain(empty) {
-        let bytes = file.piece(piece);
+        let bytes = file.piece(piece).map(|bytes| (bytes, piece.len()));
         let failed = bytes.is_err();
         if read.blocking_send(bytes).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn read_files(folder: &Folder, places: Range<u32>, read: &mpsc::Sender<Read>) {
+    let last = (places.end as usize).min(folder.files.len());
+    let small = |file: &&Arc<SharedFile>| file.size() <= UNIT;
+    let mut files = folder
+        .files
+        .get(places.start as usize..last)
+        .unwrap_or_default()
+        .iter()
+        .zip(places.start..)
+        .filter_map(|(file, place)| Some((file.as_ref().filter(small)?, place)))
+        .peekable();
+    while let Some((_, first)) = files.peek() {
+        let first = *first;
+        let mut buffer = Vec::with_capacity(HEAD + UNIT as usize);
+        buffer.resize(HEAD, 0);
+        let mut count = 0;
+        while let Some((file, _)) = files.peek()
+            && (count == 0 || buffer.len() as u64 + file.size() <= HEAD as u64 + UNIT)
+            && count < BATCH_FILES
+        {
+            if let Err(error) = file.append(&mut buffer) {
+                // Whoever asked has ended it if nobody takes this.
+                let _over = read.blocking_send(Err(error));
+                return;
+            }
+            count += 1;
+            files.next();
+        }
+        let bytes = (buffer.len() - HEAD) as u64;
+        let batch = encode_batch(buffer, first, count);
+        if read.blocking_send(Ok((batch, bytes))).is_err() {
             return;
         }
     }

@@ -83,6 +83,16 @@ impl Sources {
         Some(self.0.get(id as usize)?.peer)
     }
 
+    /// Who has something, as far as is known, the first that were found first.
+    pub(super) fn peers(&self) -> Vec<PeerId> {
+        let useful = |source: &&Source| source.standing != Standing::Out;
+        self.0
+            .iter()
+            .filter(useful)
+            .map(|source| source.peer)
+            .collect()
+    }
+
     pub(super) fn active(&self) -> usize {
         let active = |source: &&Source| source.standing == Standing::Active;
         self.0.iter().filter(active).count()

@@ -4,8 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use psfs_core::{Code, GetOptions, Root, Satellite, ShareOptions, TransferError};
-use psfs_tests::{config, pair, soon, stop};
+use psfs_core::{
+    Code, GetOptions, Received, Root, Satellite, ShareOptions, Ticket, TicketOptions,
+    TransferError, Wanted,
+};
+use psfs_tests::{config, pair, soon, start, stop};
 use tempfile::TempDir;
 
 /// Bytes that are nowhere alike.
@@ -38,11 +41,11 @@ async fn two(rendezvous: &str) -> (Satellite, Satellite) {
 
 async fn get(
     satellite: &Satellite,
-    root: Root,
+    wanted: impl Into<Wanted>,
     to: &Path,
     options: GetOptions,
-) -> Result<psfs_core::Received, TransferError> {
-    let transfer = satellite.files().get(root, to, options).unwrap();
+) -> Result<Received, TransferError> {
+    let transfer = satellite.files().get(wanted, to, options).unwrap();
     soon("the file is here", transfer.received()).await
 }
 
@@ -88,7 +91,7 @@ async fn files_of_every_size_arrive_whole() {
         let received = get(&bob, root, &to, from(&alice)).await.unwrap();
         assert_eq!((received.size, &received.path), (size as u64, &to));
         assert!(fs::read(&to).unwrap() == bytes, "{size}");
-        assert!(bob.files().unshare(&root), "who got it shares it");
+        assert!(bob.files().unshare(&root).await, "who got it shares it");
     }
     assert!(
         names(&target).iter().all(|name| !name.contains("part")),
@@ -193,4 +196,150 @@ async fn a_file_that_changed_is_not_given() {
     assert!(matches!(error, TransferError::NoSource { .. }), "{error}");
     assert!(!to.exists());
     stop(&[&alice, &bob]).await;
+}
+
+/// All files under a folder with their contents, and folders with nothing in them.
+fn tree(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        let entries: Vec<_> = fs::read_dir(&at)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        let name = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
+        if entries.is_empty() {
+            found.push((name(&at), None));
+        }
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((name(&path), Some(fs::read(&path).unwrap())));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn fill(folder: &Path) {
+    fs::create_dir_all(folder.join("inner/empty")).unwrap();
+    for number in 0..300 {
+        fs::write(folder.join(format!("inner/{number}")), content(number * 7)).unwrap();
+    }
+    fs::write(folder.join("large"), content((3 << 20) + 9)).unwrap();
+    fs::write(folder.join("zero"), b"").unwrap();
+    fs::write(folder.join("unit"), content(1 << 20)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_arrives_whole_and_goes_on_where_it_was_cut() {
+    let (alice, bob) = two("files-folder").await;
+    let (source, target) = (folder(), folder());
+    let from_there = source.path().join("things");
+    fill(&from_there);
+    let root = share(&alice, &from_there).await;
+    let to = target.path().join("things");
+    // As if it had been cut: some are there, one of them damaged.
+    fs::create_dir_all(target.path().join("things.part/inner")).unwrap();
+    fs::write(target.path().join("things.part/inner/5"), content(35)).unwrap();
+    fs::write(target.path().join("things.part/inner/6"), content(43)).unwrap();
+    let received = get(&bob, Wanted::folder(root), &to, from(&alice))
+        .await
+        .unwrap();
+    assert!(received.is_folder);
+    assert_eq!(tree(&to), tree(&from_there));
+    assert_eq!(names(&target), ["things"]);
+    // What is there already is no error; what is there and other is.
+    get(&bob, Wanted::folder(root), &to, from(&alice))
+        .await
+        .unwrap();
+    fs::write(to.join("inner/7"), b"other").unwrap();
+    let error = get(&bob, Wanted::folder(root), &to, from(&alice))
+        .await
+        .unwrap_err();
+    assert_eq!(error, TransferError::Exists { path: to });
+    stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_ticket_gets_nothing_of_what_needs_one() {
+    let (alice, bob) = two("files-ticket").await;
+    let (source, target) = (folder(), folder());
+    let there = source.path().join("things");
+    fill(&there);
+    let files = alice.files();
+    let guarded = ShareOptions::default().only_with_ticket(true);
+    let shared = soon("shared", files.share(&there, guarded)).await.unwrap();
+    let to = target.path().join("things");
+    let hurry = || from(&alice).patience(Duration::from_millis(300));
+    for wanted in [
+        Wanted::folder(shared.root),
+        Root::of(&content((3 << 20) + 9)).into(),
+    ] {
+        let error = get(&bob, wanted, &to, hurry()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Refused, "{error}");
+        assert!(error.to_string().contains("only with a ticket"), "{error}");
+    }
+    let ticket = |options: TicketOptions| {
+        let ticket = files.ticket(&shared.root, options).unwrap();
+        ticket.to_string().parse::<Ticket>().unwrap()
+    };
+    let refused = [
+        (
+            TicketOptions::default().holder(alice.peer_id()),
+            "for another",
+        ),
+        (TicketOptions::default().bytes(1000), "1000 bytes"),
+    ];
+    for (options, _why) in refused {
+        let error = get(&bob, &ticket(options), &to, hurry()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Refused, "{error}");
+    }
+    let good = ticket(TicketOptions::default().holder(bob.peer_id()));
+    assert_eq!(
+        (good.name(), good.is_folder(), good.size()),
+        (Some("things"), true, shared.size)
+    );
+    get(&bob, &good, &to, GetOptions::default()).await.unwrap();
+    assert_eq!(tree(&to), tree(&there));
+    stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_file_is_found_by_its_root_and_another_source_goes_on_when_one_leaves() {
+    let (alice, bob) = two("files-found").await;
+    let carol = start(config("files-found", 2).bootstrap(alice.addresses().remove(0))).await;
+    let dave = start(config("files-found", 3).bootstrap(bob.addresses().remove(0))).await;
+    let (source, target) = (folder(), folder());
+    let bytes = content(64 << 20);
+    let root = share(&alice, &write(&source, "file", &bytes)).await;
+    // By its root alone, from who shares it.
+    get(
+        &bob,
+        root,
+        &target.path().join("bob"),
+        GetOptions::default(),
+    )
+    .await
+    .unwrap();
+    // Bob has it now as well. Alice leaves in the middle of the next.
+    let to = target.path().join("carol");
+    let mut transfer = carol.files().get(root, &to, GetOptions::default()).unwrap();
+    while soon("it comes", transfer.advanced()).await.unwrap().bytes == 0 {}
+    stop(&[&alice]).await;
+    soon("it comes whole", transfer.received()).await.unwrap();
+    assert!(fs::read(&to).unwrap() == bytes);
+    // And who comes later finds those who are left.
+    get(
+        &dave,
+        root,
+        &target.path().join("dave"),
+        GetOptions::default(),
+    )
+    .await
+    .unwrap();
+    assert!(fs::read(target.path().join("dave")).unwrap() == bytes);
+    stop(&[&bob, &carol, &dave]).await;
 }

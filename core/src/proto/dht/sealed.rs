@@ -71,6 +71,11 @@ pub(crate) fn seal(
         .ok_or(SealError::Random)
 }
 
+/// Whether a content says that it is sealed.
+pub(crate) fn is_sealed(content: &[u8]) -> bool {
+    content.starts_with(MAGIC)
+}
+
 /// Opens what was sealed for this identity: the content, and who is said to have sealed it.
 pub(crate) fn open(
     sealed: &[u8],

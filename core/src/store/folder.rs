@@ -1,0 +1,264 @@
+//! Folders that are shared, and folders that are being got.
+//!
+//! A folder that is got grows as `NAME.part` beside its destination and gets its name when all of it is there. Its large files are
+//! [`PartFile`](super::part_file)s; small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
+//! costs less than keeping account of a hundred thousand.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::part_file::{SPARE, free_bytes};
+use super::shared_file::SharedFile;
+use crate::error::TransferError;
+use crate::proto::transfer::collection::{Collection, Entry, What};
+use crate::proto::transfer::names::Name;
+use crate::proto::transfer::outline::UNIT;
+use crate::proto::transfer::root::Root;
+
+/// Hashes all files under a folder. Entries of the collection and the files have the same order; a folder has no file.
+pub(crate) fn share(
+    folder: &Path,
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<(Collection, Vec<Option<SharedFile>>), TransferError> {
+    let mut found = Vec::new();
+    walk(folder, "", &mut found)?;
+    let mut shared = Vec::with_capacity(found.len());
+    for (name, path, mode) in found {
+        let file = match path {
+            Some(path) => Some(SharedFile::hash(&path, &mut progress)?.closed()),
+            None => None,
+        };
+        let what = match &file {
+            Some(file) => What::File {
+                root: file.outline().root(),
+                size: file.size(),
+            },
+            None => What::Folder,
+        };
+        shared.push((Entry { name, mode, what }, file));
+    }
+    shared.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    let (entries, files) = shared.into_iter().unzip();
+    let collection = Collection::new(entries).map_err(|error| TransferError::Path {
+        path: folder.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok((collection, files))
+}
+
+/// Names, and paths of files; a folder with nothing in it has none.
+type Found = (Name, Option<PathBuf>, u32);
+
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<Found>) -> Result<(), TransferError> {
+    let failed = |error| TransferError::io(folder, &error);
+    let refused = |path: &Path, reason: String| TransferError::Path {
+        path: path.to_owned(),
+        reason,
+    };
+    let before = found.len();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let last = path.file_name().and_then(|name| name.to_str());
+        let name = last
+            .map(|last| format!("{prefix}{last}"))
+            .ok_or_else(|| refused(&path, "its name is not UTF-8: rename it".into()))?;
+        // Links are followed to files: a folder could lead back to itself.
+        let kind = fs::symlink_metadata(&path).map_err(|error| TransferError::io(&path, &error))?;
+        if kind.is_dir() {
+            walk(&path, &format!("{name}/"), found)?;
+            continue;
+        }
+        let metadata = fs::metadata(&path).map_err(|error| TransferError::io(&path, &error))?;
+        if metadata.is_dir() {
+            return Err(refused(
+                &path,
+                "it is a link to a folder, which is not followed: share that folder itself".into(),
+            ));
+        }
+        let name = parsed(&name, &path)?;
+        found.push((name, Some(path), metadata.permissions().mode() & 0o777));
+    }
+    if found.len() == before && !prefix.is_empty() {
+        let mode = fs::metadata(folder).map_err(failed)?.permissions().mode() & 0o777;
+        let name = parsed(prefix.trim_end_matches('/'), folder)?;
+        found.push((name, None, mode));
+    }
+    Ok(())
+}
+
+fn parsed(name: &str, path: &Path) -> Result<Name, TransferError> {
+    name.parse().map_err(
+        |error: crate::proto::transfer::names::NameError| TransferError::Path {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
+    )
+}
+
+/// A folder that is being got.
+#[derive(Clone, Debug)]
+pub(crate) struct PartFolder {
+    destination: PathBuf,
+    part: PathBuf,
+}
+
+impl PartFolder {
+    /// Begins, or goes on. All folders are made; room is looked for before anything is asked for.
+    pub(crate) fn begin(
+        destination: &Path,
+        collection: &Collection,
+    ) -> Result<Self, TransferError> {
+        let part = beside(destination, ".part");
+        let folder = Self {
+            destination: destination.to_owned(),
+            part,
+        };
+        let failed = |error| TransferError::io(&folder.part, &error);
+        match fs::symlink_metadata(&folder.part) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                return Err(TransferError::Path {
+                    path: folder.part,
+                    reason: "it is there and no folder: move it away".into(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = parent_of(destination);
+                let free = free_bytes(parent).map_err(|error| TransferError::io(parent, &error))?;
+                if collection.size().saturating_add(SPARE) > free {
+                    return Err(TransferError::NoRoom {
+                        path: destination.to_owned(),
+                        need: collection.size(),
+                        free,
+                    });
+                }
+                make(&folder.part).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        for entry in collection.entries() {
+            let path = folder.path(&entry.name);
+            let needed = match entry.what {
+                What::Folder => path.as_path(),
+                What::File { .. } => path.parent().unwrap_or(&folder.part),
+            };
+            make(needed).map_err(|error| TransferError::io(needed, &error))?;
+        }
+        Ok(folder)
+    }
+
+    /// Where a file of it is until the end.
+    pub(crate) fn path(&self, name: &Name) -> PathBuf {
+        self.part.join(name.to_path())
+    }
+
+    /// Whether a small file is there, whole.
+    pub(crate) fn has(&self, name: &Name, root: &Root, size: u64) -> bool {
+        let path = self.path(name);
+        let mut bytes = Vec::new();
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(path);
+        opened
+            .and_then(|file| file.take(size.min(UNIT) + 1).read_to_end(&mut bytes))
+            .is_ok_and(|read| read as u64 == size && Root::of(&bytes) == *root)
+    }
+
+    /// Writes a small file whose bytes were checked.
+    pub(crate) fn write(&self, name: &Name, bytes: &[u8]) -> Result<(), TransferError> {
+        let path = self.path(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&path);
+        file.and_then(|mut file| file.write_all(bytes))
+            .map_err(|error| TransferError::io(&path, &error))
+    }
+
+    /// Gives the whole folder its name.
+    pub(crate) fn finish(
+        &self,
+        collection: &Collection,
+        durable: bool,
+    ) -> Result<(), TransferError> {
+        let failed = |error| TransferError::io(&self.part, &error);
+        for entry in collection.entries().iter().rev() {
+            let path = self.path(&entry.name);
+            // Its owner can always go on with it.
+            let least = match entry.what {
+                What::Folder => 0o700,
+                What::File { .. } => 0o600,
+            };
+            fs::set_permissions(&path, Permissions::from_mode(entry.mode | least))
+                .map_err(|error| TransferError::io(&path, &error))?;
+        }
+        if durable {
+            let folder = File::open(&self.part).map_err(failed)?;
+            // One call for all of it: a sync of each of many files would take longer than to get them.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            nix::unistd::syncfs(&folder).map_err(|error| failed(error.into()))?;
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            nix::unistd::sync();
+            drop(folder);
+        }
+        if fs::symlink_metadata(&self.destination).is_ok() {
+            return Err(TransferError::Exists {
+                path: self.destination.clone(),
+            });
+        }
+        fs::rename(&self.part, &self.destination)
+            .map_err(|error| TransferError::io(&self.destination, &error))?;
+        if durable {
+            let parent = parent_of(&self.destination);
+            File::open(parent)
+                .and_then(|parent| parent.sync_all())
+                .map_err(|error| TransferError::io(parent, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the list of a folder's files is kept while it is got.
+pub(crate) fn list_path(destination: &Path) -> PathBuf {
+    beside(destination, ".part.list")
+}
+
+/// Whether a folder has all of this: then getting it is done already.
+pub(crate) fn is_there(destination: &Path, collection: &Collection) -> Result<bool, TransferError> {
+    match fs::symlink_metadata(destination) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(TransferError::io(destination, &error)),
+    }
+    let (found, _) = share(destination, |_| true)?;
+    let alike = |a: &Entry, b: &Entry| a.name == b.name && a.what == b.what;
+    let all = found.entries().iter().zip(collection.entries());
+    Ok(found.entries().len() == collection.entries().len()
+        && all.into_iter().all(|(a, b)| alike(a, b)))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// With its parents, for its owner alone until it is whole.
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}

@@ -1,0 +1,418 @@
+//! Getting a folder: its list first, then its large files as files, and the small ones many at a time.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream::{self, FuturesUnordered};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::watch;
+
+use super::conduct::JOB_MAX;
+use super::get::{Getting, Progress, Received, Search};
+use super::sources::{Failure, Sources};
+use crate::error::TransferError;
+use crate::identity::PeerId;
+use crate::net::clock;
+use crate::proto::transfer::collection::{Collection, Entry, What};
+use crate::proto::transfer::message::{self, Ask, Batch, NAMESPACE};
+use crate::proto::transfer::outline::UNIT;
+use crate::proto::transfer::root::Root;
+use crate::satellite::RequestOptions;
+use crate::store::folder::{self, PartFolder};
+
+/// Large files that come at once.
+const FILES: usize = 2;
+/// Small files that are asked for at once: bytes, and how many.
+const ASK_BYTES: u64 = 8 << 20;
+const ASK_FILES: usize = 4096;
+/// Asks of one source at once.
+const ASKS: usize = 2;
+
+impl Getting {
+    /// A folder, from the root of its list.
+    pub(super) async fn folder(self) -> Result<Received, TransferError> {
+        let list_path = folder::list_path(&self.destination);
+        let mut sources = Sources::default();
+        let list = Self {
+            destination: list_path.clone(),
+            progress: watch::channel(Progress::default()).0,
+            ..self.clone()
+        };
+        list.fetch(&mut sources).await?;
+        let (from, destination) = (list_path.clone(), self.destination.clone());
+        let read = move || {
+            let bytes = fs::read(&from).map_err(|error| TransferError::io(&from, &error))?;
+            let collection = Collection::decode(bytes.into())
+                .map_err(|error| TransferError::BadInput(error.to_string()))?;
+            let there = folder::is_there(&destination, &collection)?;
+            if !there && destination.symlink_metadata().is_ok() {
+                return Err(TransferError::Exists { path: destination });
+            }
+            Ok((collection, there))
+        };
+        let (collection, there) = self.blocking(read).await??;
+        let collection = Arc::new(collection);
+        let size = collection.size();
+        if !there {
+            self.fill(&collection, &mut sources).await?;
+        }
+        // It is written anew if it is wanted again.
+        let removed = self.blocking(move || fs::remove_file(list_path)).await?;
+        if let Err(error) = removed {
+            tracing::debug!(%error, "the list of a folder was not removed");
+        }
+        self.progress
+            .send_modify(|progress| (progress.bytes, progress.size) = (size, size));
+        let (path, guarded) = (self.destination.clone(), !self.token.is_empty());
+        if !guarded {
+            let sharing = Arc::clone(&self.sharing);
+            // As it is on the disk: hashed once more, as whoever wrote it may not be the only one.
+            self.blocking(move || {
+                let (collection, files) = folder::share(&path, |_| true)?;
+                sharing.add_folder(&path, &collection, files, false)
+            })
+            .await??;
+            self.sharing.announce(&self.root).await;
+        }
+        Ok(Received {
+            root: self.root,
+            size,
+            path: self.destination,
+            is_folder: true,
+        })
+    }
+
+    async fn fill(
+        &self,
+        collection: &Arc<Collection>,
+        sources: &mut Sources,
+    ) -> Result<(), TransferError> {
+        let (destination, list) = (self.destination.clone(), Arc::clone(collection));
+        let begin = move || {
+            let folder = PartFolder::begin(&destination, &list)?;
+            let needed: Vec<u32> = (0..)
+                .zip(list.entries())
+                .filter(|(_, entry)| is_needed(&folder, entry))
+                .map(|(place, _)| place)
+                .collect();
+            Ok::<_, TransferError>((folder, needed))
+        };
+        let (part, needed) = self.blocking(begin).await??;
+        let large: Vec<(u32, Root, u64)> = (0..)
+            .zip(collection.entries())
+            .filter_map(|(place, entry)| match entry.what {
+                What::File { root, size } if size > UNIT => Some((place, root, size)),
+                _ => None,
+            })
+            .collect();
+        let large_bytes: u64 = large.iter().map(|(_, _, size)| size).sum();
+        let needed_bytes: u64 = needed
+            .iter()
+            .map(|place| size_of(&collection.entries()[*place as usize]))
+            .sum();
+        let tally = Tally {
+            progress: &self.progress,
+            size: collection.size(),
+            // Small files that are there already.
+            small: Mutex::new(collection.size() - large_bytes - needed_bytes),
+            large: Mutex::default(),
+        };
+        tally.tell();
+        self.many(&part, collection, needed, sources, &tally)
+            .await?;
+        let peers = sources.peers();
+        stream::iter(large)
+            .map(|(place, root, size)| {
+                let entry = &collection.entries()[place as usize];
+                let mut one = Self {
+                    root,
+                    destination: part.path(&entry.name),
+                    progress: watch::channel(Progress::default()).0,
+                    ..self.clone()
+                };
+                one.options.sources.clone_from(&peers);
+                // All of the folder is put on the disk at its end.
+                one.options.durable = false;
+                let tally = &tally;
+                async move { one.large(size, place, tally).await }
+            })
+            .buffer_unordered(FILES)
+            .try_collect::<()>()
+            .await?;
+        let (list, durable) = (Arc::clone(collection), self.options.durable);
+        self.blocking(move || part.finish(&list, durable)).await?
+    }
+
+    /// A large file of a folder.
+    async fn large(self, size: u64, place: u32, tally: &Tally<'_>) -> Result<(), TransferError> {
+        let mut progress = self.progress.subscribe();
+        let mut sources = Sources::default();
+        let fetching = self.fetch(&mut sources);
+        tokio::pin!(fetching);
+        let units = loop {
+            tokio::select! {
+                units = &mut fetching => break units?,
+                // It lives as long as this.
+                _ = progress.changed() => tally.large(place, *progress.borrow_and_update()),
+            }
+        };
+        if units.len() as u64 != size.div_ceil(UNIT) {
+            return Err(TransferError::BadInput(
+                "the list of the folder tells other sizes than its files have".into(),
+            ));
+        }
+        tally.large(
+            place,
+            Progress {
+                bytes: size,
+                ..Progress::default()
+            },
+        );
+        Ok(())
+    }
+
+    /// Small files, at these places of the list.
+    async fn many(
+        &self,
+        part: &PartFolder,
+        collection: &Arc<Collection>,
+        needed: Vec<u32>,
+        sources: &mut Sources,
+        tally: &Tally<'_>,
+    ) -> Result<(), TransferError> {
+        let mut todo = asks(collection, &needed);
+        todo.reverse();
+        let mut asks = FuturesUnordered::new();
+        let mut active: HashMap<u32, usize> = HashMap::new();
+        let mut last_gave = clock::now();
+        let mut search = Search::new(self);
+        sources.again();
+        while !todo.is_empty() || !asks.is_empty() {
+            for id in sources.rouse(clock::now()) {
+                active.insert(id, 0);
+            }
+            while let Some((&id, open)) = active
+                .iter_mut()
+                .filter(|(_, open)| **open < ASKS)
+                .min_by_key(|(_, open)| **open)
+                && let Some(peer) = sources.peer(id)
+                && let Some(places) = todo.pop()
+            {
+                *open += 1;
+                let ask = self.some(part, collection, peer, places.clone(), tally);
+                asks.push(async move { (id, places, ask.await) });
+            }
+            if asks.is_empty() && clock::now() >= last_gave + self.options.patience {
+                return Err(self.nobody(sources));
+            }
+            let due = sources.deadline().map_or(self.options.patience, |due| {
+                due.saturating_duration_since(clock::now())
+            });
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                found = search.next() => {
+                    for peer in found {
+                        self.add(sources, peer);
+                    }
+                }
+                Some((id, places, done)) = asks.next() => match done? {
+                    Ok(()) => {
+                        last_gave = clock::now();
+                        sources.gave(id);
+                        if let Some(open) = active.get_mut(&id) {
+                            *open -= 1;
+                        }
+                    }
+                    Err((came, failure)) => {
+                        if let (Failure::Lied(_), Some(peer)) = (&failure, sources.peer(id)) {
+                            self.sharing.lied(peer);
+                        }
+                        todo.push(places.start + came..places.end);
+                        sources.failed(id, failure, clock::now());
+                        active.remove(&id);
+                        if !sources.has_hope() && asks.is_empty() {
+                            return Err(self.nobody(sources));
+                        }
+                    }
+                },
+                () = self.sharing.base.sleep(due), if asks.is_empty() || sources.deadline().is_some() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One ask for small files. The inner error: so many places of it came before this went wrong; the outer one is of this side.
+    async fn some(
+        &self,
+        part: &PartFolder,
+        collection: &Arc<Collection>,
+        peer: PeerId,
+        places: Range<u32>,
+        tally: &Tally<'_>,
+    ) -> Result<Result<(), (u32, Failure)>, TransferError> {
+        let ask = Ask {
+            what: message::What::Many {
+                root: self.root,
+                places: places.clone(),
+            },
+            token: self.token.clone(),
+        };
+        let options = RequestOptions::default().deadline(JOB_MAX);
+        let base = &self.sharing.base;
+        let mut at = places.start;
+        let failed = |at: u32, failure| Ok(Err((at - places.start, failure)));
+        let mut replies = match base.request(&peer, NAMESPACE, ask.encode(), options).await {
+            Ok(replies) => replies,
+            Err(error) => return failed(at, error.into()),
+        };
+        while let Some(reply) = replies.next().await {
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(error) => return failed(at, error.into()),
+            };
+            let batch = match Batch::decode(reply.content().clone()) {
+                Ok(batch) if batch.first >= at => batch,
+                Ok(_) => {
+                    let text = "it sent what it was not asked for".to_owned();
+                    return failed(at, Failure::Lied(text));
+                }
+                Err(error) => return failed(at, Failure::Lied(error.to_string())),
+            };
+            let (part, list, last) = (part.clone(), Arc::clone(collection), places.end);
+            let written = self
+                .blocking(move || write(&part, &list, batch, at..last))
+                .await??;
+            let Some((next, bytes)) = written else {
+                let text = "it sent what is not the file".to_owned();
+                return failed(at, Failure::Lied(text));
+            };
+            at = next;
+            tally.small(bytes);
+        }
+        if small_from(collection, at..places.end).next().is_some() {
+            let text = "it left out files".to_owned();
+            return failed(at, Failure::Lied(text));
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn size_of(entry: &Entry) -> u64 {
+    match entry.what {
+        What::File { size, .. } => size,
+        What::Folder => 0,
+    }
+}
+
+/// Whether a small file is not there yet.
+fn is_needed(folder: &PartFolder, entry: &Entry) -> bool {
+    match entry.what {
+        What::File { root, size } if size <= UNIT => !folder.has(&entry.name, &root, size),
+        _ => false,
+    }
+}
+
+/// Small files at these places.
+fn small_from(
+    collection: &Collection,
+    places: Range<u32>,
+) -> impl Iterator<Item = (u32, &Entry, Root, u64)> {
+    let entries = collection.entries();
+    let last = (places.end as usize).min(entries.len());
+    entries
+        .get(places.start as usize..last)
+        .unwrap_or_default()
+        .iter()
+        .zip(places.start..)
+        .filter_map(|(entry, place)| match entry.what {
+            What::File { root, size } if size <= UNIT => Some((place, entry, root, size)),
+            _ => None,
+        })
+}
+
+/// Places that are asked for together. Files between them that are there already come again.
+fn asks(collection: &Collection, needed: &[u32]) -> Vec<Range<u32>> {
+    let mut asks: Vec<Range<u32>> = Vec::new();
+    let mut bytes = 0;
+    for place in needed {
+        let size = size_of(&collection.entries()[*place as usize]);
+        match asks.last_mut() {
+            Some(last)
+                if last.end == *place && bytes + size <= ASK_BYTES && last.len() < ASK_FILES =>
+            {
+                last.end += 1;
+                bytes += size;
+            }
+            _ => {
+                asks.push(*place..*place + 1);
+                bytes = size;
+            }
+        }
+    }
+    asks
+}
+
+/// Checks and writes the files of a batch: the place after the last, and their bytes. Nothing: one of them is wrong.
+fn write(
+    part: &PartFolder,
+    collection: &Collection,
+    batch: Batch,
+    places: Range<u32>,
+) -> Result<Option<(u32, u64)>, TransferError> {
+    let mut data: Bytes = batch.data;
+    let mut at = places.start;
+    let mut bytes = 0;
+    let mut files = small_from(collection, places);
+    for _ in 0..batch.count {
+        let Some((place, entry, root, size)) = files.next() else {
+            return Ok(None);
+        };
+        if (data.len() as u64) < size {
+            return Ok(None);
+        }
+        let content = data.split_to(size as usize);
+        if Root::of(&content) != root {
+            return Ok(None);
+        }
+        part.write(&entry.name, &content)?;
+        (at, bytes) = (place + 1, bytes + size);
+    }
+    Ok((data.is_empty() && batch.count > 0).then_some((at, bytes)))
+}
+
+/// How far a folder is.
+struct Tally<'a> {
+    progress: &'a watch::Sender<Progress>,
+    size: u64,
+    small: Mutex<u64>,
+    large: Mutex<HashMap<u32, Progress>>,
+}
+
+impl Tally<'_> {
+    fn small(&self, bytes: u64) {
+        *self.small.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
+        self.tell();
+    }
+
+    fn large(&self, place: u32, progress: Progress) {
+        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        large.insert(place, progress);
+        drop(large);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let small = *self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = large.values();
+        self.progress.send_replace(Progress {
+            bytes: small + each.clone().map(|one| one.bytes).sum::<u64>(),
+            size: self.size,
+            rate: each.clone().map(|one| one.rate).sum(),
+            sources: each.map(|one| one.sources).max().unwrap_or(0),
+        });
+    }
+}
