@@ -288,7 +288,7 @@ fn what_is_wrong_in_the_dht_is_told() {
             "-F x --seal-for QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
             "cannot be used with",
         ),
-        (&debug, "takes no KEY"),
+        (&debug, "take no KEY"),
         ("debug -i", "cannot be used with"),
         ("debug -n 2", "cannot be used with"),
         ("fly", "invalid value"),
