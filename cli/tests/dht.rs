@@ -336,7 +336,8 @@ fn values_are_signed_sealed_and_deleted() {
     let (mine, other) = (file("mine.pem"), file("other.pem"));
     let id = |key: &str| {
         let said = run(&["id", "--key", key]).worked();
-        said.split([':', '\n']).next().unwrap().to_owned()
+        let id = said.split_whitespace().find(|word| word.starts_with("Qm"));
+        id.unwrap()[..46].to_owned()
     };
     let sign = ["--key", &mine, "--store-signed", "news"];
     let at = run_with(&nodes.dht(&sign), b"one").worked();

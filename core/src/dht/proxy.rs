@@ -28,7 +28,7 @@ use crate::key::Key;
 use crate::net::clock;
 use crate::proto::Now;
 use crate::proto::dht::message::{
-    Answer as Said, Ask, Kept, OUTCOMES_MAX, Outcome as Told, Store, Verdict, Why,
+    Answer as Said, Ask, Fate, OUTCOMES_MAX, Outcome as Told, Store, Verdict, Why,
 };
 use crate::proto::dht::value::{self, Entry, Kind, Reason};
 
@@ -99,9 +99,14 @@ impl Proxying {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(&self, peer: PeerId, bytes: u64, now: Now) -> Result<Turn<'_>, Verdict> {
+    fn admit(
+        &self,
+        peer: PeerId,
+        bytes: u64,
+        now: Now,
+    ) -> Result<Turn<'_>, (Reason, &'static str)> {
         if !self.permitted.load(Ordering::Relaxed) {
-            return Err(refused(Reason::Policy, "it is a proxy for nobody"));
+            return Err((Reason::Policy, "it is a proxy for nobody"));
         }
         let mut askers = self.askers();
         for asker in askers.values_mut() {
@@ -120,10 +125,10 @@ impl Proxying {
             at: now,
         });
         if walks >= WALKS_MAX || asker.walks >= WALKS_EACH || askers.len() >= ASKERS_MAX {
-            return Err(refused(Reason::Busy, "it walks for enough others"));
+            return Err((Reason::Busy, "it walks for enough others"));
         }
         let Some(left) = asker.left.checked_sub(bytes.saturating_add(WALK_COST)) else {
-            return Err(refused(
+            return Err((
                 Reason::Quota,
                 "it has moved enough for this peer in this hour",
             ));
@@ -158,7 +163,7 @@ impl Node {
     pub(super) async fn on_fetch(&self, key: Key, peer: PeerId) -> Said {
         let turn = match self.proxying.admit(peer, 0, self.now()) {
             Ok(turn) => turn,
-            Err(verdict) => return Said::Verdict(verdict),
+            Err((reason, text)) => return Said::Verdict(refused(reason, text)),
         };
         self.telling.tell(|| format!("fetches {key} for {peer}"));
         let found = tokio::select! {
@@ -185,7 +190,7 @@ impl Node {
         let turn = self.proxying.admit(peer, content.len() as u64, self.now());
         let _turn = match turn {
             Ok(turn) => turn,
-            Err(verdict) => return Said::Verdict(verdict),
+            Err((reason, text)) => return refused(reason, text.into()),
         };
         if entry.publisher != peer {
             return refused(Reason::Policy, "it is stored by somebody else".into());
@@ -207,10 +212,10 @@ impl Node {
                 let told = answers.into_iter().take(OUTCOMES_MAX).map(|answer| Told {
                     peer: answer.peer,
                     kept: match answer.outcome {
-                        Outcome::Kept => Kept::Kept,
-                        Outcome::Had => Kept::Had,
-                        Outcome::Refused { reason, text } => Kept::Refused(reason, text),
-                        Outcome::Failed(text) => Kept::Failed(text),
+                        Outcome::Kept => Fate::Kept,
+                        Outcome::Had => Fate::Had,
+                        Outcome::Refused { reason, text } => Fate::Refused(reason, text),
+                        Outcome::Failed(text) => Fate::Failed(text),
                     },
                 });
                 Said::Stored(told.collect())
@@ -377,10 +382,10 @@ impl Node {
                 let answers = told.into_iter().map(|told| Answer {
                     peer: told.peer,
                     outcome: match told.kept {
-                        Kept::Kept => Outcome::Kept,
-                        Kept::Had => Outcome::Had,
-                        Kept::Refused(reason, text) => Outcome::Refused { reason, text },
-                        Kept::Failed(text) => Outcome::Failed(text),
+                        Fate::Kept => Outcome::Kept,
+                        Fate::Had => Outcome::Had,
+                        Fate::Refused(reason, text) => Outcome::Refused { reason, text },
+                        Fate::Failed(text) => Outcome::Failed(text),
                     },
                 });
                 Some(answers.collect())

@@ -378,17 +378,9 @@ impl Node {
         if_sequence: Option<u64>,
     ) -> Result<Vec<Answer>, DhtError> {
         let key = entry.key;
-        let mut lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
-        if self.table(|table, now| table.candidates(&key, REPLICAS, now).len()) < REPLICAS {
-            // Who has just come, or is one of a few: nobody would find itself too far, and name others.
-            self.walk(
-                lookup,
-                |peer| self.find_nodes(peer, key),
-                |_, _| Found::Nothing,
-            )
-            .await;
-            lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
-        }
+        let lookup = self
+            .lookup_of_many(key, plan(Goal::Nodes, REPLICAS, 1))
+            .await?;
         let answers: Mutex<HashMap<PeerId, Outcome>> = Mutex::default();
         let (sent, kept) = (&entry, &content);
         let offer = |peer: PeerId| async move {

@@ -82,7 +82,7 @@ impl Dht {
 
 impl Node {
     async fn trace(&self, key: Key) -> Result<Trace, DhtError> {
-        let lookup = self.lookup(key, plan(Goal::All, 3, 3))?;
+        let lookup = self.lookup_of_many(key, plan(Goal::All, 3, 3)).await?;
         let walked = self
             .walk(
                 lookup,

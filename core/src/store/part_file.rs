@@ -88,7 +88,7 @@ pub(crate) enum Begun {
 }
 
 /// What became of a piece.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrote {
     /// Checked and written; durable with the next commit.
     Written,
@@ -394,3 +394,6 @@ fn taken_from(state: &PartState) -> (Ranges, Vec<Option<ChainingValue>>) {
     }
     (done, units)
 }
+
+#[cfg(test)]
+mod tests;

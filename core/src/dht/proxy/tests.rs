@@ -4,11 +4,8 @@ fn peer(fill: u8) -> PeerId {
     PeerId::from_bytes(&[&[0x12, 0x20][..], &[fill; 32]].concat()).unwrap()
 }
 
-fn reason<T: std::fmt::Debug>(refused: Result<T, Verdict>) -> Reason {
-    match refused {
-        Err(Verdict::Refused { reason, .. }) => reason,
-        other => panic!("{other:?}"),
-    }
+fn reason<T: std::fmt::Debug>(refused: Result<T, (Reason, &str)>) -> Reason {
+    refused.unwrap_err().0
 }
 
 fn permitting() -> Proxying {

@@ -1,5 +1,10 @@
 //! Calls that are dropped, run out of time, or whose answers come too late.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test's own tasks are no satellite's"
+)]
+
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::*;

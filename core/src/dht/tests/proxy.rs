@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Role;
-use crate::proto::dht::message::{Kept, Node, Outcome as Told, Store};
+use crate::proto::dht::message::{Fate, Node, Outcome as Told, Store};
 
 /// A client whose one session is with a node that knows nobody and answers as a test wants.
 async fn client_of(
@@ -121,7 +121,7 @@ fn what_a_proxy_says_of_others_is_marked_as_its_word() {
             })),
             Ask::Store(_) => Some(Answer::Stored(vec![Told {
                 peer: somebody,
-                kept: Kept::Kept,
+                kept: Fate::Kept,
             }])),
             _ => None,
         })
@@ -170,7 +170,7 @@ fn a_proxy_stores_only_what_is_right_and_of_who_asks() {
         );
         match said(mine(), b"mine").await {
             Answer::Stored(told) => {
-                let kept = |told: &&Told| told.kept == Kept::Kept;
+                let kept = |told: &&Told| told.kept == Fate::Kept;
                 assert_eq!(told.iter().filter(kept).count(), 1, "{told:?}");
             }
             other => panic!("{other:?}"),

@@ -19,7 +19,7 @@ mod entries;
 mod proxied;
 
 use entries::{entry, of_wire, receipt_of_wire, receipt_to_wire, to_wire};
-pub(crate) use proxied::{Kept, OUTCOMES_MAX, Outcome, Store};
+pub(crate) use proxied::{Fate, OUTCOMES_MAX, Outcome, Store};
 use proxied::{decode_outcomes, encode_outcomes};
 
 /// The namespace of these requests.

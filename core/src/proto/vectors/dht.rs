@@ -9,7 +9,7 @@ use super::{NOW, Vector, hex, identities, object, signed, wire};
 use crate::identity::{Envelope, Identity, PeerId};
 use crate::key::Key;
 use crate::proto::dht::message::{
-    Answer, Ask, Challenge, Find, Found, Kept, NAMESPACE, Node, Offer, Outcome, Put, Store,
+    Answer, Ask, Challenge, Fate, Find, Found, NAMESPACE, Node, Offer, Outcome, Put, Store,
     Verdict, Why,
 };
 use crate::proto::dht::value::{Entry, Reason, Receipt, Root, root_of};
@@ -248,13 +248,13 @@ fn answers() -> Vec<(&'static str, Answer, Value)> {
     };
     let [first, second] = peers();
     let stored = [
-        (first, Kept::Kept),
-        (second, Kept::Had),
+        (first, Fate::Kept),
+        (second, Fate::Had),
         (
             first,
-            Kept::Refused(Reason::TooFar, "it knows others".into()),
+            Fate::Refused(Reason::TooFar, "it knows others".into()),
         ),
-        (second, Kept::Failed("no answer".into())),
+        (second, Fate::Failed("no answer".into())),
     ]
     .map(|(peer, kept)| Outcome { peer, kept })
     .to_vec();

@@ -25,12 +25,12 @@ pub(crate) struct Store {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) peer: PeerId,
-    pub(crate) kept: Kept,
+    pub(crate) kept: Fate,
 }
 
 /// What became of a value at one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Fate {
     Kept,
     Had,
     Refused(Reason, String),
@@ -42,10 +42,10 @@ pub(super) fn encode_outcomes(outcomes: &[Outcome]) -> Bytes {
     use wire::DhtStatus as Status;
     let outcome = |outcome: &Outcome| {
         let (status, reason, text) = match &outcome.kept {
-            Kept::Kept => (Status::Receipt, 0, ""),
-            Kept::Had => (Status::Have, 0, ""),
-            Kept::Refused(reason, text) => (Status::Refused, *reason as u32, text.as_str()),
-            Kept::Failed(text) => (Status::Unknown, 0, text.as_str()),
+            Fate::Kept => (Status::Receipt, 0, ""),
+            Fate::Had => (Status::Have, 0, ""),
+            Fate::Refused(reason, text) => (Status::Refused, *reason as u32, text.as_str()),
+            Fate::Failed(text) => (Status::Unknown, 0, text.as_str()),
         };
         wire::DhtOutcome {
             peer: bytes(outcome.peer.as_bytes()),
@@ -68,13 +68,13 @@ pub(super) fn decode_outcomes(encoded: Bytes) -> Result<Vec<Outcome>, Malformed>
         within("text", "bytes", outcome.text.len(), TEXT_MAX)?;
         let status = Status::try_from(outcome.status).map_err(|_| Malformed::Unknown)?;
         let kept = match status {
-            Status::Receipt => Kept::Kept,
-            Status::Have => Kept::Had,
+            Status::Receipt => Fate::Kept,
+            Status::Have => Fate::Had,
             Status::Refused => {
                 let reason = Reason::of_number(outcome.reason);
-                Kept::Refused(reason.ok_or(Malformed::Field("reason"))?, outcome.text)
+                Fate::Refused(reason.ok_or(Malformed::Field("reason"))?, outcome.text)
             }
-            Status::Unknown => Kept::Failed(outcome.text),
+            Status::Unknown => Fate::Failed(outcome.text),
             _ => return Err(Malformed::Field("status")),
         };
         Ok(Outcome {

@@ -148,13 +148,13 @@ fn a_receipt() -> impl Strategy<Value = Receipt> {
         .prop_map(|(entry, nonce, node, time_ms)| Receipt::new(&entry, nonce, node, time_ms))
 }
 
-fn a_kept() -> impl Strategy<Value = Kept> {
+fn a_kept() -> impl Strategy<Value = Fate> {
     let refused = (0..Reason::ALL.len(), "[ -~]{0,256}");
     prop_oneof![
-        Just(Kept::Kept),
-        Just(Kept::Had),
-        refused.prop_map(|(reason, text)| Kept::Refused(Reason::ALL[reason], text)),
-        "[ -~]{0,256}".prop_map(Kept::Failed),
+        Just(Fate::Kept),
+        Just(Fate::Had),
+        refused.prop_map(|(reason, text)| Fate::Refused(Reason::ALL[reason], text)),
+        "[ -~]{0,256}".prop_map(Fate::Failed),
     ]
 }
 
@@ -361,7 +361,7 @@ fn who_tells_too_much_is_not_heard() {
 fn of_what_nodes_answered_to_a_proxy_so_much_is_told_and_heard() {
     let outcome = |text: String| Outcome {
         peer: peer(1),
-        kept: Kept::Failed(text),
+        kept: Fate::Failed(text),
     };
     let told = Answer::Stored(vec![outcome("é".repeat(TEXT_MAX)); OUTCOMES_MAX + 1]);
     let cut = Answer::Stored(vec![outcome("é".repeat(TEXT_MAX / 2)); OUTCOMES_MAX]);
