@@ -271,27 +271,26 @@ fn ask<'s>(
     async move {
         let mut gave = false;
         let work = async {
-            let mut replies = base
-                .request(&peer, NAMESPACE, question.encode(), options)
-                .await?;
-            while let Some(reply) = replies.next().await {
+            let asked = base.request(&peer, NAMESPACE, question.encode(), options);
+            let Some(asked) = cancel.run_until_cancelled(asked).await else {
+                return Ok(());
+            };
+            let mut replies = asked?;
+            while let Some(Some(reply)) = cancel.run_until_cancelled(replies.next()).await {
                 let came = Came::decode(reply?.content().clone())
                     .map_err(|error| Failure::Lied(error.to_string()))?;
                 if !shared.came(job, came.piece)? {
                     continue;
                 }
                 gave = true;
+                // Also when it was cancelled meanwhile: it counts as come, and nobody is asked for it again.
                 if to_write.send(ToWrite::Piece(source, came)).await.is_err() {
                     break;
                 }
             }
             Ok(())
         };
-        let failure = tokio::select! {
-            biased;
-            () = cancel.cancelled() => None,
-            done = work => done.err(),
-        };
+        let failure = work.await.err();
         Ended {
             job,
             source,
