@@ -32,7 +32,7 @@ bench: ## measure; results in target/bench/results.jsonl
 fuzz: ## bytes at random into all that reads what strangers send; FUZZ_SECONDS for each target
 	@scripts/fuzz
 
-sim: ## the DHT's lookups in networks of up to 10,000 nodes in virtual time, with nodes that leave and lie; minutes
+sim: ## the DHT in networks of up to 10,000 nodes in virtual time, and of up to 1,000 real ones beside it; minutes
 	@scripts/sim
 
 setup: ## check for the tools that the tasks need; install what is missing

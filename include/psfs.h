@@ -455,6 +455,9 @@ typedef void (*psfs_answers_fn)(const psfs_answers *answers, void *ud);
 // Called with a walk; `trace` is borrowed until it returns (psfs_trace_retain keeps it).
 typedef void (*psfs_trace_fn)(const psfs_trace *trace, void *ud);
 
+// Called with what a node does; `peer` (who does it) and `line` are borrowed until it returns.
+typedef void (*psfs_debug_fn)(const char *peer, const char *line, void *ud);
+
 // Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it
 // returns.
 typedef void (*psfs_done_fn)(psfs_status status, const psfs_error *error, void *ud);
@@ -1980,6 +1983,15 @@ uint64_t psfs_stored_sequence(const psfs_stored *stored);
 // Since: 0.1.0
 size_t psfs_stored_nodes(const psfs_stored *stored);
 
+// Who stored it for this satellite, which reached too few nodes itself (psfs_dht_permit_proxy):
+// then the answers are what that node says.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL, and where this satellite stored it itself.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_stored_proxy(const psfs_stored *stored);
+
 // How many nodes were asked: each has an answer, the nearest to the key first.
 //
 // Ownership: borrows the handle.
@@ -2377,7 +2389,7 @@ psfs_status psfs_dht_watch(const psfs_satellite *satellite,
 //
 // The decision must come within 5 s: after that it is not kept. It takes the place of a function
 // that was there before; without any, everything is kept that fits. What this satellite stores
-// itself is not asked about.
+// itself is asked about, too.
 //
 // Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
 // fails. Free `*out` with psfs_sub_free, which also ends it: then everything is kept again. With
@@ -2839,6 +2851,60 @@ psfs_status psfs_trace_retain(const psfs_trace *trace, psfs_trace **out, psfs_er
 // Thread: any.
 // Since: 0.1.0
 void psfs_trace_free(psfs_trace *trace);
+
+
+/* THE DHT: WHAT OTHERS MAY DO, AND WHAT NODES TELL */
+
+// Waits until a node of the DHT has answered this satellite, so that there is somebody to store at
+// and to fetch from.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (it does not run), PSFS_E_TIMEOUT.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_dht_joined_async.
+// Since: 0.1.0
+psfs_status psfs_dht_joined(const psfs_satellite *satellite,
+                            uint32_t timeout_ms,
+                            psfs_error **err);
+
+// Whether others may follow what this node does in the DHT (psfs_dht_debug): whom it meets, and
+// which keys it keeps, refuses and is asked for. `permitted` is 1 or 0 (default).
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_permit_debug(const psfs_satellite *satellite,
+                                  uint32_t permitted,
+                                  psfs_error **err);
+
+// Whether others may have this satellite store and fetch for them, within a budget for each.
+// `permitted` is 1 or 0 (default). A PSFS_ROLE_CLIENT asks those it has a session with where it
+// cannot reach the nodes itself.
+//
+// Ownership: borrows the satellite.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_BAD_INPUT.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_dht_permit_proxy(const psfs_satellite *satellite,
+                                  uint32_t permitted,
+                                  psfs_error **err);
+
+// Calls `function` with what nodes do that permit it (psfs_dht_permit_debug), a line each as it
+// happens; those that come later are followed, too. Who is slow is told how many lines were left
+// out.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_sub_free, which also ends it; with `out` NULL it goes on until
+// shutdown.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED (it does not run), PSFS_E_IO.
+// Thread: any; `function` is called on a callback thread, never twice at once.
+// Since: 0.1.0
+psfs_status psfs_dht_debug(const psfs_satellite *satellite,
+                           psfs_debug_fn function,
+                           void *ud,
+                           psfs_drop_fn drop,
+                           psfs_sub **out,
+                           psfs_error **err);
 
 
 /* OPERATIONS: THE SAME WITHOUT WAITING */
@@ -3446,6 +3512,22 @@ psfs_status psfs_dht_broadcast_async(const psfs_satellite *satellite,
                                      psfs_drop_fn drop,
                                      psfs_op **out,
                                      psfs_error **err);
+
+// As psfs_dht_joined, without waiting: `done` is called when a node has answered.
+//
+// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this
+// fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and
+// `done` is not called; the other errors of psfs_dht_joined come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_dht_joined_async(const psfs_satellite *satellite,
+                                  uint32_t timeout_ms,
+                                  psfs_done_fn done,
+                                  void *ud,
+                                  psfs_drop_fn drop,
+                                  psfs_op **out,
+                                  psfs_error **err);
 
 
 /* STATISTICS */

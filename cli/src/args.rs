@@ -17,7 +17,7 @@ use crate::output;
 
 mod dht;
 
-pub(crate) use dht::{Action, Dht, Keeping, parse_key, port_of};
+pub(crate) use dht::{Action, Dht, Keeping, Store, parse_key, port_of};
 
 /// Where the API listens, and where one-shot commands look for it.
 pub(crate) const API_DEFAULT: &str = "127.0.0.1:3001";
@@ -61,7 +61,7 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
 It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
-POST /request, GET /listen/NAMESPACE, PUT /dht, PUT and GET /dht/KEY; every call needs the header `Authorization: Bearer TOKEN`.")]
+POST /request, GET /listen/NAMESPACE, PUT /dht, PUT, GET and DELETE /dht/KEY; every call needs the header `Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) network: Network,

@@ -327,3 +327,55 @@ fn nodes_that_permit_it_are_followed() {
     feed.signal("INT");
     assert_eq!(feed.wait().code(), Some(0));
 }
+
+#[test]
+fn values_are_signed_sealed_and_deleted() {
+    let nodes = Nodes::start("dht-signed", 3);
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (mine, other) = (file("mine.pem"), file("other.pem"));
+    let id = |key: &str| {
+        let said = run(&["id", "--key", key]).worked();
+        let id = said.split_whitespace().find(|word| word.starts_with("Qm"));
+        id.unwrap()[..46].to_owned()
+    };
+    let sign = ["--key", &mine, "--store-signed", "news"];
+    let at = run_with(&nodes.dht(&sign), b"one").worked();
+    assert_eq!(run_with(&nodes.dht(&sign), b"two").worked(), at);
+    let me = id(&mine);
+    let news = format!("{me}:news");
+    let key = Key::of_signed(&me.parse().unwrap(), b"news").to_string();
+    assert_eq!(at.trim(), key);
+    assert_eq!(run(&nodes.dht(&["--fetch-signed", &news])).worked(), "two");
+
+    // Sealed for somebody who is away: his key is published.
+    let published = run(&nodes.dht(&["--key", &other, "publish"])).worked();
+    assert_eq!(published.trim().len(), 64);
+    let other_id = id(&other);
+    let sealed = run_with(&nodes.dht(&["--seal-for", &other_id, "-s"]), b"for you").worked();
+    let open = |key: &str, arguments: &[&str]| {
+        run(&nodes.dht(&[&["--key", key, "--open"], arguments].concat()))
+    };
+    assert_eq!(open(&other, &["-f", sealed.trim()]).worked(), "for you");
+    let line = open(&mine, &["-f", sealed.trim()]).failed(1);
+    assert!(line.contains(&other_id), "{line}");
+    let both = [
+        "--key",
+        &mine,
+        "--store-signed",
+        "mail",
+        "--seal-for",
+        &other_id,
+    ];
+    run_with(&nodes.dht(&both), b"signed, too").worked();
+    let mail = format!("{me}:mail");
+    assert_eq!(
+        open(&other, &["--fetch-signed", &mail]).worked(),
+        "signed, too"
+    );
+
+    let delete = nodes.dht(&["--key", &mine, "delete", &key]);
+    assert_eq!(run(&delete).worked(), "deleted from 3 nodes\n");
+    let line = run(&nodes.dht(&["--fetch-signed", &news])).failed(1);
+    assert!(line.contains("no value under"), "{line}");
+}

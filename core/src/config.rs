@@ -381,7 +381,8 @@ impl Config {
         self
     }
 
-    /// For tests: what is wrong with the TCP connections between this satellite and others that are given the same [`Faults`]. There is no QUIC then.
+    /// For tests: what is wrong with the TCP connections between this satellite and others that are given the same [`Faults`], and who lies. There
+    /// is no QUIC then.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = Some(faults);

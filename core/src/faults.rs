@@ -1,9 +1,10 @@
-//! Bad networks on demand: what lies between two satellites of one test can be cut, slowed down, made lossy, and healed.
+//! Bad networks on demand: what lies between two satellites of one test can be cut, slowed down, made lossy, and healed; and a satellite
+//! can be made to lie.
 //!
 //! One [`Faults`] is handed to all satellites of a test. It is a table of lines, each between two satellites; what carries bytes
-//! enlists itself and asks it ([`crate::net::faulty`]).
+//! enlists itself and asks it ([`crate::net::faulty`]). Who lies is asked by the DHT (`dht/lie.rs`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -70,6 +71,7 @@ struct Table {
     rng: Rng,
     lines: HashMap<(PeerId, PeerId), Line>,
     ends: Vec<Weak<End>>,
+    liars: HashSet<PeerId>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -104,6 +106,7 @@ impl Faults {
             rng: Rng::new(seed),
             lines: HashMap::new(),
             ends: Vec::new(),
+            liars: HashSet::new(),
         })))
     }
 
@@ -122,8 +125,19 @@ impl Faults {
         self.change(ends(a, b), |line| *line = Line::default());
     }
 
+    /// Makes a satellite lie in the DHT, until [`Faults::heal_all`]: it answers who looks for a value with another one, and promises to keep
+    /// values that it throws away.
+    pub fn lie(&self, who: &PeerId) {
+        self.table().liars.insert(*who);
+    }
+
+    pub(crate) fn lies(&self, who: &PeerId) -> bool {
+        self.table().liars.contains(who)
+    }
+
     /// Takes all faults away.
     pub fn heal_all(&self) {
+        self.table().liars.clear();
         let faulty: Vec<_> = self.table().lines.keys().copied().collect();
         for ends in faulty {
             self.change(ends, |line| *line = Line::default());

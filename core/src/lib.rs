@@ -26,10 +26,12 @@ pub mod config;
 mod dht;
 pub mod error;
 mod faults;
+mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod hidden;
 pub mod identity;
+mod key;
 mod log;
 mod net;
 mod proto;
@@ -53,8 +55,8 @@ pub use error::{
 };
 pub use faults::{Faults, Slow};
 pub use identity::{Identity, PeerId, PublicKey};
+pub use key::{Key, KeyError};
 pub use log::{LogLine, LogLines};
-pub use proto::dht::key::{Key, KeyError};
 pub use proto::dht::value::{Kind, Reason};
 pub use proto::packet::{PacketType, UnknownPacketType};
 pub use proto::transfer::root::{Root, RootError};

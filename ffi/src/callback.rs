@@ -48,6 +48,10 @@ pub type psfs_answers_fn =
 /// Called with a walk; `trace` is borrowed until it returns (psfs_trace_retain keeps it).
 pub type psfs_trace_fn = Option<unsafe extern "C" fn(trace: *const psfs_trace, ud: *mut c_void)>;
 
+/// Called with what a node does; `peer` (who does it) and `line` are borrowed until it returns.
+pub type psfs_debug_fn =
+    Option<unsafe extern "C" fn(peer: *const c_char, line: *const c_char, ud: *mut c_void)>;
+
 /// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it returns.
 pub type psfs_done_fn =
     Option<unsafe extern "C" fn(status: psfs_status, error: *const psfs_error, ud: *mut c_void)>;

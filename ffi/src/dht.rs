@@ -22,6 +22,7 @@ use crate::wait::time;
 
 pub mod custom;
 pub mod fetching;
+pub mod following;
 pub mod offer;
 pub mod routing;
 pub mod stored;

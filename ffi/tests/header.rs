@@ -38,6 +38,10 @@ const PARTS: &[(&str, &str)] = &[
     ("The DHT: deciding what is kept", "dht/offer"),
     ("The DHT: commands, and a word to all", "dht/custom"),
     ("The DHT: following it", "dht/routing"),
+    (
+        "The DHT: what others may do, and what nodes tell",
+        "dht/following",
+    ),
     ("Operations: the same without waiting", "operation"),
     ("Operations of the satellite", "operation/connecting"),
     ("Operations of the background", "operation/background"),

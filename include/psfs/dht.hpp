@@ -177,6 +177,35 @@ public:
         return detail::outcome(std::move(called), [&] { return subscription(out); });
     }
 
+    // Waits until a node has answered this satellite, so that there is somebody to store at and to fetch from.
+    returns<void> joined(std::chrono::milliseconds within = patience) const {
+        return detail::outcome(detail::call(psfs_dht_joined, satellite_, detail::ms(within)));
+    }
+    returns<operation<void>> joined_async(std::chrono::milliseconds within = patience) const {
+        return detail::begin<void>(detail::nothing{}, psfs_dht_joined_async, std::tuple<>(), satellite_,
+                                   detail::ms(within));
+    }
+
+    // Whether others may follow what this node does, and have it store and fetch for them. Default: no.
+    returns<void> permit_debug(bool permitted = true) const {
+        return detail::outcome(detail::call(psfs_dht_permit_debug, satellite_, std::uint32_t{permitted}));
+    }
+    returns<void> permit_proxy(bool permitted = true) const {
+        return detail::outcome(detail::call(psfs_dht_permit_proxy, satellite_, std::uint32_t{permitted}));
+    }
+
+    // Calls `function(const std::string &peer, const std::string &line)` with what nodes do that permit it, until the
+    // subscription is cancelled or destroyed.
+    template <class F>
+    returns<subscription> debug(F &&function) const {
+        using callable = std::decay_t<F>;
+        const psfs_debug_fn wanted = detail::is_empty<callable>(function) ? nullptr : &detail::on_debug<callable>;
+        psfs_sub *out = nullptr;
+        auto ud = detail::boxed(std::forward<F>(function));
+        auto called = detail::call(psfs_dht_debug, satellite_, wanted, ud, &detail::box<callable>::drop, &out);
+        return detail::outcome(std::move(called), [&] { return subscription(out); });
+    }
+
     // Sends a command to nodes, `target` being a peer id, a key or nothing, and waits until each has answered or failed.
     returns<std::vector<command_answer>> custom(command_to to, const text_arg &target, bytes_view command,
                                                 std::chrono::milliseconds within = patience) const {

@@ -103,6 +103,9 @@ struct stored {
     std::size_t nodes = 0;
     // What each node answered that was asked, the nearest to the key first.
     std::vector<answer> answers;
+    // Who stored it for this satellite, which reached too few nodes itself: then the answers are what that node says. Empty:
+    // this satellite stored it.
+    std::string proxy;
 };
 
 // What a node answered to a command.
@@ -267,7 +270,8 @@ inline psfs_signed_options c(const signed_options &from) noexcept {
 }
 
 inline stored read(const psfs_stored *from) {
-    stored to{psfs_stored_key(from), psfs_stored_sequence(from), psfs_stored_nodes(from), {}};
+    stored to{psfs_stored_key(from), psfs_stored_sequence(from), psfs_stored_nodes(from), {}, {}};
+    if (const char *proxy = psfs_stored_proxy(from)) to.proxy = proxy;
     for (std::size_t i = 0; i < psfs_stored_count(from); i++) {
         to.answers.push_back({psfs_stored_peer(from, i), static_cast<store_outcome>(psfs_stored_outcome(from, i)),
                               static_cast<refusal>(psfs_stored_reason(from, i)), psfs_stored_text(from, i)});
@@ -334,6 +338,12 @@ template <class F>
 void on_change(const psfs_value *lent, void *ud) noexcept {
     F &function = box<F>::open(ud);
     guarded([&] { function(dht_value(lent)); });
+}
+
+template <class F>
+void on_debug(const char *peer, const char *line, void *ud) noexcept {
+    F &function = box<F>::open(ud);
+    guarded([&] { function(std::string(peer), std::string(line)); });
 }
 
 template <class F>

@@ -29,6 +29,8 @@ NAMES = {
     "broadcast": "broadcast",
     "pause": "pause, resume, another network",
     "shutdown": "shut down inside a callback",
+    "dht": "store and fetch values; who refuses says why",
+    "dht-signed": "signed values: replace, compare and swap, watch, delete",
     "bad-input": "bad input has its documented error",
 }
 

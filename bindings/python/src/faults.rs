@@ -1,4 +1,4 @@
-//! Bad networks for tests.
+//! Bad networks, and liars, for tests.
 
 use std::time::Duration;
 
@@ -47,6 +47,12 @@ impl Faults {
     /// Takes all faults between two peers away.
     fn heal(&self, a: &str, b: &str) -> PyResult<()> {
         self.0.heal(&peer(a)?, &peer(b)?);
+        Ok(())
+    }
+
+    /// Makes a satellite lie in the DHT.
+    fn lie(&self, who: &str) -> PyResult<()> {
+        self.0.lie(&peer(who)?);
         Ok(())
     }
 

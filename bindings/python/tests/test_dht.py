@@ -329,6 +329,41 @@ def test_a_walk_can_be_followed(psfs_network: Networks) -> None:
     assert all(row.bucket >= 0 and 0 <= row.unseen < PATIENCE for row in rows)
 
 
+def test_a_liar_is_seen_through_and_left_alone(psfs_network: Networks) -> None:
+    net = psfs_network(5)
+    asker, liar = net[0], net[2]
+    # It keeps nothing itself: it has to ask.
+    asker.dht.set_role("client")
+    net.lie(2)
+    stored = net[1].dht.store_named("filename", "the truth")
+    promised = {answer.peer for answer in stored.answers if answer.keeps}
+    assert liar.peer_id in promised
+    assert liar.dht.stored_keys == 0
+    assert asker.dht.fetch_named("filename").content == b"the truth"
+    # From now on it is not asked any more.
+    plain = asker.dht.store("another truth")
+    assert {answer.peer for answer in plain.answers} == {net[i].peer_id for i in (1, 3, 4)}
+    assert asker.dht.fetch(plain.key).content == b"another truth"
+    assert {hop.peer for hop in asker.dht.trace(plain.key).hops} == {net[i].peer_id for i in (1, 3, 4)}
+    # The others have not met its lies yet; healed, it keeps what it promises.
+    net.heal()
+    honest = net[1].dht.store("a third truth")
+    assert liar.peer_id in {answer.peer for answer in honest.answers if answer.keeps}
+    assert psfs.key_of_content("a third truth") in liar.dht.keys()
+
+
+def test_with_asyncio_a_liar_is_seen_through(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
+    async def main() -> None:
+        async with psfs_network.asyncio(3) as net:
+            net[0].dht.set_role("client")
+            net.lie(net[1])
+            key = (await net[2].dht.store_named("filename", "the truth")).key
+            assert (await net[0].dht.fetch(key)).content == b"the truth"
+            assert {hop.peer for hop in (await net[0].dht.trace(key)).hops} == {net[2].peer_id}
+
+    run(main())
+
+
 def test_who_permits_it_is_followed(psfs_network: Networks) -> None:
     ada, bob = psfs_network(2)
     ada.dht.permit_debug()

@@ -14,6 +14,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use psfs_core::Code;
 
 use crate::blob::Blob;
+use crate::dht_values::{
+    NativeCustomAnswer, NativeDebugLine, NativeOffer, NativeOpened, NativeStored, NativeTrace,
+    NativeValue,
+};
 use crate::failure::{NativeError, NativeFailure};
 use crate::peers::NativePeerEvent;
 
@@ -32,6 +36,21 @@ pub enum Batch {
     Peers {
         /// In order.
         events: Vec<NativePeerEvent>,
+    },
+    /// A signed value as it changed.
+    Values {
+        /// In order.
+        values: Vec<NativeValue>,
+    },
+    /// Values that others would like to be kept here.
+    Offers {
+        /// In order.
+        offers: Vec<NativeOffer>,
+    },
+    /// What nodes say of themselves.
+    Lines {
+        /// In order.
+        lines: Vec<NativeDebugLine>,
     },
     /// There is nothing more.
     End,
@@ -52,6 +71,31 @@ pub enum Outcome {
     Items {
         /// It.
         batch: Batch,
+    },
+    /// What became of a value that was stored or deleted.
+    Stored {
+        /// It.
+        stored: NativeStored,
+    },
+    /// A value that was fetched.
+    Value {
+        /// It.
+        value: NativeValue,
+    },
+    /// A value that was opened.
+    Opened {
+        /// What was sealed.
+        opened: NativeOpened,
+    },
+    /// What nodes answered to a command.
+    Answers {
+        /// One for each node.
+        answers: Vec<NativeCustomAnswer>,
+    },
+    /// A walk.
+    Trace {
+        /// It.
+        trace: NativeTrace,
     },
     /// It failed.
     Failed {

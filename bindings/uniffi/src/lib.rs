@@ -34,6 +34,8 @@
 //! takes a `Vec<u8>` byte by byte (420 MiB/s).
 
 pub mod blob;
+pub mod dht;
+pub mod dht_values;
 pub mod failure;
 pub mod faults;
 pub mod hub;

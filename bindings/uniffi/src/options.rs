@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use psfs_core::{Config, Signing};
 
+use crate::dht_values::NativeRole;
 use crate::failure::NativeError;
 use crate::faults::NativeFaults;
 use crate::identity::NativeIdentity;
@@ -108,6 +109,15 @@ pub struct NativeOptions {
     /// And how long that may take.
     #[uniffi(default = None)]
     pub ping_timeout_ms: Option<i64>,
+    /// What it is to others in the DHT.
+    #[uniffi(default = None)]
+    pub dht_role: Option<NativeRole>,
+    /// Largest value in bytes that it stores, fetches or keeps in the DHT.
+    #[uniffi(default = None)]
+    pub max_item_size: Option<i64>,
+    /// Bytes of values it keeps for the DHT in all.
+    #[uniffi(default = None)]
+    pub max_storage_size: Option<i64>,
     /// For tests: what is wrong with the connections.
     #[uniffi(default = None)]
     pub faults: Option<Arc<NativeFaults>>,
@@ -218,6 +228,21 @@ impl NativeOptions {
             "worker_threads",
             self.worker_threads,
             Config::worker_threads,
+        )?;
+        if let Some(role) = self.dht_role {
+            config = config.dht_role(role.into());
+        }
+        config = number(
+            config,
+            "max_item_size",
+            self.max_item_size,
+            Config::max_item_size,
+        )?;
+        config = number(
+            config,
+            "max_storage_size",
+            self.max_storage_size,
+            |config, bytes| config.max_storage_size(bytes as u64),
         )?;
         let names = ("peers_low", "peers_high");
         if let Some((low, high)) = both(self.peers_low, self.peers_high, names)? {

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures::TryFutureExt;
 use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
 
+use crate::dht::NativeDht;
 use crate::failure::NativeError;
 use crate::hub::{Hub, Outcome, Shared};
 use crate::input::{count, milliseconds, packet_type, peer};
 use crate::options::NativeOptions;
 use crate::packed;
 use crate::peers::NativePeer;
-use crate::source::NativeSource;
+use crate::source::{NativeSource, of_packets};
 
 /// One member of one network. Times are in ms; 2^63 - 1 is for ever.
 #[derive(Debug, uniffi::Object)]
@@ -132,6 +133,11 @@ impl NativeSatellite {
         entries
             .map(|(name, number)| (name.to_owned(), i64::try_from(number).unwrap_or(i64::MAX)))
             .collect()
+    }
+
+    /// The DHT of its network.
+    pub fn dht(&self) -> Arc<NativeDht> {
+        NativeDht::new(self.core.clone(), self.hub())
     }
 
     /// Runs it. Over when all addresses are known.
@@ -345,7 +351,7 @@ impl NativeSatellite {
     ) -> Result<Arc<NativeSource>, NativeError> {
         let packet_type = self::packet_type(packet_type)?;
         let events = self.core.subscribe(packet_type, namespace)?;
-        Ok(NativeSource::of_packets(self.hub(), events))
+        Ok(NativeSource::new(self.hub(), of_packets(events)))
     }
 
     /// What happens to peers.

@@ -1,4 +1,4 @@
-//! What comes one after another: packets, replies, things that happen to peers. Asked for in batches, and answered by number.
+//! What comes one after another: packets, replies, offers, things that happen to peers. Asked for in batches, and answered by number.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,19 +33,33 @@ impl Item {
 }
 
 /// Where batches come from: up to so many items at once.
-type Feed =
+pub(crate) type Feed =
     Box<dyn FnMut(&mut Context<'_>, usize, &Kept) -> Poll<Result<Batch, NativeError>> + Send>;
 
 /// What stays here until it is released.
-struct Keep {
-    /// For its content, and for the sender's credit.
-    _item: Item,
-    responder: Option<Arc<Responder>>,
+enum Keep {
+    Item {
+        /// For its content, and for the sender's credit.
+        _item: Item,
+        responder: Option<Arc<Responder>>,
+    },
+    /// It waits for its word.
+    Offer(psfs_core::Offer),
 }
 
-/// Not bounded by itself: packets are bounded by their senders' credit, requests by `open_requests`.
+impl Keep {
+    fn responder(&mut self) -> Option<&mut Option<Arc<Responder>>> {
+        match self {
+            Self::Item { responder, .. } => Some(responder),
+            Self::Offer(_) => None,
+        }
+    }
+}
+
+/// Not bounded by itself: packets are bounded by their senders' credit, requests by `open_requests`, offers by what the
+/// language takes at once.
 #[derive(Default)]
-struct Kept(Mutex<(u64, HashMap<u64, Keep>)>);
+pub(crate) struct Kept(Mutex<(u64, HashMap<u64, Keep>)>);
 
 impl Kept {
     fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Keep>)> {
@@ -90,7 +104,7 @@ impl Kept {
             if number > 0 {
                 kept.1.insert(
                     number,
-                    Keep {
+                    Keep::Item {
                         _item: item,
                         responder,
                     },
@@ -100,14 +114,29 @@ impl Kept {
         Batch::Packed { bytes, over: false }
     }
 
+    /// Keeps an offer, and gives the number that it goes by.
+    pub(crate) fn offer(&self, offer: psfs_core::Offer) -> i64 {
+        let mut kept = self.lock();
+        kept.0 += 1;
+        let number = kept.0;
+        kept.1.insert(number, Keep::Offer(offer));
+        i64::try_from(number).unwrap_or(i64::MAX)
+    }
+
+    fn take(&self, number: i64) -> Option<Keep> {
+        let number = u64::try_from(number).ok()?;
+        self.lock().1.remove(&number)
+    }
+
     fn responder(&self, number: i64) -> Result<Arc<Responder>, NativeError> {
-        self.with(number, |keep| keep.responder.clone())
+        self.with(number, |keep| keep.responder().and_then(|one| one.clone()))
             .flatten()
             .ok_or_else(taken)
     }
 
     fn take_responder(&self, number: i64) -> Result<Responder, NativeError> {
-        self.with(number, |keep| take_from(&mut keep.responder))
+        self.with(number, |keep| keep.responder().map(take_from))
+            .flatten()
             .unwrap_or_else(|| Err(taken()))
     }
 
@@ -118,7 +147,7 @@ impl Kept {
 }
 
 /// A feed of packets.
-fn of_packets(mut events: psfs_core::Events) -> Feed {
+pub(crate) fn of_packets(mut events: psfs_core::Events) -> Feed {
     Box::new(move |context, max, kept| {
         let mut batch = Vec::new();
         let polled = {
@@ -263,7 +292,7 @@ impl fmt::Debug for NativeSource {
 }
 
 impl NativeSource {
-    fn new(hub: &Arc<Shared>, feed: Feed) -> Arc<Self> {
+    pub(crate) fn new(hub: &Arc<Shared>, feed: Feed) -> Arc<Self> {
         Arc::new(Self {
             hub: Arc::clone(hub),
             inner: Arc::new(Inner {
@@ -275,10 +304,6 @@ impl NativeSource {
                 kept: Kept::default(),
             }),
         })
-    }
-
-    pub(crate) fn of_packets(hub: &Arc<Shared>, events: psfs_core::Events) -> Arc<Self> {
-        Self::new(hub, of_packets(events))
     }
 
     pub(crate) fn of_peers(hub: &Arc<Shared>, events: psfs_core::PeerEvents) -> Arc<Self> {
@@ -354,11 +379,19 @@ impl NativeSource {
 
     /// Lets go of what is kept under a number: its address is no longer valid. A request that was not ended ends with HANDLER_FAILED.
     pub fn release(&self, number: i64) {
-        let keep = u64::try_from(number)
-            .ok()
-            .and_then(|number| self.inner.kept.lock().1.remove(&number));
+        let keep = self.inner.kept.take(number);
         // Outside the lock.
         drop(keep);
+    }
+
+    /// Says of an offer whether it is kept here: nothing to say against it is a yes. The first word holds.
+    pub fn decide(&self, number: i64, refused: Option<String>) {
+        if let Some(Keep::Offer(offer)) = self.inner.kept.take(number) {
+            match refused {
+                None => offer.keep(),
+                Some(text) => offer.refuse(text),
+            }
+        }
     }
 
     /// Ends a request well unless that was done before, and releases it: what follows a handler that returned.

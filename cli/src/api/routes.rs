@@ -50,7 +50,10 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         .route("/request", post(request))
         .route("/listen/{namespace}", get(listen))
         .route("/dht", put(dht::store))
-        .route("/dht/{key}", get(dht::fetch).put(dht::store_at))
+        .route(
+            "/dht/{key}",
+            get(dht::fetch).put(dht::store_at).delete(dht::delete),
+        )
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "there is no such route", ROUTES))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -66,7 +69,7 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
         }))
 }
 
-const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE, PUT /dht, PUT /dht/KEY, GET /dht/KEY.";
+const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE, PUT /dht, PUT /dht/KEY, GET /dht/KEY, DELETE /dht/KEY.";
 
 /// A peer of `GET /peers?state=1`.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,12 +1,12 @@
-//! The API as it is met on the wire, over real sockets. The satellite behind it is not started: what a started one answers is tested
-//! with whole processes in `tests/`.
+//! The API as it is met on the wire, over real sockets. The satellite behind it is not started, but for the DHT: what a started one
+//! answers is tested with whole processes in `tests/`.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use psfs_core::{Config, Satellite};
+use psfs_core::{Config, Key, Satellite};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -24,7 +24,10 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        let satellite = Satellite::new(Config::new("api-tests").mdns(false)).unwrap();
+        Self::of(Satellite::new(Config::new("api-tests").mdns(false)).unwrap())
+    }
+
+    fn of(satellite: Satellite) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -45,6 +48,10 @@ impl Served {
 
     /// Says `bytes` and hears the answer to its end.
     fn raw(&self, bytes: &[u8]) -> String {
+        String::from_utf8(self.heard(bytes)).unwrap()
+    }
+
+    fn heard(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -52,11 +59,28 @@ impl Served {
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8(answer).unwrap()
+        answer
     }
 
     /// Status and body of a call that passes the guard.
     fn call(&self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
+        let answer = self.heard(&self.request(method, path, body));
+        parse(&String::from_utf8(answer).unwrap())
+    }
+
+    /// The same for a body that may be any bytes.
+    fn bytes(&self, method: &str, path: &str) -> (u16, Vec<u8>) {
+        let answer = self.heard(&self.request(method, path, b""));
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = answer.split_at(end.unwrap() + 4);
+        let head = std::str::from_utf8(head).unwrap();
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_vec(),
+        )
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n\r\n",
             self.address,
@@ -64,7 +88,7 @@ impl Served {
         )
         .into_bytes();
         request.extend_from_slice(body);
-        parse(&self.raw(&request))
+        request
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, Value) {
@@ -168,7 +192,7 @@ fn writes_are_posts_and_routes_are_named() {
         ("GET", "/dht", 405),
         ("POST", "/dht", 405),
         ("POST", "/dht/x", 405),
-        ("DELETE", "/dht/x", 405),
+        ("DELETE", "/dht", 405),
         ("PUT", "/dht/", 404),
         ("GET", "/dht/x/y", 404),
         ("GET", "/", 404),
@@ -320,7 +344,7 @@ fn keys_and_values_that_cannot_be_stored() {
         &format!("{sound}a"),
         &"g".repeat(64),
     ] {
-        for method in ["GET", "PUT"] {
+        for method in ["GET", "PUT", "DELETE"] {
             let (status, body) = served.call(method, &format!("/dht/{key}"), b"value");
             assert_eq!(status, 400, "{method} {key}: {body}");
         }
@@ -339,6 +363,102 @@ fn keys_and_values_that_cannot_be_stored() {
             (503, Some("CLOSED")),
             "{body}"
         );
+    }
+}
+
+#[test]
+fn how_a_value_is_stored_or_given_is_understood_or_refused() {
+    let served = Served::new();
+    let key = "a".repeat(64);
+    let wrong = [
+        ("PUT", "/dht?sealed_for=x".to_owned()),
+        ("PUT", "/dht?sealed=x".to_owned()),
+        ("PUT", format!("/dht?signed={}", "s".repeat(65))),
+        ("GET", format!("/dht/{key}?open=2")),
+        ("GET", format!("/dht/{key}?open=yes")),
+        ("GET", format!("/dht/{key}?opened=1")),
+        ("GET", format!("/dht/{key}?open=1&open=1")),
+        ("PUT", "/dht?signed=%ff".to_owned()),
+    ];
+    for (method, path) in wrong {
+        let (status, body) = served.call(method, &path, b"value");
+        assert_eq!(status, 400, "{method} {path}: {body}");
+        assert!(body["error"].is_string() && body["hint"].is_string());
+    }
+    let right = [
+        ("PUT", "/dht?signed=".to_owned()),
+        ("PUT", format!("/dht?signed=salt&sealed_for={PEER}")),
+        ("PUT", format!("/dht?sealed_for={PEER}")),
+        ("GET", format!("/dht/{key}?open=1")),
+        ("DELETE", format!("/dht/{key}")),
+    ];
+    for (method, path) in right {
+        let (status, body) = served.call(method, &path, b"value");
+        let code = body["code"].as_str();
+        assert_eq!(
+            (status, code),
+            (503, Some("CLOSED")),
+            "{method} {path}: {body}"
+        );
+    }
+}
+
+#[test]
+fn the_dht_through_a_proxy_over_http() {
+    // Who calls is no satellite: one of two stores, fetches, signs, seals and deletes for it.
+    let rendezvous = format!("proxy-http-{}", std::process::id());
+    let config = || Config::new(&rendezvous).mdns(false).listen("127.0.0.1:0");
+    let other = Satellite::new(config()).unwrap();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(other.start()).unwrap();
+    let first = other.addresses().remove(0);
+    let served = Served::of(Satellite::new(config().bootstrap(first)).unwrap());
+    let (dht, kept) = (served.satellite.dht(), other.dht());
+    runtime.block_on(served.satellite.start()).unwrap();
+    let limit = Duration::from_secs(30);
+    runtime.block_on(dht.joined(limit)).unwrap();
+    runtime.block_on(kept.joined(limit)).unwrap();
+
+    let put = |path: &str| {
+        let (status, body) = served.call("PUT", path, b"over http");
+        assert_eq!(
+            (status, &body["nodes"]),
+            (200, &serde_json::json!(2)),
+            "{path}: {body}"
+        );
+        body["key"].as_str().unwrap().to_owned()
+    };
+    let get = |path: &str| served.bytes("GET", path);
+    let plain = put("/dht");
+    assert_eq!(plain, Key::of_content(b"over http").to_string());
+    assert_eq!(get(&format!("/dht/{plain}")), (200, b"over http".to_vec()));
+    let own = served.satellite.peer_id();
+    let signed = put("/dht?signed=a%20salt");
+    assert_eq!(signed, Key::of_signed(&own, b"a salt").to_string());
+    assert_eq!(get(&format!("/dht/{signed}")), (200, b"over http".to_vec()));
+    for sealed in [
+        put(&format!("/dht?sealed_for={own}")),
+        put(&format!("/dht?signed=s&sealed_for={own}")),
+    ] {
+        assert_ne!(get(&format!("/dht/{sealed}")).1, b"over http");
+        assert_eq!(
+            get(&format!("/dht/{sealed}?open=1")),
+            (200, b"over http".to_vec())
+        );
+    }
+    assert_eq!(get(&format!("/dht/{plain}?open=1")).0, 400);
+    for key in [plain, signed] {
+        let (status, body) = served.call("DELETE", &format!("/dht/{key}"), b"");
+        assert_eq!(
+            (status, &body["nodes"]),
+            (200, &serde_json::json!(2)),
+            "{body}"
+        );
+        assert_eq!(get(&format!("/dht/{key}")).0, 404);
+        assert_eq!(served.call("DELETE", &format!("/dht/{key}"), b"").0, 404);
+    }
+    for satellite in [&served.satellite, &other] {
+        runtime.block_on(satellite.shutdown(limit)).unwrap();
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as Group, ValueEnum, value_parser};
-use psfs_core::{Config, Key, Role, Satellite};
+use psfs_core::{Config, Key, PeerId, Role, Satellite};
 
 use super::{Network, SECONDS_MAX};
 use crate::failure::Failure;
@@ -33,6 +33,10 @@ const TIMEOUT: u64 = 30;
   psfs dht -c :3000 -F filename > somefile
   psfs dht -c :3000 -l :6000 -i                           a node with a prompt
   psfs dht -c :3000 trace HASH                            who is asked on the way to a value, and what each answers
+  psfs dht -c :3000 --data-dir DIR --store-signed news < FILE   only this key can store and replace it
+  psfs dht -c :3000 --fetch-signed PEER:news              the newest of it
+  psfs dht -c :3000 --seal-for PEER -s < FILE             only that peer can read it,
+  psfs dht -c :3000 --key FILE --open -f HASH             with its key
   psfs dht -c :3000 --data-dir DIR delete HASH            what the key in this folder stored
   psfs dht -c :3000 debug                                 what nodes do that run with --permit-debug
 
@@ -70,6 +74,18 @@ pub(crate) struct Dht {
     /// The same by the name that it was stored under
     #[arg(short = 'F', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), group = "action")]
     fetch_at: Option<String>,
+    /// Store what comes from stdin, signed by this key, and print where: the next under the same SALT (it may be empty) replaces it
+    #[arg(long, value_name = "SALT", group = "action")]
+    store_signed: Option<String>,
+    /// Fetch the newest that PEER signed under SALT (PEER alone: the empty one)
+    #[arg(long, value_name = "PEER:SALT", value_parser = parse_signed, group = "action")]
+    fetch_signed: Option<Key>,
+    /// With -s or --store-signed: only this peer can read it
+    #[arg(long, value_name = "PEER", conflicts_with_all = ["what", "store_at", "fetch", "fetch_at", "fetch_signed", "interactive"], requires = "action")]
+    seal_for: Option<PeerId>,
+    /// With -f, -F or --fetch-signed: print what was sealed for this key
+    #[arg(long, conflicts_with_all = ["what", "store", "store_at", "store_signed", "interactive"], requires = "action")]
+    open: bool,
     /// Run a network of so many nodes on consecutive ports (0: one node, as without it)
     #[arg(short, long, value_name = "NODES", value_parser = value_parser!(u16).range(0..=NODES_MAX), conflicts_with_all = ["action", "key", "data_dir"])]
     network: Option<u16>,
@@ -107,6 +123,8 @@ enum What {
     Trace,
     /// Have the nodes forget it, which they do for who stored it
     Delete,
+    /// Publish this key, so that others can seal values for it while it is away
+    Publish,
     /// Print what nodes do that permit it (--permit-debug), as it happens
     Debug,
 }
@@ -126,6 +144,9 @@ pub(crate) struct Keeping {
     /// Let everybody in the network follow what it does in the DHT, with `psfs dht debug`
     #[arg(long)]
     permit_debug: bool,
+    /// Store and fetch for clients that reach few nodes themselves, within a budget for each
+    #[arg(long)]
+    permit_proxy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,28 +169,48 @@ impl RoleName {
 /// One thing to do, and then to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action<'a> {
-    /// Under this name, or under its hash.
-    Store(Option<&'a str>),
-    Fetch(Key),
+    Store(Store<'a>),
+    /// True: and open it.
+    Fetch(Key, bool),
+    Publish,
     Trace(Key),
     Delete(Key),
+}
+
+/// How a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store<'a> {
+    /// Under its hash.
+    Plain,
+    /// Under this name.
+    Named(&'a str),
+    /// Signed under this salt, and sealed for this peer.
+    Signed(&'a str, Option<PeerId>),
+    /// For this peer alone.
+    Sealed(PeerId),
 }
 
 impl Dht {
     /// What to do; nothing: it is a node, or several.
     pub(crate) fn action(&self) -> Option<Action<'_>> {
-        if let (Some(what), Some(key)) = (self.what, self.of) {
-            return match what {
-                What::Trace => Some(Action::Trace(key)),
-                What::Delete => Some(Action::Delete(key)),
-                What::Debug => None,
-            };
+        match (self.what, self.of) {
+            (Some(What::Trace), Some(key)) => return Some(Action::Trace(key)),
+            (Some(What::Delete), Some(key)) => return Some(Action::Delete(key)),
+            (Some(What::Publish), _) => return Some(Action::Publish),
+            _ => {}
         }
-        if self.store || self.store_at.is_some() {
-            return Some(Action::Store(self.store_at.as_deref()));
+        let store = match (&self.store_signed, &self.store_at, self.seal_for) {
+            (Some(salt), _, recipient) => Some(Store::Signed(salt, recipient)),
+            (None, Some(name), _) => Some(Store::Named(name)),
+            (None, None, Some(recipient)) => Some(Store::Sealed(recipient)),
+            (None, None, None) => self.store.then_some(Store::Plain),
+        };
+        if let Some(store) = store {
+            return Some(Action::Store(store));
         }
         let named = self.fetch_at.as_deref().map(Key::of_name);
-        self.fetch.or(named).map(Action::Fetch)
+        let key = self.fetch.or(named).or(self.fetch_signed);
+        key.map(|key| Action::Fetch(key, self.open))
     }
 
     /// Whether it is to print what others do.
@@ -257,9 +298,22 @@ impl Dht {
                 "Give the --data-dir or the --key that it was stored with.",
             ));
         }
-        if self.debugs() && self.of.is_some() {
+        let throwaway = self.key.is_none() && self.data_dir.is_none();
+        if throwaway && (self.open || self.what == Some(What::Publish)) {
             return Err(Failure::usage(
-                "debug is for all that nodes do, and takes no KEY",
+                "nothing can have been sealed for a key made for this run",
+                "Give the --data-dir or the --key that it is for.",
+            ));
+        }
+        if throwaway && self.store_signed.is_some() {
+            return Err(Failure::usage(
+                "nobody could replace what a key signs that is made for this run",
+                "Give a --data-dir or a --key, which is made when it does not exist.",
+            ));
+        }
+        if self.of.is_some() && (self.debugs() || self.what == Some(What::Publish)) {
+            return Err(Failure::usage(
+                "debug and publish take no KEY",
                 "Leave it out, or use trace.",
             ));
         }
@@ -267,7 +321,7 @@ impl Dht {
             if role == Role::Client {
                 return Err(Failure::usage(
                     "a client serves nobody, and there is nothing that it is to do",
-                    "Add -i, -s, -S, -f, -F, trace, delete or debug, or give another --role.",
+                    "Add -i, -s, -S, -f, -F, --store-signed, --fetch-signed, trace, delete, publish or debug, or give another --role.",
                 ));
             }
             if self.timeout.is_some() {
@@ -281,6 +335,12 @@ impl Dht {
             if self.keeping.permit_debug {
                 return Err(Failure::usage(
                     "--permit-debug says nothing of a client, which does nothing for others",
+                    "Leave it out, or add --role node.",
+                ));
+            }
+            if self.keeping.permit_proxy {
+                return Err(Failure::usage(
+                    "--permit-proxy says nothing of a client, which does nothing for others",
                     "Leave it out, or add --role node.",
                 ));
             }
@@ -313,6 +373,7 @@ impl Keeping {
     /// What a configuration does not hold, told to the satellite that was made with it.
     pub(crate) fn permit(&self, satellite: &Satellite) {
         satellite.dht().permit_debug(self.permit_debug);
+        satellite.dht().permit_proxy(self.permit_proxy);
     }
 
     /// The configuration with what is said here.
@@ -337,6 +398,15 @@ pub(crate) fn port_of(address: &str) -> Option<(&str, u16)> {
     }
     let (host, port) = address.rsplit_once(':')?;
     Some((host, port.parse().ok()?))
+}
+
+/// Where what a peer signs under a salt is.
+fn parse_signed(text: &str) -> Result<Key, String> {
+    let (peer, salt) = text.split_once(':').unwrap_or((text, ""));
+    let peer: PeerId = peer
+        .parse()
+        .map_err(|error| format!("{peer:?} before the colon is no peer id: {error}"))?;
+    Ok(Key::of_signed(&peer, salt.as_bytes()))
 }
 
 /// A hash as people write it.

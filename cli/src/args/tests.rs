@@ -170,15 +170,15 @@ fn dht(line: &str) -> Dht {
 fn the_seeds_letters_and_words_say_the_same() {
     let hash = HASH.parse().unwrap();
     let (fetch, fetch_word) = (format!("-f {HASH}"), format!("--fetch {HASH}"));
-    let named = Action::Fetch(psfs_core::Key::of_name("name"));
+    let named = Action::Fetch(psfs_core::Key::of_name("name"), false);
     let cases = [
-        ("-s", "--store", Some(Action::Store(None))),
+        ("-s", "--store", Some(Action::Store(Store::Plain))),
         (
             "-S name",
             "--store-at name",
-            Some(Action::Store(Some("name"))),
+            Some(Action::Store(Store::Named("name"))),
         ),
-        (&fetch, &fetch_word, Some(Action::Fetch(hash))),
+        (&fetch, &fetch_word, Some(Action::Fetch(hash, false))),
         ("-F name", "--fetch-at name", Some(named)),
         ("-i", "--interactif", None),
         ("-i", "--interactive", None),
@@ -230,7 +230,19 @@ fn nodes_listen_on_consecutive_ports() {
 fn a_command_of_the_dht_does_one_thing() {
     use psfs_core::Role;
     let (fetch, trace) = (format!("-f {HASH}"), format!("trace {HASH}"));
-    let actions = ["-s", "-S n", &fetch, "-F n", &trace];
+    let peer = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
+    let signed = format!("--fetch-signed {peer}:salt");
+    let sealed = format!("-s --seal-for {peer}");
+    assert!(dht(&sealed).action().is_some() && dht("publish --key k").action().is_some());
+    let actions = [
+        "-s",
+        "-S n",
+        &fetch,
+        "-F n",
+        &trace,
+        "--store-signed= --key k",
+        &signed,
+    ];
     for (number, one) in actions.iter().enumerate() {
         for other in &actions[number + 1..] {
             let said = refused(&format!("dht {one} {other}"));
@@ -264,7 +276,19 @@ fn what_is_wrong_in_the_dht_is_told() {
         ("trace", "<KEY>"),
         ("trace name", "64 hexadecimal digits"),
         ("debug --permit-debug", "says nothing of a client"),
-        (&debug, "takes no KEY"),
+        ("-s --permit-proxy", "says nothing of a client"),
+        ("--store-signed x", "nobody could replace"),
+        ("--fetch-signed x:y", "\"x\" before the colon is no peer id"),
+        ("publish", "made for this run"),
+        ("-F x --open", "made for this run"),
+        ("--open", "required"),
+        ("-s --open", "cannot be used with"),
+        ("-s --seal-for x", "--seal-for"),
+        (
+            "-F x --seal-for QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+            "cannot be used with",
+        ),
+        (&debug, "take no KEY"),
         ("debug -i", "cannot be used with"),
         ("debug -n 2", "cannot be used with"),
         ("fly", "invalid value"),
@@ -298,7 +322,7 @@ fn what_is_wrong_in_the_dht_is_told() {
     }
     accepted("dht -s --role node --max-storage-size 5 --timeout 5");
     accepted("dht -i --role client --timeout 5");
-    accepted("dht -n 2 --permit-debug");
+    accepted("dht -n 2 --permit-debug --permit-proxy");
     accepted("dht debug --timeout 5");
     accepted("up -r x --role mirror --max-item-size 5 --max-storage-size 5");
 }

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
-use psfs_core::{FetchOptions, Satellite, StoreOptions};
+use psfs_core::{FetchOptions, Satellite, SignedOptions, StoreOptions};
 use tokio::time::Instant;
 
 use super::tell::{self, Notes};
 use super::{join, satellite};
-use crate::args::{Action, Dht};
+use crate::args::{Action, Dht, Store};
 use crate::failure::Failure;
 use crate::once;
 use crate::output::{print, print_line};
@@ -48,19 +48,36 @@ async fn act(
     let store = StoreOptions::default().deadline(left);
     let fetch = FetchOptions::default().deadline(left);
     match action {
-        Action::Store(name) => {
-            let stored = match name {
-                None => dht.store(content, store).await,
-                Some(name) => dht.store_named(name, content, store).await,
+        Action::Store(how) => {
+            let stored = match how {
+                Store::Plain => dht.store(content, store).await,
+                Store::Named(name) => dht.store_named(name, content, store).await,
+                Store::Sealed(recipient) => dht.store_sealed(&recipient, content, store).await,
+                Store::Signed(salt, recipient) => {
+                    let signed = SignedOptions::default().deadline(left);
+                    let signed = match recipient {
+                        Some(recipient) => signed.sealed_for(recipient),
+                        None => signed,
+                    };
+                    dht.store_signed(salt.as_bytes(), content, signed).await
+                }
             };
             let stored = stored.map_err(Failure::of)?;
             let nodes = tell::counted(stored.nodes() as u64, "node");
             notes.tell(&format!("Kept by {nodes}")).await;
             print_line(&stored.key().to_string())
         }
-        Action::Fetch(key) => {
+        Action::Fetch(key, open) => {
             let value = dht.fetch(key, fetch).await.map_err(Failure::of)?;
-            print(value.content())
+            if !open {
+                return print(value.content());
+            }
+            let opened = dht.open(&value).await.map_err(Failure::of)?;
+            print(&opened.content)
+        }
+        Action::Publish => {
+            let stored = dht.publish_key(store).await.map_err(Failure::of)?;
+            print_line(&stored.key().to_string())
         }
         Action::Trace(key) => {
             let trace = dht.trace(key, fetch).await.map_err(Failure::of)?;

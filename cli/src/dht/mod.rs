@@ -11,8 +11,7 @@ mod tell;
 
 use std::time::Duration;
 
-use psfs_core::{Config, PeerEvents, RoutingRow, Satellite};
-use tokio::time::timeout;
+use psfs_core::{Config, DhtError, Satellite};
 
 use crate::args::Dht;
 use crate::failure::Failure;
@@ -23,9 +22,6 @@ use crate::own;
 const JOIN: Duration = Duration::from_secs(10);
 /// How long to find out why no bootstrap address answers.
 const REASON: Duration = Duration::from_secs(2);
-/// How soon the table is looked at again after something has happened, and when nothing does.
-const SOON: Duration = Duration::from_millis(10);
-const LATER: Duration = Duration::from_secs(1);
 
 /// Does what the command line asks for.
 pub(crate) fn run(args: &Dht) -> Result<(), Failure> {
@@ -67,29 +63,13 @@ fn satellite(
     Ok(satellite)
 }
 
-/// Resolves when a node of the DHT has answered this satellite; false: the satellite has ended.
-async fn joined(satellite: &Satellite, events: &mut PeerEvents) -> bool {
-    let proved = |row: &RoutingRow| row.state == "proved";
-    let mut pause = SOON;
-    // An answer is no event: it is looked for a moment after one, and ever more seldom when there is none.
-    while !satellite.dht().routing_table().iter().any(proved) {
-        match timeout(pause, events.next()).await {
-            Ok(Some(_)) => pause = SOON,
-            Ok(None) => return false,
-            Err(_) => pause = (2 * pause).min(LATER),
-        }
-    }
-    true
-}
-
 /// Waits until there is somebody to ask.
 async fn join(satellite: &Satellite, args: &Dht) -> Result<(), Failure> {
     let limit = args.timeout().min(JOIN);
-    let mut events = satellite.peer_events().map_err(Failure::of)?;
-    match timeout(limit, joined(satellite, &mut events)).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::new("the satellite has ended", "")),
-        Err(_) => Err(nobody(satellite, args, limit).await),
+    match satellite.dht().joined(limit).await {
+        Ok(()) => Ok(()),
+        Err(DhtError::Timeout(_)) => Err(nobody(satellite, args, limit).await),
+        Err(error) => Err(Failure::of(error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Nodes that run until they are told to end: one, or a little network in this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{join_all, select_all};
 use psfs_core::Satellite;
@@ -8,7 +9,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 use super::tell::Notes;
-use super::{joined, prompt, satellite};
+use super::{prompt, satellite};
 use crate::args::{Dht, port_of};
 use crate::failure::Failure;
 use crate::once;
@@ -113,8 +114,6 @@ impl<'a> Nodes<'a> {
             }
         })?;
         self.satellites.push(node.clone());
-        // Before it starts, so that nothing is missed.
-        let mut events = node.peer_events().map_err(Failure::of)?;
         node.start().await.map_err(Failure::of)?;
         notes
             .tell(&format!(
@@ -124,7 +123,7 @@ impl<'a> Nodes<'a> {
             .await;
         let notes = Arc::clone(notes);
         self.ready.spawn(async move {
-            if joined(&node, &mut events).await {
+            if node.dht().joined(Duration::MAX).await.is_ok() {
                 notes.tell("Ready...").await;
             }
         });

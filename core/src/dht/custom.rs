@@ -12,7 +12,8 @@ use super::{CUSTOM, Dht};
 use crate::config::BROADCAST_MAX;
 use crate::error::{DhtError, RequestError};
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
+use crate::net::clock;
 use crate::proto::dht::lookup::Goal;
 use crate::proto::packet::PacketType;
 use crate::satellite::{BroadcastOptions, Event, Events, RequestOptions, Subscription};
@@ -43,7 +44,7 @@ pub struct CustomAnswer {
 }
 
 impl Dht {
-    /// Sends a command to nodes and waits until each has answered or failed.
+    /// Sends a command to nodes and waits until each has answered or failed; `deadline` is for all of it, with finding them.
     ///
     /// # Errors
     /// [`DhtError::NoPeers`]; what goes wrong at a node is in its answer.
@@ -54,6 +55,10 @@ impl Dht {
         deadline: Duration,
     ) -> Result<Vec<CustomAnswer>, DhtError> {
         let command = command.into();
+        if !self.satellite.is_running() {
+            return Err(DhtError::Closed);
+        }
+        let until = clock::after(deadline);
         let peers = match to {
             To::Peer(peer) => vec![peer],
             To::Closest(key) => self.within(deadline, self.node.nearest(key)).await?,
@@ -62,6 +67,10 @@ impl Dht {
                     .await?
             }
         };
+        // Never zero: then an option would be wrong, and not the time over.
+        let left = until
+            .saturating_duration_since(clock::now())
+            .max(Duration::from_millis(1));
         let mut asked: FuturesUnordered<_> = peers
             .into_iter()
             .map(|peer| {
@@ -69,7 +78,7 @@ impl Dht {
                 async move {
                     CustomAnswer {
                         peer,
-                        answers: self.command(&peer, command, deadline).await,
+                        answers: self.command(&peer, command, left).await,
                     }
                 }
             })

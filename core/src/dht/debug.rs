@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::node::Node;
 use crate::error::{Code, DhtError};
 use crate::identity::PeerId;
 use crate::proto::packet::PacketType;
-use crate::satellite::{Event, Events, RequestOptions};
+use crate::satellite::{Event, Events, RequestOptions, Source, Subscription};
 
 /// Where the feed is asked for.
 const NAMESPACE: &str = "psfs.dht.debug";
@@ -49,6 +50,23 @@ impl DebugFeed {
     /// The next line; `None` after shutdown.
     pub async fn next(&mut self) -> Option<DebugLine> {
         self.lines.recv().await
+    }
+}
+
+impl Source<DebugLine> for DebugFeed {
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<DebugLine>,
+        max: usize,
+    ) -> Poll<bool> {
+        self.lines
+            .poll_recv_many(cx, out, max)
+            .map(|count| count > 0)
+    }
+
+    fn close(&mut self) {
+        self.lines.close();
     }
 }
 
@@ -125,6 +143,17 @@ impl Dht {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clear();
         }
+    }
+
+    /// Calls `handler` with what [`Dht::debug`] tells, on the callback threads.
+    ///
+    /// # Errors
+    /// [`DhtError::Closed`] unless the satellite runs.
+    pub fn on_debug(
+        &self,
+        handler: impl FnMut(DebugLine) + Send + 'static,
+    ) -> Result<Subscription, DhtError> {
+        Ok(self.base().attach(self.debug()?, handler)?)
     }
 
     /// Follows all nodes that permit it, from now on those that come later, too.

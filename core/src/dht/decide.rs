@@ -3,19 +3,20 @@
 //! An offer waits for it in a bounded queue; the handler runs on the callback threads. No word in time, or a full queue, is a refusal that can
 //! be tried again; without a handler everything is kept that fits.
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::Dht;
 use super::node::Node;
 use crate::error::DhtError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Kind, Reason};
 use crate::satellite::{Source, Subscription};
 
@@ -110,7 +111,8 @@ pub struct Offers {
     node: Arc<Node>,
     /// Weak: its end is the end of this stream.
     deciding: Weak<Deciding>,
-    stop: CancellationToken,
+    /// One for all calls of [`Offers::next`]: who drops that between two polls is woken all the same.
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Offers {
@@ -118,7 +120,7 @@ impl Offers {
     pub async fn next(&mut self) -> Option<Offer> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => None,
+            () = self.stop.as_mut() => None,
             offer = self.offers.recv() => offer,
         }
     }
@@ -198,7 +200,7 @@ impl Dht {
             offers,
             node: Arc::clone(&self.node),
             deciding: Arc::downgrade(&deciding),
-            stop: self.satellite.stop_token(),
+            stop: Box::pin(self.satellite.stop_token().cancelled_owned()),
         }
     }
 }

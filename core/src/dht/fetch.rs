@@ -12,10 +12,11 @@ use super::options::FetchOptions;
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::clock;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::{Goal, Lookup};
 use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Why};
+use crate::proto::dht::sealed;
 use crate::proto::dht::value::{self, Entry, Kind};
 
 /// A content of up to so many bytes comes with the answer that says where it is.
@@ -65,6 +66,11 @@ impl Value {
         self.entry.expires_ms
     }
 
+    /// Whether its content says that it is sealed: who it is for reads it with [`Dht::open`].
+    pub fn is_sealed(&self) -> bool {
+        sealed::is_sealed(&self.content)
+    }
+
     pub(super) fn new(entry: Entry, content: Bytes) -> Self {
         Self { entry, content }
     }
@@ -97,7 +103,8 @@ impl Dht {
     /// # Errors
     /// [`DhtError::NotFound`] when none of the nodes near the key has it; [`DhtError::NoPeers`].
     pub async fn fetch(&self, key: Key, options: FetchOptions) -> Result<Value, DhtError> {
-        self.within(options.deadline, self.node.fetch(key)).await
+        self.within(options.deadline, self.node.fetch_any(key))
+            .await
     }
 
     /// Fetches what was stored under a name. Nothing proves it: what most nodes near the key have is taken.
@@ -123,19 +130,33 @@ impl Dht {
 }
 
 impl Node {
+    /// A value from here, from the nodes, or from a proxy.
+    pub(super) async fn fetch_any(&self, key: Key) -> Result<Value, DhtError> {
+        there(key, self.look_any(key).await?)
+    }
+
+    /// A value from here or from the nodes.
     pub(super) async fn fetch(&self, key: Key) -> Result<Value, DhtError> {
+        there(key, self.look(key).await?)
+    }
+
+    /// What there is under a key, which may be a deleted one, and how many nodes were asked.
+    pub(super) async fn look(&self, key: Key) -> Result<(Option<Value>, usize), DhtError> {
         if let Some(entry) = self.held(&key)
             && entry.kind == Kind::Plain
             && let Some(content) = self.content(&entry).await
         {
-            return Ok(Value::new(entry, content));
+            return Ok((Some(Value::new(entry, content)), 0));
         }
         let mut value = None;
         let lookup = self.lookup(key, plan(Goal::First, FEW, 1));
         let lookup = match lookup {
             Ok(lookup) => lookup,
             // Alone, what is here is all there is.
-            Err(error) => return self.alone(key).await.ok_or(error),
+            Err(error) => {
+                let value = self.alone(key).await.ok_or(error)?;
+                return Ok((Some(value), 0));
+            }
         };
         let mut unproved = false;
         let ask = |peer: PeerId| self.ask_value(peer, key);
@@ -152,17 +173,13 @@ impl Node {
                 _ => Found::Nothing,
             })
             .await;
-        if let Some(value) = value {
-            self.spread_copy(&walked, &value);
-            return Ok(value);
+        if let Some(value) = &value {
+            self.spread_copy(&walked, value);
+        } else if unproved || self.held(&key).is_some() {
+            let newest = self.newest(key).await?;
+            return Ok((newest.value, newest.asked));
         }
-        if unproved || self.held(&key).is_some() {
-            return self.newest_value(key).await;
-        }
-        Err(DhtError::NotFound {
-            key,
-            asked: walked.hops().len(),
-        })
+        Ok((value, walked.hops().len()))
     }
 
     /// What is here, where nobody can be asked.
@@ -170,15 +187,6 @@ impl Node {
         let entry = self.held(&key).filter(|entry| !entry.is_deleted())?;
         let content = self.content(&entry).await?;
         Some(Value::new(entry, content))
-    }
-
-    async fn newest_value(&self, key: Key) -> Result<Value, DhtError> {
-        let newest = self.newest(key).await?;
-        let value = newest.value.filter(|value| !value.entry.is_deleted());
-        value.ok_or(DhtError::NotFound {
-            key,
-            asked: newest.asked,
-        })
     }
 
     /// Asks all of the nearest for what they have under a key, on several ways, and compares.
@@ -315,7 +323,7 @@ impl Node {
             .iter()
             .filter(|other| other.id.distance(&key) < target.id.distance(&key))
             .count();
-        let life = CACHE_MS >> nearer.saturating_sub(REPLICAS).min(16);
+        let life = life_of_copy(nearer);
         let mut entry = value.entry.clone();
         entry.expires_ms = entry.expires_ms.min(clock::now_ms() + life);
         let content = value.content.clone();
@@ -325,5 +333,29 @@ impl Node {
                 .offer(&target.peer, &entry, &content, Why::Cache, None)
                 .await;
         });
+    }
+}
+
+/// A value that was deleted is none.
+fn there(key: Key, (value, asked): (Option<Value>, usize)) -> Result<Value, DhtError> {
+    let value = value.filter(|value| !value.entry.is_deleted());
+    value.ok_or(DhtError::NotFound { key, asked })
+}
+
+/// How long a copy lives that is left at a node to which so many are nearer.
+fn life_of_copy(nearer: usize) -> u64 {
+    CACHE_MS >> nearer.saturating_sub(REPLICAS).min(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_decay_with_distance() {
+        let lives: Vec<u64> = (REPLICAS..REPLICAS + 24).map(life_of_copy).collect();
+        assert_eq!((life_of_copy(0), lives[0]), (CACHE_MS, CACHE_MS));
+        assert_eq!(lives[1..4], [CACHE_MS / 2, CACHE_MS / 4, CACHE_MS / 8]);
+        assert!(lives.is_sorted_by(|near, far| near >= far));
     }
 }

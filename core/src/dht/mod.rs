@@ -13,8 +13,10 @@ mod custom;
 mod debug;
 mod decide;
 mod fetch;
+mod lie;
 mod node;
 mod options;
+mod proxy;
 mod sealed;
 mod serve;
 mod spot;
@@ -24,6 +26,7 @@ mod upkeep;
 mod walk;
 mod watch;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +42,8 @@ pub use watch::Watch;
 
 use crate::config::Role;
 use crate::error::{DhtError, StartError};
-use crate::proto::dht::key::Key;
+use crate::key::Key;
+use crate::proto::dht::table::Table;
 use crate::satellite::Satellite;
 use node::Node;
 
@@ -97,6 +101,27 @@ impl Dht {
         self.node.set_role(role);
     }
 
+    /// Waits until a node has answered this satellite, so that there is somebody to store at and to fetch from: at once, where one has.
+    ///
+    /// # Errors
+    /// [`DhtError::Timeout`]; [`DhtError::Closed`] unless the satellite runs.
+    pub async fn joined(&self, deadline: Duration) -> Result<(), DhtError> {
+        let joined = async {
+            loop {
+                // From before the look on: who comes in between is not missed.
+                let mut met = pin!(self.node.met.notified());
+                met.as_mut().enable();
+                let anybody =
+                    |table: &mut Table, now| !table.closest(&self.node.place, 1, now).is_empty();
+                if self.node.table(anybody) {
+                    return Ok(());
+                }
+                met.await;
+            }
+        };
+        self.limited(deadline, joined).await
+    }
+
     /// Largest value in bytes that it stores, fetches or keeps: what [`Config::max_item_size`](crate::Config::max_item_size) and
     /// [`Config::content_limit`](crate::Config::content_limit) leave.
     pub fn max_item_size(&self) -> usize {
@@ -138,10 +163,19 @@ impl Dht {
         limit: Duration,
         work: impl Future<Output = Result<T, DhtError>>,
     ) -> Result<T, DhtError> {
+        self.node.used.notify_one();
+        self.limited(limit, work).await
+    }
+
+    /// The same for what does not use the DHT, and so gives no reason to walk.
+    async fn limited<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, DhtError>>,
+    ) -> Result<T, DhtError> {
         if !self.satellite.is_running() {
             return Err(DhtError::Closed);
         }
-        self.node.used.notify_one();
         let ended = self.satellite.stopping();
         tokio::select! {
             biased;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::debug::{self, Telling};
 use super::decide::Deciding;
+use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
 use super::watch::Watchers;
 use super::{serve, upkeep};
@@ -18,10 +19,11 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::config::{DHT_OVERHEAD, KNOWN_PEERS, Role};
 use crate::error::{DhtError, StartError, StoreError};
+use crate::faults::Faults;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::{address, clock};
 use crate::proto::Now;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::{Lookup, Plan};
 use crate::proto::dht::message::{self, NAMESPACE};
 use crate::proto::dht::table::{Contact, Group, Table};
@@ -60,6 +62,7 @@ pub(crate) struct Node {
     pub(super) deciding: RwLock<Option<Arc<Deciding>>>,
     pub(super) watchers: Watchers,
     pub(super) telling: Telling,
+    pub(super) proxying: Proxying,
     pub(super) promises: Promises,
     /// See [`spot`]: values that nobody has to have any more.
     pub(super) deleted: Mutex<VecDeque<Key>>,
@@ -69,10 +72,14 @@ pub(crate) struct Node {
     to_check: Mutex<Option<PromisesToCheck>>,
     /// The application has used the DHT.
     pub(super) used: Notify,
+    /// Somebody became a node here.
+    pub(super) met: Notify,
     /// For values on their way out, in bytes.
     pub(super) sending: Semaphore,
     pub(super) moving: Semaphore,
     pub(super) mirroring: Arc<Semaphore>,
+    /// Of a satellite under test.
+    pub(super) faults: Option<Faults>,
     this: Weak<Self>,
 }
 
@@ -123,14 +130,17 @@ impl Node {
             deciding: RwLock::default(),
             watchers: Watchers::default(),
             telling: Telling::default(),
+            proxying: Proxying::default(),
             promises,
             deleted: Mutex::default(),
             asked: Mutex::new(satellite.base().events(PacketType::Request, NAMESPACE)),
             to_check: Mutex::new(Some(to_check)),
             used: Notify::new(),
+            met: Notify::new(),
             sending: Semaphore::new(serve::SENDING_MAX as usize),
             moving: Semaphore::new(MOVING_MAX),
             mirroring: Arc::new(Semaphore::new(MIRRORED_MAX)),
+            faults: config.faults.clone(),
             this: this.clone(),
         }))
     }
@@ -185,6 +195,7 @@ impl Node {
         let contact = self.contact(peer);
         let new = self.table(|table, now| table.seen(contact, now));
         if new {
+            self.met.notify_waiters();
             self.telling.tell(|| format!("knows the node {peer}"));
             self.values_may_move(peer);
         }
@@ -196,7 +207,8 @@ impl Node {
         let mut unknown = Vec::new();
         self.table(|table, now| {
             for node in nodes {
-                if node.peer == self.local {
+                // Who was found lying is left alone, whoever still names it.
+                if node.peer == self.local || table.is_blacklisted(&node.peer, now) {
                     continue;
                 }
                 let contact = match table.contact(&node.peer) {

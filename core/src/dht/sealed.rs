@@ -8,7 +8,7 @@ use super::options::{SignedOptions, StoreOptions};
 use super::store::Stored;
 use crate::error::DhtError;
 use crate::identity::{PeerId, PublicKey};
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::sealed::{self, Bound, SealError};
 use crate::proto::dht::value::Kind;
 
@@ -40,10 +40,14 @@ impl Dht {
         content: impl Into<Bytes>,
         options: StoreOptions,
     ) -> Result<Stored, DhtError> {
-        let sealed = self
-            .seal(recipient, content.into(), Bound::default(), &options)
-            .await?;
-        self.store(sealed, options).await
+        let content = content.into();
+        self.check(&content, &options)?;
+        self.within(options.deadline, async {
+            let sealed = self.seal(recipient, content, Bound::default()).await?;
+            let expires = self.check(&sealed, &options)?;
+            self.store_plain(sealed, expires).await
+        })
+        .await
     }
 
     /// Opens a value that was sealed for this satellite.
@@ -89,9 +93,8 @@ impl Dht {
         recipient: &PeerId,
         content: Bytes,
         place: (Key, u64),
-        options: &StoreOptions,
     ) -> Result<Bytes, DhtError> {
-        self.seal(recipient, content, bound_to(place.0, place.1), options)
+        self.seal(recipient, content, bound_to(place.0, place.1))
             .await
     }
 
@@ -100,14 +103,8 @@ impl Dht {
         recipient: &PeerId,
         content: Bytes,
         bound: Bound,
-        options: &StoreOptions,
     ) -> Result<Bytes, DhtError> {
-        if content.is_empty() {
-            return Err(DhtError::Empty);
-        }
-        let key = self
-            .within(options.deadline, self.public_key(recipient))
-            .await?;
+        let key = self.public_key(recipient).await?;
         let sender = self.node.local;
         let seal = move |content: &[u8]| sealed::seal(content, &sender, &key, &bound);
         Ok(self.node.heavy(content, seal).await??)
@@ -120,7 +117,7 @@ impl Dht {
         if let Some(key) = self.base().key_of(peer) {
             return Ok(key);
         }
-        let published = self.node.fetch(Key::of_signed(peer, KEY_SALT)).await;
+        let published = self.node.fetch_any(Key::of_signed(peer, KEY_SALT)).await;
         let key = published.ok().and_then(|value| {
             // Its signature was checked with it, and the place of the value is made of its hash.
             PublicKey::from_der(&value.entry().proof.as_ref()?.public_key).ok()

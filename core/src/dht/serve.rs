@@ -13,8 +13,8 @@ use super::node::{Node, REPLICAS};
 use crate::config::{BATCH_EVENTS, Role};
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::clock;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put, Verdict, Why};
 use crate::proto::dht::slice;
 use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
@@ -100,6 +100,9 @@ impl Node {
         ask: Ask,
         _permit: OwnedSemaphorePermit,
     ) {
+        if let Some(lie) = self.lie(&ask) {
+            return self.answer_in_time(answer(event, &lie)).await;
+        }
         let said = match ask {
             Ask::Find(find) => self.find(&find, &peer).await,
             Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),
@@ -115,6 +118,9 @@ impl Node {
             },
             Ask::Challenge(challenge) => self.on_challenge(challenge, &peer).await,
             Ask::Forget { key, root } => Answer::Verdict(self.on_forget(key, root, peer).await),
+            // In boxes: a walk is larger than all other answers, each of which would be as large.
+            Ask::Fetch(key) => Box::pin(self.on_fetch(key, peer)).await,
+            Ask::Store(store) => Box::pin(self.on_store(store, peer)).await,
             Ask::Watch { .. } => return,
         };
         self.answer_in_time(answer(event, &said)).await;
@@ -209,7 +215,7 @@ impl Node {
         }
     }
 
-    fn not_found(&self, key: Key, asker: &PeerId) -> Answer {
+    pub(super) fn not_found(&self, key: Key, asker: &PeerId) -> Answer {
         Answer::Verdict(Verdict::NotFound {
             key,
             nodes: self.nodes_near(&key, asker),

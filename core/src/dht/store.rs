@@ -10,12 +10,12 @@ use super::Dht;
 use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT, OFFER_TIMEOUT, told};
 use super::fetch::Value;
 use super::node::{Node, REPLICAS};
-use super::options::{FetchOptions, LIFETIMES, SignedOptions, StoreOptions};
+use super::options::{LIFETIMES, SignedOptions, StoreOptions};
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::clock;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::Goal;
 use crate::proto::dht::message::{Answer as Said, Ask, Node as Told, Offer, Put, Verdict, Why};
 use crate::proto::dht::value::{Entry, Invalid, Reason, SALT_MAX};
@@ -77,6 +77,22 @@ pub struct Stored {
     key: Key,
     sequence: u64,
     answers: Vec<Answer>,
+    proxy: Option<PeerId>,
+}
+
+/// What came of offering a value to the nodes near its key, by this satellite or by a proxy.
+#[derive(Debug)]
+pub(super) struct Spread {
+    pub(super) answers: Vec<Answer>,
+    pub(super) proxy: Option<PeerId>,
+}
+
+impl Spread {
+    /// All were asked, and none wants it.
+    pub(super) fn refused_all(&self) -> bool {
+        let refused = |answer: &Answer| matches!(answer.outcome, Outcome::Refused { .. });
+        !self.answers.is_empty() && self.answers.iter().all(refused)
+    }
 }
 
 impl Stored {
@@ -110,6 +126,11 @@ impl Stored {
         }
     }
 
+    /// Who stored it for this satellite, which reached too few nodes itself: then the answers are what that node says.
+    pub fn proxy(&self) -> Option<&PeerId> {
+        self.proxy.as_ref()
+    }
+
     /// What each node answered that was asked.
     pub fn answers(&self) -> &[Answer] {
         &self.answers
@@ -128,14 +149,8 @@ impl Dht {
     ) -> Result<Stored, DhtError> {
         let content = content.into();
         let expires = self.check(&content, &options)?;
-        let local = self.node.local;
-        let entry = self
-            .node
-            .heavy(content.clone(), move |content| {
-                Entry::plain(content, local, expires)
-            })
-            .await?;
-        self.put(entry, content, options, None).await
+        self.within(options.deadline, self.store_plain(content, expires))
+            .await
     }
 
     /// Stores a value under a key of the caller's choice. Nothing proves such a value: the first who stores there has the key for as long as
@@ -152,13 +167,12 @@ impl Dht {
         let content = content.into();
         let expires = self.check(&content, &options)?;
         let local = self.node.local;
-        let entry = self
-            .node
-            .heavy(content.clone(), move |content| {
-                Entry::raw(key, content, local, expires)
-            })
-            .await?;
-        self.put(entry, content, options, None).await
+        self.within(options.deadline, async {
+            let raw = move |content: &[u8]| Entry::raw(key, content, local, expires);
+            let entry = self.node.heavy(content.clone(), raw).await?;
+            self.put(entry, content, None).await
+        })
+        .await
     }
 
     /// Stores a value under a name, with the warning of [`Dht::store_at`].
@@ -185,14 +199,63 @@ impl Dht {
         content: impl Into<Bytes>,
         options: SignedOptions,
     ) -> Result<Stored, DhtError> {
-        let mut content = content.into();
+        let content = content.into();
         let expires = self.check(&content, &options.store)?;
-        let sequence = self.next_sequence(salt, &options).await?;
+        check_salt(salt)?;
+        let deadline = options.store.deadline;
+        self.within(
+            deadline,
+            Box::pin(self.sign(salt, content, expires, &options)),
+        )
+        .await
+    }
+
+    /// Deletes what this satellite stored: a signed value leaves its sequence behind, so that no older one comes back; of others the nodes
+    /// that keep it are asked to forget it. How many did is told.
+    ///
+    /// # Errors
+    /// [`DhtError::NotFound`]; [`DhtError::NotKept`] when no node did, with each one's reason.
+    pub async fn delete(&self, key: Key, options: StoreOptions) -> Result<Stored, DhtError> {
+        self.within(options.deadline, async {
+            let value = self.node.fetch_any(key).await?;
+            match value.salt().cloned() {
+                Some(salt) if *value.publisher() == self.node.local => {
+                    let identity = self.satellite.identity().clone();
+                    let sequence = value.sequence().saturating_add(1);
+                    let now = clock::now_ms();
+                    let entry = Entry::tombstone(&identity, &salt, sequence, now);
+                    let entry = entry.map_err(bad_salt)?;
+                    self.put(entry, Bytes::new(), None).await
+                }
+                _ => self.forget(value).await,
+            }
+        })
+        .await
+    }
+
+    /// The rest of [`Dht::store`], without its time limit.
+    pub(super) async fn store_plain(
+        &self,
+        content: Bytes,
+        expires: u64,
+    ) -> Result<Stored, DhtError> {
+        let local = self.node.local;
+        let plain = move |content: &[u8]| Entry::plain(content, local, expires);
+        let entry = self.node.heavy(content.clone(), plain).await?;
+        self.put(entry, content, None).await
+    }
+
+    async fn sign(
+        &self,
+        salt: &[u8],
+        mut content: Bytes,
+        expires: u64,
+        options: &SignedOptions,
+    ) -> Result<Stored, DhtError> {
+        let sequence = self.next_sequence(salt, options).await?;
         if let Some(recipient) = &options.recipient {
             let place = (Key::of_signed(&self.node.local, salt), sequence);
-            content = self
-                .seal_signed(recipient, content, place, &options.store)
-                .await?;
+            content = self.seal_signed(recipient, content, place).await?;
             self.check(&content, &options.store)?;
         }
         let (identity, salt) = (self.satellite.identity().clone(), salt.to_vec());
@@ -203,34 +266,11 @@ impl Dht {
             .heavy(content.clone(), sign)
             .await?
             .map_err(bad_salt)?;
-        self.put(entry, content, options.store, options.if_sequence)
-            .await
+        self.put(entry, content, options.if_sequence).await
     }
 
-    /// Deletes what this satellite stored: a signed value leaves its sequence behind, so that no older one comes back; of others the nodes
-    /// that keep it are asked to forget it. How many did is told.
-    ///
-    /// # Errors
-    /// [`DhtError::NotFound`]; [`DhtError::NotKept`] when no node did, with each one's reason.
-    pub async fn delete(&self, key: Key, options: StoreOptions) -> Result<Stored, DhtError> {
-        let deadline = options.deadline;
-        let value = self
-            .fetch(key, FetchOptions::default().deadline(deadline))
-            .await?;
-        match value.salt().cloned() {
-            Some(salt) if *value.publisher() == self.node.local => {
-                let identity = self.satellite.identity().clone();
-                let sequence = value.sequence().saturating_add(1);
-                let now = clock::now_ms();
-                let entry = Entry::tombstone(&identity, &salt, sequence, now);
-                let entry = entry.map_err(bad_salt)?;
-                self.put(entry, Bytes::new(), options, None).await
-            }
-            _ => self.forget(value, options).await,
-        }
-    }
-
-    fn check(&self, content: &Bytes, options: &StoreOptions) -> Result<u64, DhtError> {
+    /// Whether a content may be stored, and when it is forgotten.
+    pub(super) fn check(&self, content: &Bytes, options: &StoreOptions) -> Result<u64, DhtError> {
         if content.is_empty() {
             return Err(DhtError::Empty);
         }
@@ -253,13 +293,6 @@ impl Dht {
 
     /// The number of the next signed value.
     async fn next_sequence(&self, salt: &[u8], options: &SignedOptions) -> Result<u64, DhtError> {
-        if salt.len() > SALT_MAX {
-            let reason = format!("it has {} bytes, {SALT_MAX} are allowed", salt.len());
-            return Err(DhtError::Option {
-                option: "salt",
-                reason,
-            });
-        }
         if let Some(sequence) = options.sequence {
             return Ok(sequence);
         }
@@ -267,28 +300,23 @@ impl Dht {
             return Ok(sequence.saturating_add(1));
         }
         let key = Key::of_signed(&self.node.local, salt);
-        let found = self
-            .within(options.store.deadline, self.node.newest(key))
-            .await?;
-        Ok(found
-            .value
-            .map_or(1, |value| value.sequence().saturating_add(1)))
+        let found = self.node.newest_any(key).await?;
+        Ok(found.map_or(1, |value| value.sequence().saturating_add(1)))
     }
 
     async fn put(
         &self,
         entry: Entry,
         content: Bytes,
-        options: StoreOptions,
         if_sequence: Option<u64>,
     ) -> Result<Stored, DhtError> {
         let (key, sequence) = (entry.key, entry.sequence);
-        let spreading = self.node.spread(entry, content, Why::Store, if_sequence);
-        let answers = self.within(options.deadline, spreading).await?;
+        let Spread { answers, proxy } = self.node.spread_any(entry, content, if_sequence).await?;
         let stored = Stored {
             key,
             sequence,
             answers,
+            proxy,
         };
         if stored.nodes() > 0 {
             return Ok(stored);
@@ -309,14 +337,14 @@ impl Dht {
         })
     }
 
-    async fn forget(&self, value: Value, options: StoreOptions) -> Result<Stored, DhtError> {
+    async fn forget(&self, value: Value) -> Result<Stored, DhtError> {
         let (key, root) = (value.key(), value.root());
-        let forgetting = self.node.forget_everywhere(key, root);
-        let answers = self.within(options.deadline, forgetting).await?;
+        let answers = self.node.forget_everywhere(key, root).await?;
         let stored = Stored {
             key,
             sequence: 0,
             answers,
+            proxy: None,
         };
         if stored.nodes() == 0 {
             return Err(stored.not_kept());
@@ -350,17 +378,9 @@ impl Node {
         if_sequence: Option<u64>,
     ) -> Result<Vec<Answer>, DhtError> {
         let key = entry.key;
-        let mut lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
-        if self.table(|table, now| table.candidates(&key, REPLICAS, now).len()) < REPLICAS {
-            // Who has just come, or is one of a few: nobody would find itself too far, and name others.
-            self.walk(
-                lookup,
-                |peer| self.find_nodes(peer, key),
-                |_, _| Found::Nothing,
-            )
-            .await;
-            lookup = self.lookup(key, plan(Goal::Nodes, REPLICAS, 1))?;
-        }
+        let lookup = self
+            .lookup_of_many(key, plan(Goal::Nodes, REPLICAS, 1))
+            .await?;
         let answers: Mutex<HashMap<PeerId, Outcome>> = Mutex::default();
         let (sent, kept) = (&entry, &content);
         let offer = |peer: PeerId| async move {
@@ -518,6 +538,17 @@ impl Node {
             }
         })
     }
+}
+
+fn check_salt(salt: &[u8]) -> Result<(), DhtError> {
+    if salt.len() <= SALT_MAX {
+        return Ok(());
+    }
+    let reason = format!("it has {} bytes, {SALT_MAX} are allowed", salt.len());
+    Err(DhtError::Option {
+        option: "salt",
+        reason,
+    })
 }
 
 fn bad_salt(invalid: Invalid) -> DhtError {

@@ -1,7 +1,9 @@
 //! Nodes that lie, over real sessions: satellites without a DHT of their own, which answer asks as a test wants.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +12,15 @@ use super::{Dht, FetchOptions, Outcome, StoreOptions};
 use crate::config::Config;
 use crate::error::{Code, DhtError};
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::clock;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::message::{Answer, Ask, Found, NAMESPACE, Offer, Put, Verdict, Why};
 use crate::proto::dht::value::{Entry, Reason, Receipt};
 use crate::proto::packet::PacketType;
-use crate::satellite::Satellite;
+use crate::satellite::{Event, Satellite};
+
+mod context;
+mod proxy;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -37,11 +42,11 @@ async fn honest(rendezvous: &str) -> Satellite {
     satellite
 }
 
-/// A peer of `other` that answers every ask by `lie`; without an answer it says nothing.
-async fn liar(
+/// A peer of `other` that is no node of its own: `answer` is given all that is asked of it, and gives back what it answers at once.
+async fn peer_of(
     rendezvous: &str,
     other: &Satellite,
-    lie: impl Fn(&PeerId, Ask) -> Option<Answer> + Send + Sync + 'static,
+    mut answer: impl FnMut(&PeerId, Event) -> Option<(Event, Answer)> + Send + 'static,
 ) -> Satellite {
     let satellite =
         Satellite::bare(config(rendezvous).bootstrap(other.addresses().remove(0))).unwrap();
@@ -53,15 +58,10 @@ async fn liar(
     let own = satellite.peer_id();
     satellite.base().spawn(async move {
         while let Some(event) = events.next().await {
-            let (ask, _) = Ask::decode(event.content().clone()).unwrap();
-            let lie = lie(&own, ask);
-            let Some(lie) = lie else {
-                // Held open for as long as it is asked.
-                std::mem::forget(event);
-                continue;
-            };
-            drop(event.reply(lie.encode()).await);
-            drop(event.end());
+            if let Some((event, answer)) = answer(&own, event) {
+                drop(event.reply(answer.encode()).await);
+                drop(event.end());
+            }
         }
     });
     // It says that it serves, as nodes do.
@@ -82,6 +82,26 @@ async fn liar(
         .unwrap();
     replies.next().await.unwrap().unwrap();
     satellite
+}
+
+/// A peer of `other` that answers every ask by `lie`; without an answer it says nothing.
+async fn liar(
+    rendezvous: &str,
+    other: &Satellite,
+    lie: impl Fn(&PeerId, Ask) -> Option<Answer> + Send + Sync + 'static,
+) -> Satellite {
+    peer_of(rendezvous, other, move |own, event| {
+        let (ask, _) = Ask::decode(event.content().clone()).unwrap();
+        match lie(own, ask) {
+            Some(lie) => Some((event, lie)),
+            None => {
+                // Held open for as long as it is asked.
+                std::mem::forget(event);
+                None
+            }
+        }
+    })
+    .await
 }
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -117,7 +137,7 @@ fn is_blacklisted(dht: &Dht, peer: &PeerId) -> bool {
 }
 
 #[test]
-fn who_sends_another_value_is_not_believed_and_left_alone() {
+fn blacklist_of_who_sends_another_value() {
     runtime().block_on(async {
         let honest = honest("lie-content").await;
         let key = Key::of_content(b"the truth");
@@ -168,7 +188,7 @@ fn who_sends_another_value_is_not_believed_and_left_alone() {
 }
 
 #[test]
-fn a_receipt_for_something_else_is_no_receipt() {
+fn byzantine_receipts_for_something_else_are_no_receipts() {
     runtime().block_on(async {
         let honest = honest("lie-receipt").await;
         let liar = liar("lie-receipt", &honest, |own, ask| match ask {
@@ -203,7 +223,7 @@ fn a_receipt_for_something_else_is_no_receipt() {
 }
 
 #[test]
-fn a_promise_that_is_not_kept_is_found_out() {
+fn byzantine_nodes_that_promise_and_do_not_keep_are_found_out() {
     runtime().block_on(async {
         let honest = honest("lie-promise").await;
         let asked = Arc::new(AtomicUsize::new(0));
@@ -277,6 +297,81 @@ fn a_value_that_was_replaced_or_deleted_since_is_no_broken_promise() {
             .await;
         assert!(is_blacklisted(&dht, &id));
         end(&[&author, &keeper]).await;
+    });
+}
+
+#[test]
+fn who_was_told_to_lie_is_found_out() {
+    runtime().block_on(async {
+        let faults = crate::Faults::new(0);
+        let config = |known: Option<&Satellite>| {
+            let config = config("told-to-lie").faults(faults.clone());
+            known.iter().fold(config, |config, known| {
+                config.bootstrap(known.addresses().remove(0))
+            })
+        };
+        let honest = Satellite::new(config(None)).unwrap();
+        honest.start().await.unwrap();
+        let liar = Satellite::new(config(Some(&honest))).unwrap();
+        liar.start().await.unwrap();
+        let (dht, id) = (honest.dht(), liar.peer_id());
+        until("they know each other", || {
+            dht.node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+
+        faults.lie(&id);
+        let stored = dht
+            .store_named("name", "the truth", StoreOptions::default())
+            .await
+            .unwrap();
+        assert_eq!((stored.nodes(), liar.dht().stored_keys()), (2, Ok(0)));
+        let entry = dht.node.held(&stored.key()).unwrap();
+        let value = dht
+            .fetch_named("name", FetchOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(value.content(), "the truth");
+        assert!(is_blacklisted(&dht, &id));
+
+        // As it is by whoever wants to see what it promised.
+        let third = Satellite::new(config(Some(&liar))).unwrap();
+        third.start().await.unwrap();
+        until("they know each other, too", || {
+            third.dht().node.table(|table, _| table.is_proved(&id))
+        })
+        .await;
+        third.dht().node.check_promise(id, &entry).await;
+        assert!(is_blacklisted(&third.dht(), &id));
+
+        faults.heal_all();
+        assert!(!faults.lies(&id));
+        end(&[&honest, &liar, &third]).await;
+    });
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_end_of_offers_is_told_to_who_drops_what_it_waited_with() {
+    runtime().block_on(async {
+        let satellite = honest("offers-end").await;
+        let mut offers = satellite.dht().offers();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        assert!(pin!(offers.next()).poll(&mut context).is_pending());
+        satellite.shutdown(PATIENCE).await.unwrap();
+        assert!(woken.0.load(Ordering::Relaxed));
+        let end = pin!(offers.next()).poll(&mut context);
+        assert!(matches!(end, Poll::Ready(None)));
     });
 }
 
@@ -415,5 +510,41 @@ fn what_is_offered_wrongly_is_refused_with_its_reason() {
             Verdict::Have(_)
         ));
         end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
+fn keys_are_republished_to_who_lost_them() {
+    runtime().block_on(async {
+        let author = honest("republish").await;
+        let keeper =
+            Satellite::new(config("republish").bootstrap(author.addresses().remove(0))).unwrap();
+        keeper.start().await.unwrap();
+        let (dht, kept) = (author.dht(), keeper.dht());
+        until("they know each other", || {
+            dht.node
+                .table(|table, _| table.is_proved(&keeper.peer_id()))
+        })
+        .await;
+        let stored = dht.store("lost", StoreOptions::default()).await.unwrap();
+        assert_eq!(stored.nodes(), 2, "{stored:?}");
+        assert!(
+            kept.node
+                .remove(stored.key(), author.peer_id())
+                .await
+                .unwrap()
+        );
+        // By the nearest in each round; by whoever has it in every fourth.
+        let nearest = |dht: &Dht| dht.node.place.distance(&stored.key());
+        if nearest(&dht) > nearest(&kept) {
+            dht.node.republish(false).await;
+            assert_eq!(kept.stored_keys().unwrap(), 0);
+        }
+        dht.node.republish(true).await;
+        assert_eq!(kept.stored_keys().unwrap(), 1);
+        let (before, after) = (dht.node.held(&stored.key()), kept.node.held(&stored.key()));
+        // It lives no longer for having been offered again.
+        assert_eq!(before.unwrap().expires_ms, after.unwrap().expires_ms);
+        end(&[&author, &keeper]).await;
     });
 }

@@ -8,7 +8,7 @@ use super::options::FetchOptions;
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::lookup::{self, Goal};
 
 /// One question on the way to a key.
@@ -82,7 +82,7 @@ impl Dht {
 
 impl Node {
     async fn trace(&self, key: Key) -> Result<Trace, DhtError> {
-        let lookup = self.lookup(key, plan(Goal::All, 3, 3))?;
+        let lookup = self.lookup_of_many(key, plan(Goal::All, 3, 3)).await?;
         let walked = self
             .walk(
                 lookup,

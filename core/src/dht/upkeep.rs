@@ -10,8 +10,8 @@ use super::node::{Node, REPLICAS};
 use super::walk::{Found, plan};
 use crate::error::Code;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::net::clock;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::Goal;
 use crate::proto::dht::message::Why;
 use crate::proto::dht::value::Entry;
@@ -135,6 +135,35 @@ impl Node {
         Some((kept.collect(), last))
     }
 
+    /// Offers what is kept here to the nodes that are to keep it: what this node is the nearest to, or all of it.
+    pub(super) async fn republish(&self, all: bool) {
+        let mut after = None;
+        while let Some((page, last)) = self.page(after) {
+            after = Some(last);
+            for entry in page {
+                let nearest = self.table(|table, now| table.closest(&entry.key, 1, now));
+                let own = self.place.distance(&entry.key);
+                let first = nearest
+                    .first()
+                    .is_none_or(|nearest| own < nearest.id.distance(&entry.key));
+                if !(first || all) || entry.is_expired(clock::now_ms()) {
+                    continue;
+                }
+                let Some(content) = self.content(&entry).await else {
+                    continue;
+                };
+                if self
+                    .spread(entry, content, Why::Republish, None)
+                    .await
+                    .is_err()
+                {
+                    // Nobody is here: the next round.
+                    return;
+                }
+            }
+        }
+    }
+
     /// Fetches and keeps a value that somebody looked for.
     pub(super) fn mirror(&self, key: Key) {
         let (Some(node), Ok(permit)) =
@@ -173,31 +202,7 @@ async fn republish(node: Arc<Node>) {
         node.base
             .sleep(REPUBLISH_EVERY * 3 / 4 + REPUBLISH_EVERY * part / 512)
             .await;
-        let mut after = None;
-        'round: while let Some((page, last)) = node.page(after) {
-            after = Some(last);
-            for entry in page {
-                let nearest = node.table(|table, now| table.closest(&entry.key, 1, now));
-                let own = node.place.distance(&entry.key);
-                let first = nearest
-                    .first()
-                    .is_none_or(|nearest| own < nearest.id.distance(&entry.key));
-                if !(first || round % 4 == 3) || entry.is_expired(clock::now_ms()) {
-                    continue;
-                }
-                let Some(content) = node.content(&entry).await else {
-                    continue;
-                };
-                if node
-                    .spread(entry, content, Why::Republish, None)
-                    .await
-                    .is_err()
-                {
-                    // Nobody is here: the next round.
-                    break 'round;
-                }
-            }
-        }
+        node.republish(round % 4 == 3).await;
     }
 }
 

@@ -7,8 +7,9 @@ use futures::stream::FuturesUnordered;
 
 use super::ask::{ASK_TIMEOUT, AskError, told};
 use super::node::{Node, REPLICAS};
+use crate::error::DhtError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::lookup::{Goal, Lookup, Plan, Step};
 use crate::proto::dht::message::{self, Ask, Find};
 
@@ -87,6 +88,23 @@ impl Node {
         let near = lookup.neighbourhood();
         self.table(|table, now| table.walked(lookup.target(), &near, now));
         lookup
+    }
+
+    /// As [`Node::lookup`]. Who has just come, or is one of a few, first asks those few who else is near: to an offer nobody would find itself
+    /// too far and name others, and who has a plain value names nobody.
+    pub(super) async fn lookup_of_many(&self, key: Key, plan: Plan) -> Result<Lookup, DhtError> {
+        let lookup = self.lookup(key, plan)?;
+        if self.table(|table, now| table.candidates(&key, REPLICAS, now).len()) >= REPLICAS {
+            return Ok(lookup);
+        }
+        let nodes = self.lookup(key, self::plan(Goal::Nodes, REPLICAS, 1))?;
+        self.walk(
+            nodes,
+            |peer| self.find_nodes(peer, key),
+            |_, _| Found::Nothing,
+        )
+        .await;
+        self.lookup(key, plan)
     }
 
     /// Asks one node who is near to a key.

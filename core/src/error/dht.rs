@@ -7,7 +7,7 @@ use super::start::SubscribeError;
 use super::talk::SendError;
 use super::{Code, Error, within};
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 
 /// A call of the DHT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,14 +1,14 @@
 //! The key file: an identity on disk.
 //!
 //! A file that others can read is refused, not repaired: whoever could read it may have done so. How files are read and
-//! written at all is the store's matter (`store/files.rs`).
+//! written at all is the matter of [`files`].
 
 use std::io;
 use std::path::Path;
 
 use super::{Identity, pem};
 use crate::error::IdentityError;
-use crate::store::files::{self, Create, ReadError};
+use crate::files::{self, Create, ReadError};
 
 impl Identity {
     /// Reads a key file: PKCS#8 or PKCS#1 PEM, or what [`save`](Self::save) wrote with a passphrase.

@@ -79,6 +79,13 @@ pub(crate) enum Command {
     Disconnect { peer: PeerId },
     /// A broadcast, signed and encoded.
     Broadcast(Waiting),
+    /// Tell the network that this satellite has a file, or no longer.
+    Provide { file: [u8; 32], on: bool },
+    /// Who has told so. All that were found in one search.
+    Providers {
+        file: [u8; 32],
+        reply: oneshot::Sender<Vec<PeerId>>,
+    },
     /// No sessions and no sockets, until it is resumed.
     Pause { reply: oneshot::Sender<()> },
     /// Everything again.
@@ -150,6 +157,8 @@ pub(crate) struct State {
     /// Bytes of broadcasts that may still come to be checked.
     unchecked: Arc<Semaphore>,
     lookups: HashMap<kad::QueryId, PeerId>,
+    /// Searches for who has a file.
+    searches: HashMap<kad::QueryId, find::Search>,
     /// Where identify says that peers are whose session is not open yet. Kept for as long as they have a connection.
     shown: HashMap<PeerId, Vec<Multiaddr>>,
     look_at: Instant,
@@ -188,6 +197,7 @@ impl State {
             outbox: Outbox::default(),
             unchecked: Arc::new(Semaphore::new(UNCHECKED_MAX)),
             lookups: HashMap::new(),
+            searches: HashMap::new(),
             shown: HashMap::new(),
             look_at: now + LOOK_FIRST,
             calm_at: now + LOOK_CALM + LOOK_CALM * u32::from(clock::random::<1>()[0]) / 128,

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -179,6 +180,31 @@ impl Base {
     pub(crate) async fn connect(&self, address: &str, timeout: Duration) -> Option<PeerId> {
         let inner = self.0.upgrade()?;
         inner.connect(address, timeout).await.ok()
+    }
+
+    /// Tells the network that this satellite has a file, or no longer.
+    pub(crate) async fn provide(&self, file: [u8; 32], on: bool) {
+        if let Some(inner) = self.0.upgrade() {
+            // Nobody to tell for a satellite that ends.
+            let _ended = inner.command(Command::Provide { file, on }).await;
+        }
+    }
+
+    /// Who told so, as far as one search finds out.
+    pub(crate) async fn providers(&self, file: [u8; 32]) -> Vec<PeerId> {
+        let Some(inner) = self.0.upgrade() else {
+            return Vec::new();
+        };
+        let (reply, found) = oneshot::channel();
+        if inner
+            .command(Command::Providers { file, reply })
+            .await
+            .is_none()
+        {
+            return Vec::new();
+        }
+        drop(inner);
+        found.await.unwrap_or_default()
     }
 
     /// The public key of a peer that has a session.

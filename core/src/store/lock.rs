@@ -8,8 +8,8 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process;
 
-use super::files;
 use crate::error::StoreError;
+use crate::files;
 
 const NAME: &str = "satellite.lock";
 /// More than a process id has digits.

@@ -1,10 +1,10 @@
-//! The data folder: what a satellite keeps from one start to the next, and the only place that uses the disk.
+//! The data folder: what a satellite keeps from one start to the next. Beside it only the key file touches the disk.
 //!
 //! | file | what |
 //! |---|---|
 //! | `satellite.lock` | held locked while a satellite has the folder; the holder's process id is inside |
 //! | `satellite.redb` | one redb database: schema version, last epoch, remembered addresses, values of the DHT, what is known of files |
-//! | `identity.pem` | the key (see `identity`, which writes it through [`files`]) |
+//! | `identity.pem` | the key (see `identity`, which writes it) |
 //! | `outlines/ROOT` | the hashes of a file or folder that is shared |
 //! | `files/ROOT` | a file or folder that is kept for somebody, unless another folder was given for those |
 //!
@@ -17,7 +17,6 @@
 //!
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
-pub(crate) mod files;
 pub(crate) mod folder;
 mod lock;
 pub(crate) mod outlines;
@@ -43,6 +42,7 @@ use redb::{
 };
 
 use crate::error::StoreError;
+use crate::files;
 use crate::identity::PeerId;
 
 /// Name of the database in the data folder.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::files::{self, Create};
 use super::shared_file::{Print, SharedFile};
 use crate::error::TransferError;
+use crate::files::{self, Create};
 use crate::proto::transfer::collection::{Collection, What};
 use crate::proto::transfer::root::Root;
 use crate::proto::tree::ChainingValue;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::files::{self, Create};
 use crate::error::TransferError;
+use crate::files::{self, Create};
 use crate::proto::transfer::message::Came;
 use crate::proto::transfer::outline::{self, GROUP, UNIT, unit_at, unit_hash, units_of};
 use crate::proto::transfer::ranges::Ranges;
@@ -88,7 +88,7 @@ pub(crate) enum Begun {
 }
 
 /// What became of a piece.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrote {
     /// Checked and written; durable with the next commit.
     Written,
@@ -394,3 +394,6 @@ fn taken_from(state: &PartState) -> (Ranges, Vec<Option<ChainingValue>>) {
     }
     (done, units)
 }
+
+#[cfg(test)]
+mod tests;

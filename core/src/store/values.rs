@@ -22,7 +22,7 @@ use super::Store;
 use super::writer::{Need, Writer};
 use crate::error::StoreError;
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Reason};
 
 pub(super) use tables::make_tables;

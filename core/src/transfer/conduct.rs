@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::get::{Getting, Progress};
+use super::get::{Getting, Progress, Search};
 use super::sources::{ACTIVE_MAX, Failure, Sources};
 use super::writing::{COMMIT_EVERY, ToWrite, Told};
 use crate::error::TransferError;
@@ -124,6 +124,7 @@ impl Conduct<'_> {
         let mut meter = Meter::new(clock::now(), self.written.total());
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
+        let mut search = Search::new(self.getting);
         while !self.written.has(&(0..self.size)) {
             let now = clock::now();
             let alone = self.sources.active() == 0 && jobs.is_empty();
@@ -169,6 +170,11 @@ impl Conduct<'_> {
                     }
                     Told::Failed(error) => return Err(error),
                 },
+                found = search.next() => {
+                    for peer in found {
+                        self.getting.add(self.sources, peer);
+                    }
+                }
                 () = self.getting.sharing.base.sleep(due.saturating_duration_since(clock::now())) => {}
             }
             let now = clock::now();

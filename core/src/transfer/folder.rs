@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{Getting, Got, Progress, Received};
+use super::get::{Getting, Got, Progress, Received, Search};
 use super::sharing::Load;
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
@@ -198,6 +198,7 @@ impl Getting {
         let mut asks = FuturesUnordered::new();
         let mut active: HashMap<u32, usize> = HashMap::new();
         let mut last_gave = clock::now();
+        let mut search = Search::new(self);
         sources.again();
         while !todo.is_empty() || !asks.is_empty() {
             for id in sources.rouse(clock::now()) {
@@ -222,6 +223,11 @@ impl Getting {
             });
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                found = search.next() => {
+                    for peer in found {
+                        self.add(sources, peer);
+                    }
+                }
                 Some((id, places, done)) = asks.next() => match done? {
                     Ok(()) => {
                         last_gave = clock::now();

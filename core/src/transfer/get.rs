@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -27,6 +28,7 @@ use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
+use crate::satellite::part::Base;
 use crate::store::part_file::{Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
@@ -34,6 +36,9 @@ use crate::store::shared_file::SharedFile;
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after a search for others the next one comes.
+const SEARCH_FIRST: Duration = Duration::from_secs(1);
+const SEARCH_LAST: Duration = Duration::from_secs(30);
 /// Groups that show that somebody has a file.
 const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
@@ -364,6 +369,7 @@ impl Getting {
             self.add(sources, *peer);
         }
         let mut asks = FuturesUnordered::new();
+        let mut search = Search::new(self);
         loop {
             for id in sources.rouse(clock::now()) {
                 if let Some(peer) = sources.peer(id) {
@@ -380,6 +386,11 @@ impl Getting {
             tokio::select! {
                 Some(connected) = connecting.next() => {
                     if let Some(peer) = connected {
+                        self.add(sources, peer);
+                    }
+                }
+                found = search.next() => {
+                    for peer in found {
                         self.add(sources, peer);
                     }
                 }
@@ -421,7 +432,7 @@ impl Getting {
         }
     }
 
-    fn add(&self, sources: &mut Sources, peer: PeerId) {
+    pub(super) fn add(&self, sources: &mut Sources, peer: PeerId) {
         if peer != self.sharing.local && !self.sharing.is_bad(&peer) {
             sources.add(peer);
         }
@@ -492,4 +503,39 @@ impl Getting {
         }
         Ok(came)
     }
+}
+
+/// Looks again and again for others who have a file.
+pub(super) struct Search {
+    looking: BoxFuture<'static, Vec<PeerId>>,
+    base: Base,
+    root: Root,
+    pause: Duration,
+}
+
+impl Search {
+    pub(super) fn new(getting: &Getting) -> Self {
+        let (base, root) = (getting.sharing.base.clone(), getting.root);
+        Self {
+            looking: look(base.clone(), root, Duration::ZERO),
+            base,
+            root,
+            pause: SEARCH_FIRST,
+        }
+    }
+
+    /// Whom the next search finds.
+    pub(super) async fn next(&mut self) -> Vec<PeerId> {
+        let found = (&mut self.looking).await;
+        self.looking = look(self.base.clone(), self.root, self.pause);
+        self.pause = (self.pause * 2).min(SEARCH_LAST);
+        found
+    }
+}
+
+fn look(base: Base, root: Root, pause: Duration) -> BoxFuture<'static, Vec<PeerId>> {
+    Box::pin(async move {
+        base.sleep(pause).await;
+        base.providers(*root.as_bytes()).await
+    })
 }

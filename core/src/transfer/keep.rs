@@ -20,6 +20,7 @@ use super::options::GetOptions;
 use super::record::{Holding, remove_own};
 use super::sharing::{Load, Refusal, Sharing, read_token, told};
 use crate::error::{Code, TransferError};
+use crate::files::private_folder;
 use crate::identity::PeerId;
 use crate::net::clock;
 use crate::proto::transfer::keeping::{Denied, Find, Kept, Put, encode_rows};
@@ -30,7 +31,6 @@ use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Token};
 use crate::satellite::Responder;
-use crate::store::files::private_folder;
 use crate::store::shelf::NewFile;
 
 /// Name of the folder in the data folder.
@@ -475,10 +475,12 @@ pub(super) fn upkeep(sharing: &Arc<Sharing>) {
     let this = Arc::clone(sharing);
     sharing.base.spawn(async move {
         loop {
-            let terms = this.keeping.terms();
-            let every = terms
-                .as_ref()
-                .map_or(EXPIRE_EVERY, |terms| (terms.lifetime / 2).min(EXPIRE_EVERY));
+            // Who keeps nothing for others does not wake for this.
+            let Some(terms) = this.keeping.terms() else {
+                this.keeping.changed.notified().await;
+                continue;
+            };
+            let every = (terms.lifetime / 2).min(EXPIRE_EVERY);
             tokio::select! {
                 () = this.base.sleep(every) => {}
                 () = this.keeping.changed.notified() => continue,
@@ -487,10 +489,8 @@ pub(super) fn upkeep(sharing: &Arc<Sharing>) {
                 tracing::warn!(%error, "what has expired was not given up");
             }
             let sharing = Arc::clone(&this);
-            if let Some(terms) = terms {
-                // Nothing: it ends.
-                let _ended = this.base.blocking(move || sharing.tidy(&terms)).await;
-            }
+            // Nothing: it ends.
+            let _ended = this.base.blocking(move || sharing.tidy(&terms)).await;
         }
     });
 }
@@ -506,15 +506,18 @@ impl Sharing {
         }
     }
 
-    /// Removes what came of uploads that stand still.
+    /// Removes what came of uploads that stand still, and what came whole and became nobody's.
     fn tidy(&self, terms: &Terms) {
         let Ok(entries) = fs::read_dir(&terms.folder) else {
             return;
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let root = name.to_str().and_then(|name| name.split_once('.'));
-            let Some(Ok(root)) = root.map(|(root, _)| root.parse::<Root>()) else {
+            let name = name.to_str().unwrap_or_default();
+            let (root, is_part) = name
+                .split_once('.')
+                .map_or((name, false), |(root, _)| (root, true));
+            let Ok(root) = root.parse::<Root>() else {
                 continue;
             };
             let age = entry
@@ -525,7 +528,9 @@ impl Sharing {
             if age.is_none_or(|age| age < terms.lifetime) {
                 continue;
             }
-            if let Ok(_slot) = self.keeping.begin(root) {
+            if let Ok(_slot) = self.keeping.begin(root)
+                && (is_part || matches!(self.shelf.blob(&root), Ok(None)))
+            {
                 remove_own(&entry.path());
             }
         }

@@ -69,3 +69,6 @@ impl Satellite {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

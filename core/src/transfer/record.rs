@@ -121,6 +121,7 @@ impl Sharing {
                 self.join(&root, by);
             }
         }
+        self.announce(&root).await;
         Ok(root)
     }
 
@@ -129,6 +130,7 @@ impl Sharing {
         let _changing = self.changing.write().await;
         let was = told(|done| self.shelf.disown(owner.clone(), root, done)).await?;
         self.leave(&root, &By::Owner(owner, false));
+        self.announce(&root).await;
         self.forget(root).await?;
         Ok(was)
     }
@@ -177,6 +179,7 @@ impl Sharing {
                 for by in owners {
                     self.enter(&load, by);
                 }
+                self.announce(&load.root).await;
             }
             after = page.last;
             if after.is_none() {

@@ -295,6 +295,12 @@ impl Sharing {
         share.map(|share| share.hold(by)).is_some()
     }
 
+    /// Tells the network whether everybody may have it from here.
+    pub(super) async fn announce(&self, root: &Root) {
+        let open = self.about(root).is_some() && !self.is_guarded(root);
+        self.base.provide(*root.as_bytes(), open).await;
+    }
+
     /// No more for him; what is nobody's is not given any more.
     pub(super) fn leave(&self, root: &Root, by: &By) {
         self.shares_mut().leave(root, by);

@@ -99,7 +99,7 @@ impl Handle for psfs_offer {
 /// later, from any thread. One that it neither decides on nor retains is refused.
 ///
 /// The decision must come within 5 s: after that it is not kept. It takes the place of a function that was there before; without any,
-/// everything is kept that fits. What this satellite stores itself is not asked about.
+/// everything is kept that fits. What this satellite stores itself is asked about, too.
 ///
 /// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails. Free `*out` with psfs_sub_free, which
 /// also ends it: then everything is kept again. With `out` NULL it is registered until shutdown.

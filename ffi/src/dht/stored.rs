@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     key: CString,
     sequence: u64,
     nodes: usize,
+    proxy: Option<CString>,
     answers: Vec<One>,
 }
 
@@ -59,6 +60,7 @@ impl From<Stored> for Inner {
             key: c_string(&stored.key().to_string()),
             sequence: stored.sequence(),
             nodes: stored.nodes(),
+            proxy: stored.proxy().map(|peer| c_string(&peer.to_string())),
             answers: stored.answers().iter().map(One::from).collect(),
         }
     }
@@ -186,6 +188,25 @@ pub unsafe extern "C" fn psfs_stored_nodes(stored: *const psfs_stored) -> usize 
         Some(stored.inner.nodes)
     })
     .unwrap_or(0)
+}
+
+/// Who stored it for this satellite, which reached too few nodes itself (psfs_dht_permit_proxy): then the answers are what that node says.
+///
+/// Ownership: the text lives as long as the handle.
+/// Errors: NULL for NULL, and where this satellite stored it itself.
+/// Thread: any.
+/// Since: 0.1.0
+///
+/// # Safety
+/// `stored` is NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_stored_proxy(stored: *const psfs_stored) -> *const c_char {
+    shield(|| {
+        // SAFETY: NULL or valid, by the contract of this function.
+        let stored = unsafe { stored.as_ref() }?;
+        stored.inner.proxy.as_ref()
+    })
+    .map_or(ptr::null(), |text| text.as_ptr())
 }
 
 /// How many nodes were asked: each has an answer, the nearest to the key first.

@@ -1,4 +1,4 @@
-//! The twins of fetching, opening, commands, telling all and tracing.
+//! The twins of fetching, opening, commands, telling all, tracing and waiting for the first node.
 
 use std::ffi::{c_char, c_void};
 use std::future::Future;
@@ -335,6 +335,38 @@ pub unsafe extern "C" fn psfs_dht_broadcast_async(
         let content = unsafe { content(data, length, satellite.satellite.content_limit()) }?;
         twin.begin_silent(satellite.parts(), async move {
             Ok(dht.broadcast(content).await?)
+        })
+    })
+}
+
+/// As psfs_dht_joined, without waiting: `done` is called when a node has answered.
+///
+/// Ownership: `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails.
+/// Free `*out` with psfs_op_free; `out` may be NULL.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors of
+/// psfs_dht_joined come with `done`.
+/// Thread: any; `done` is called on a callback thread, never two at once.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid; the functions take `ud` on any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_dht_joined_async(
+    satellite: *const psfs_satellite,
+    timeout_ms: u32,
+    done: psfs_done_fn,
+    ud: *mut c_void,
+    drop: psfs_drop_fn,
+    out: *mut *mut psfs_op,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    let twin = Twin::new(done, ud, drop, out);
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let satellite = unsafe { handle(satellite) }?;
+        let dht = satellite.running_dht()?;
+        twin.begin_silent(satellite.parts(), async move {
+            Ok(dht.joined(time(timeout_ms)).await?)
         })
     })
 }

@@ -34,6 +34,12 @@ static void on_stored(const psfs_stored *stored, void *ud) {
     (void)ud;
 }
 
+static void on_debug(const char *peer, const char *line, void *ud) {
+    (void)peer;
+    (void)line;
+    (void)ud;
+}
+
 static void on_value(const psfs_value *value, void *ud) {
     (void)value;
     (void)ud;
@@ -381,7 +387,7 @@ static void packets(const psfs_replies *replies, const psfs_reply *reply) {
 
 static void values_of_the_dht(void) {
     size_t length = 7;
-    CHECK(psfs_stored_key(NULL) == NULL && psfs_stored_sequence(NULL) == 0);
+    CHECK(psfs_stored_key(NULL) == NULL && psfs_stored_sequence(NULL) == 0 && psfs_stored_proxy(NULL) == NULL);
     CHECK(psfs_stored_nodes(NULL) == 0 && psfs_stored_count(NULL) == 0);
     CHECK(psfs_stored_peer(NULL, 0) == NULL && psfs_stored_text(NULL, 0) == NULL);
     CHECK(psfs_stored_outcome(NULL, 0) == 0 && psfs_stored_reason(NULL, 0) == 0);
@@ -498,6 +504,13 @@ static void dht(const psfs_satellite *s, const psfs_value *sealed) {
     REFUSED(psfs_dht_watch, NULL, KEY, on_value, &dropped, count_drop, &sub, want);
     REFUSED(psfs_dht_watch, s, NULL, on_value, &dropped, count_drop, &sub, want);
     REFUSED(psfs_dht_watch, s, KEY, NULL, &dropped, count_drop, &sub, want);
+    REFUSED(psfs_dht_debug, NULL, on_debug, &dropped, count_drop, &sub, want);
+    REFUSED(psfs_dht_debug, s, NULL, &dropped, count_drop, &sub, want);
+    REFUSED(psfs_dht_permit_debug, NULL, 1, want);
+    REFUSED(psfs_dht_permit_proxy, NULL, 1, want);
+    REFUSED(psfs_dht_joined, NULL, 0, want);
+    REFUSED(psfs_dht_joined_async, NULL, 0, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_dht_joined_async, s, 0, NULL, &dropped, count_drop, &op, want);
     REFUSED(psfs_dht_store_async, NULL, x, 1, NULL, 0, on_stored, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_dht_store_async, s, NULL, 1, NULL, 0, on_stored, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_dht_store_async, s, x, 1, NULL, 0, on_stored, NULL, &dropped, count_drop, &op, want);

@@ -14,6 +14,13 @@ static void never_offer(const psfs_offer *offer, void *ud) {
     CHECK(0 && "called");
 }
 
+static void never_debug(const char *peer, const char *line, void *ud) {
+    (void)peer;
+    (void)line;
+    (void)ud;
+    CHECK(0 && "called");
+}
+
 static void never_value(const psfs_value *value, void *ud) {
     (void)value;
     (void)ud;
@@ -184,8 +191,14 @@ static void closed(const psfs_satellite *s) {
     EXPECT(PSFS_E_CLOSED, psfs_dht_broadcast(s, x, 1, &err));
     EXPECT(PSFS_E_CLOSED, psfs_dht_trace(s, KEY, LONG_MS, &trace, &err));
     EXPECT(PSFS_E_CLOSED, psfs_dht_watch(s, KEY, never_value, &drops, count_drop, &sub, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_dht_debug(s, never_debug, &drops, count_drop, &sub, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_dht_joined(s, LONG_MS, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_dht_joined_async(s, LONG_MS, never_done, &drops, count_drop, &op, &err));
+    SAYS(PSFS_E_BAD_INPUT, "permitted", psfs_dht_permit_debug(s, 2, &err));
+    SAYS(PSFS_E_BAD_INPUT, "permitted", psfs_dht_permit_proxy(s, 2, &err));
+    EXPECT(PSFS_OK, psfs_dht_permit_proxy(s, 1, &err));
     EXPECT(PSFS_E_CLOSED, psfs_dht_fetch_async(s, KEY, LONG_MS, never_value, never_done, &drops, count_drop, &op, &err));
-    CHECK(latch_count(&drops) == before + 2 && value == NULL && answers == NULL && trace == NULL && op == NULL && sub == NULL);
+    CHECK(latch_count(&drops) == before + 4 && value == NULL && answers == NULL && trace == NULL && op == NULL && sub == NULL);
     EXPECT(PSFS_OK, psfs_dht_routing_table(s, &table, &err));
     psfs_routing_free(table);
 }

@@ -243,6 +243,65 @@ static void watching(const psfs_satellite *ann, const psfs_satellite *bob) {
     psfs_string_free(key);
 }
 
+static struct {
+    latch lines, drops;
+    pthread_mutex_t mutex;
+    const char *keeps;
+    char peer[64];
+} told = {LATCH, LATCH, PTHREAD_MUTEX_INITIALIZER, NULL, ""};
+
+/* Only what is waited for: nodes tell of much else. */
+static void on_debug(const char *peer, const char *line, void *ud) {
+    TAKEN_OVER(ud);
+    pthread_mutex_lock(&told.mutex);
+    if (told.keeps != NULL && strncmp(line, "keeps ", 6) == 0 && strncmp(line + 6, told.keeps, 64) == 0 &&
+        latch_count(&told.lines) == 0) {
+        snprintf(told.peer, sizeof told.peer, "%s", peer);
+        latch_add(&told.lines);
+    }
+    pthread_mutex_unlock(&told.mutex);
+}
+
+static void on_untold(void *ud) {
+    TAKEN_OVER(ud);
+    latch_add(&told.drops);
+}
+
+/* Bob permits it, and ann is told what he keeps; and that a node has answered. */
+static void following(const psfs_satellite *ann, const psfs_satellite *bob) {
+    psfs_error *err = NULL;
+    psfs_sub *sub;
+    unsigned i;
+    EXPECT(PSFS_OK, psfs_dht_joined(ann, LONG_MS, &err));
+    {
+        GOES(PSFS_OK, 0, psfs_dht_joined_async, bob, LONG_MS);
+    }
+    EXPECT(PSFS_OK, psfs_dht_permit_debug(bob, 1, &err));
+    HANDED_OVER(&told);
+    EXPECT(PSFS_OK, psfs_dht_debug(ann, on_debug, &told, on_untold, &sub, &err));
+    /* It begins a moment after the call, and nothing is told of what happened before. */
+    for (i = 0; i < 200 && latch_count(&told.lines) == 0; i++) {
+        psfs_string *key;
+        psfs_stored *stored;
+        EXPECT(PSFS_OK, psfs_dht_key_of_content((const uint8_t *)&i, sizeof i, &key, &err));
+        pthread_mutex_lock(&told.mutex);
+        told.keeps = psfs_string_text(key);
+        pthread_mutex_unlock(&told.mutex);
+        EXPECT(PSFS_OK, psfs_dht_store(bob, (const uint8_t *)&i, sizeof i, NULL, LONG_MS, &stored, &err));
+        CHECK(psfs_stored_proxy(stored) == NULL);
+        psfs_stored_free(stored);
+        pause_ms(50);
+        pthread_mutex_lock(&told.mutex);
+        told.keeps = NULL;
+        pthread_mutex_unlock(&told.mutex);
+        psfs_string_free(key);
+    }
+    CHECK(latch_count(&told.lines) == 1 && strlen(told.peer) == 46);
+    CHECK(latch_count(&told.drops) == 0);
+    psfs_sub_free(sub);
+    CHECK(latch_count(&told.drops) == 1);
+}
+
 int main(void) {
     psfs_satellite *ann = satellite_of("ann"), *bob = satellite_of("bob");
     start(ann);
@@ -250,6 +309,7 @@ int main(void) {
     join(ann, bob);
     twins(ann, bob);
     watching(ann, bob);
+    following(ann, bob);
     ends_early(ann, bob);
     psfs_satellite_free(ann);
     end(bob);

@@ -141,6 +141,25 @@ static void watches(psfs::dht ann, psfs::dht bob, const std::string &ann_id) {
     CHECK(MUST(sub.cancel()) == psfs::progress::done && drops.count() == 1);
 }
 
+static void follows(psfs::dht ann, psfs::dht bob, const std::string &bob_id) {
+    MUST(ann.joined());
+    MUST(MUST(bob.joined_async()).future().get());
+    MUST(bob.permit_proxy());
+    MUST(bob.permit_debug());
+    counter told, drops;
+    auto sub = MUST(ann.debug([&, token = counts_drop(drops)](const std::string &peer, const std::string &line) {
+        (void)token;
+        if (line.rfind("keeps ", 0) == 0 && peer == bob_id) told.add();
+    }));
+    // It begins a moment after the call, and nothing is told of what happened before.
+    for (unsigned i = 0; i < 200 && told.count() == 0; i++) {
+        CHECK(MUST(bob.store("followed " + std::to_string(i))).proxy.empty());
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    CHECK(told.count() > 0 && drops.count() == 0);
+    CHECK(MUST(sub.cancel()) == psfs::progress::done && drops.count() == 1);
+}
+
 static void offers(psfs::dht ann, psfs::dht bob, const std::string &ann_id, const std::string &bob_id) {
     counter drops, called;
     {
@@ -191,6 +210,7 @@ int main() {
     without_waiting(ann.dht(), bob.dht(), ann_id, bob_id);
     commands(ann.dht(), bob.dht(), bob_id);
     watches(ann.dht(), bob.dht(), ann_id);
+    follows(ann.dht(), bob.dht(), bob_id);
     offers(ann.dht(), bob.dht(), ann_id, bob_id);
     return 0;
 }

@@ -302,6 +302,112 @@ static void shutdown_inside(void) {
     ended(all, 2);
 }
 
+static void on_guest(const psfs_offer *offer, void *ud) {
+    psfs_error *err = NULL;
+    (void)ud;
+    EXPECT(PSFS_OK, psfs_offer_refuse(offer, "no room for guests", &err));
+}
+
+/* Frees the value. */
+static void has_text(psfs_value *value, const char *text) {
+    size_t length;
+    const uint8_t *content = psfs_value_content(value, &length);
+    CHECK(length == strlen(text) && memcmp(content, text, length) == 0);
+    psfs_value_free(value);
+}
+
+static void dht(void) {
+    static const uint8_t content[] = "a value that stays";
+    const size_t length = sizeof content - 1;
+    psfs_satellite *all[3];
+    psfs_stored *stored = NULL;
+    psfs_string *key = NULL;
+    psfs_value *value = NULL;
+    psfs_error *err = NULL;
+    size_t i;
+    started(all, 3, "dht");
+    EXPECT(PSFS_OK, psfs_dht_on_store(all[2], on_guest, NULL, NULL, NULL, &err));
+    EXPECT(PSFS_OK, psfs_dht_store(all[0], content, length, NULL, LONG_MS, &stored, &err));
+    EXPECT(PSFS_OK, psfs_dht_key_of_content(content, length, &key, &err));
+    CHECK(strcmp(psfs_stored_key(stored), psfs_string_text(key)) == 0);
+    CHECK(psfs_stored_nodes(stored) == 2 && psfs_stored_count(stored) == 3);
+    for (i = 0; i < 3; i++) {
+        if (strcmp(psfs_stored_peer(stored, i), id_of(all[2])) != 0) {
+            CHECK(psfs_stored_outcome(stored, i) == PSFS_STORE_KEPT);
+        } else {
+            CHECK(psfs_stored_outcome(stored, i) == PSFS_STORE_REFUSED);
+            CHECK(psfs_stored_reason(stored, i) == PSFS_REASON_POLICY);
+            CHECK(strcmp(psfs_stored_text(stored, i), "no room for guests") == 0);
+        }
+    }
+    psfs_stored_free(stored);
+    EXPECT(PSFS_OK, psfs_dht_fetch(all[2], psfs_string_text(key), LONG_MS, &value, &err));
+    has_text(value, "a value that stays");
+    psfs_string_free(key);
+    EXPECT(PSFS_OK, psfs_dht_store_named(all[0], "guestbook", content, length, NULL, LONG_MS, NULL, &err));
+    EXPECT(PSFS_OK, psfs_dht_fetch_named(all[2], "guestbook", LONG_MS, &value, &err));
+    has_text(value, "a value that stays");
+    EXPECT(PSFS_E_NOT_FOUND, psfs_dht_fetch_named(all[1], "nobody stored this", LONG_MS, &value, &err));
+    EXPECT(PSFS_E_BAD_INPUT, psfs_dht_store(all[0], NULL, 0, NULL, LONG_MS, NULL, &err));
+    EXPECT(PSFS_E_BAD_INPUT, psfs_dht_fetch(all[0], "guestbook", LONG_MS, &value, &err));
+    ended(all, 3);
+}
+
+/* What the watch told last. */
+static struct {
+    char text[100];
+    uint64_t number;
+} told;
+
+static void on_change(const psfs_value *value, void *ud) {
+    size_t length;
+    const uint8_t *content = psfs_value_content(value, &length);
+    CHECK(length < sizeof told.text);
+    memset(told.text, 0, sizeof told.text);
+    if (length) memcpy(told.text, content, length);
+    told.number = psfs_value_sequence(value);
+    latch_add((latch *)ud);
+}
+
+static void dht_signed(void) {
+    static const char *texts[] = {"one", "two"};
+    static latch changes = LATCH;
+    psfs_satellite *all[2];
+    psfs_signed_options options;
+    psfs_string *key = NULL;
+    psfs_stored *stored = NULL;
+    psfs_value *value = NULL;
+    psfs_error *err = NULL;
+    unsigned i;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.salt = (const uint8_t *)"profile";
+    options.salt_length = strlen("profile");
+    started(all, 2, "dht-signed");
+    EXPECT(PSFS_OK, psfs_dht_key_of_signed(id_of(all[0]), options.salt, options.salt_length, &key, &err));
+    EXPECT(PSFS_OK, psfs_dht_watch(all[1], psfs_string_text(key), on_change, &changes, NULL, NULL, &err));
+    for (i = 0; i < 2; i++) {
+        const uint8_t *text = (const uint8_t *)texts[i];
+        EXPECT(PSFS_OK, psfs_dht_store_signed(all[0], text, strlen(texts[i]), &options, LONG_MS, &stored, &err));
+        CHECK(strcmp(psfs_stored_key(stored), psfs_string_text(key)) == 0 && psfs_stored_sequence(stored) == i + 1);
+        psfs_stored_free(stored);
+        latch_wait(&changes, i + 1);
+        CHECK(strcmp(told.text, texts[i]) == 0 && told.number == i + 1);
+    }
+    EXPECT(PSFS_OK, psfs_dht_fetch_signed(all[1], id_of(all[0]), options.salt, options.salt_length, LONG_MS, &value, &err));
+    CHECK(psfs_value_kind(value) == PSFS_KIND_SIGNED && strcmp(psfs_value_publisher(value), id_of(all[0])) == 0);
+    has_text(value, "two");
+    options.compare = 1;
+    options.if_sequence = 1;
+    EXPECT(PSFS_E_CONFLICT, psfs_dht_store_signed(all[0], (const uint8_t *)"three", 5, &options, LONG_MS, NULL, &err));
+    EXPECT(PSFS_OK, psfs_dht_delete(all[0], psfs_string_text(key), LONG_MS, NULL, &err));
+    latch_wait(&changes, 3);
+    CHECK(told.text[0] == 0);
+    EXPECT(PSFS_E_NOT_FOUND, psfs_dht_fetch(all[1], psfs_string_text(key), LONG_MS, &value, &err));
+    psfs_string_free(key);
+    ended(all, 2);
+}
+
 static void bad_input(void) {
     psfs_satellite *one = NULL;
     psfs_error *err = NULL;
@@ -394,7 +500,8 @@ int main(int argc, char **argv) {
     } scenarios[] = {
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
-        {"pause", in_background}, {"shutdown", shutdown_inside}, {"bad-input", bad_input},
+        {"pause", in_background}, {"shutdown", shutdown_inside}, {"dht", dht},
+        {"dht-signed", dht_signed}, {"bad-input", bad_input},
     };
     size_t i;
     setvbuf(stdout, NULL, _IOLBF, 0);

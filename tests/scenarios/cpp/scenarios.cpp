@@ -170,6 +170,64 @@ static void shutdown_inside() {
     CHECK(all[0].wait(long_time) == psfs::progress::done && came.count() == 1);
 }
 
+static void dht() {
+    const std::string content = "a value that stays";
+    auto all = started(3, "dht");
+    const auto first = all[0].dht(), second = all[1].dht(), third = all[2].dht();
+    third.on_store([](const psfs::offer &offer) { offer.refuse("no room for guests"); });
+    const psfs::stored stored = first.store(content);
+    CHECK(stored.key == psfs::dht::key_of_content(content) && stored.nodes == 2 && stored.answers.size() == 3);
+    for (const auto &answer : stored.answers) {
+        if (answer.peer != all[2].peer_id()) {
+            CHECK(answer.outcome == psfs::store_outcome::kept);
+        } else {
+            CHECK(answer.outcome == psfs::store_outcome::refused && answer.reason == psfs::refusal::policy);
+            CHECK(answer.text == "no room for guests");
+        }
+    }
+    CHECK(third.fetch(stored.key).text() == content);
+    first.store_named("guestbook", content);
+    CHECK(third.fetch_named("guestbook").text() == content);
+    FAILS(status::not_found, second.fetch(psfs::dht::key_of_name("nobody stored this")));
+    FAILS(status::bad_input, first.store(""));
+    FAILS(status::bad_input, first.fetch("guestbook"));
+}
+
+static void dht_signed() {
+    counter changes;
+    std::mutex telling;
+    std::vector<std::pair<std::string, std::uint64_t>> told;
+    auto all = started(2, "dht-signed");
+    const auto author = all[0].dht(), reader = all[1].dht();
+    const std::string salt = "profile", key = psfs::dht::key_of_signed(all[0].peer_id(), salt);
+    const auto watch = reader.watch(key, [&](const psfs::dht_value &value) {
+        const std::lock_guard<std::mutex> lock(telling);
+        told.emplace_back(value.text(), value.sequence());
+        changes.add();
+    });
+    const auto last = [&](unsigned count) {
+        changes.wait(count);
+        const std::lock_guard<std::mutex> lock(telling);
+        return told.back();
+    };
+    psfs::signed_options options;
+    options.salt = salt;
+    unsigned number = 0;
+    for (const char *text : {"one", "two"}) {
+        const psfs::stored stored = author.store_signed(text, options);
+        CHECK(stored.key == key && stored.sequence == ++number);
+        CHECK(last(number) == std::pair(std::string(text), std::uint64_t(number)));
+    }
+    const psfs::dht_value value = reader.fetch_signed(all[0].peer_id(), salt);
+    CHECK(value.text() == "two" && value.kind() == psfs::value_kind::signed_value);
+    CHECK(value.publisher() == all[0].peer_id());
+    options.if_sequence = 1;
+    FAILS(status::conflict, author.store_signed("three", options));
+    author.erase(key);
+    CHECK(last(3).first.empty());
+    FAILS(status::not_found, reader.fetch(key));
+}
+
 static void bad_input() {
     const char *stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
     FAILS(status::bad_namespace, psfs::satellite::make(psfs::config()));
@@ -220,7 +278,8 @@ int main(int argc, char **argv) {
     const std::map<std::string, std::function<void()>> scenarios{
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
-        {"pause", in_background}, {"shutdown", shutdown_inside}, {"bad-input", bad_input},
+        {"pause", in_background}, {"shutdown", shutdown_inside}, {"dht", dht},
+        {"dht-signed", dht_signed}, {"bad-input", bad_input},
     };
     const auto wanted = args.size() == 1 ? scenarios.find(args[0]) : scenarios.end();
     try {

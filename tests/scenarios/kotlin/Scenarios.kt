@@ -1,5 +1,6 @@
 // What every language must show, in Kotlin. See tests/scenarios/README.md.
 
+import dev.psfs.Decision
 import dev.psfs.Fail
 import dev.psfs.Message
 import dev.psfs.PacketType
@@ -7,6 +8,11 @@ import dev.psfs.Peer
 import dev.psfs.PeerEvent
 import dev.psfs.PsfsException
 import dev.psfs.Satellite
+import dev.psfs.StoreAnswer
+import dev.psfs.ValueKind
+import dev.psfs.keyOfContent
+import dev.psfs.keyOfName
+import dev.psfs.keyOfSigned
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.system.exitProcess
@@ -21,6 +27,7 @@ import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.map
+import kotlinx.coroutines.flow.produceIn
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
@@ -180,6 +187,43 @@ private suspend fun shutdown() = network(2, "shutdown") { (first, second) ->
     check(!first.isRunning)
 }
 
+private suspend fun dht() = network(3, "dht") { (first, second, third) ->
+    third.dht.onStore { Decision.Refuse("no room for guests") }
+    val stored = first.dht.store("a value that stays")
+    same(keyOfContent("a value that stays"), stored.key)
+    same(setOf(first.peerId, second.peerId), stored.answers.filter { it.keeps }.map { it.peer }.toSet())
+    val refused = stored.answers.single { !it.keeps }
+    same(Triple(third.peerId, StoreAnswer.Reason.POLICY, "no room for guests"), Triple(refused.peer, refused.reason, refused.text))
+    same("a value that stays", third.dht.fetch(stored.key).text)
+    first.dht.storeNamed("guestbook", "a value that stays")
+    same("a value that stays", third.dht.fetchNamed("guestbook").text)
+    fails("NOT_FOUND") { second.dht.fetch(keyOfName("nobody stored this")) }
+    fails("BAD_INPUT") { first.dht.store("") }
+    fails("BAD_INPUT") { first.dht.fetch("guestbook") }
+}
+
+private suspend fun dhtSigned() = network(2, "dht-signed") { (first, second) ->
+    val salt = "profile".encodeToByteArray()
+    val key = keyOfSigned(first.peerId, salt)
+    coroutineScope {
+        val watch = second.dht.watch(key).produceIn(this)
+        listOf("one", "two").forEachIndexed { before, text ->
+            val number = (before + 1).toULong()
+            val stored = first.dht.storeSigned(text, salt)
+            same(key to number, stored.key to stored.sequence)
+            val told = withTimeout(long) { watch.receive() }
+            same(text to number, told.text to told.sequence)
+        }
+        val value = second.dht.fetchSigned(first.peerId, salt)
+        same(Triple("two", ValueKind.SIGNED, first.peerId), Triple(value.text, value.kind, value.publisher))
+        fails("CONFLICT") { first.dht.storeSigned("three", salt, ifSequence = 1uL) }
+        first.dht.delete(key)
+        check(withTimeout(long) { watch.receive() }.isDeleted)
+        fails("NOT_FOUND") { second.dht.fetch(key) }
+        watch.cancel()
+    }
+}
+
 private suspend fun badInput() {
     fails("BAD_NAMESPACE") { Satellite("") }
     val one = satellite("scenario-kotlin-bad-input").start()
@@ -225,6 +269,8 @@ private val scenarios: Map<String, suspend () -> Unit> = mapOf(
     "broadcast" to ::broadcast,
     "pause" to ::pause,
     "shutdown" to ::shutdown,
+    "dht" to ::dht,
+    "dht-signed" to ::dhtSigned,
     "bad-input" to ::badInput,
 )
 

@@ -183,6 +183,39 @@ async def shutdown() -> None:
         assert not first.running
 
 
+async def dht() -> None:
+    async with network(3, "dht") as (first, second, third):
+        third.dht.on_store(lambda offer: "no room for guests")
+        stored = await first.dht.store("a value that stays")
+        assert stored.key == psfs.key_of_content("a value that stays")
+        assert {answer.peer for answer in stored.answers if answer.keeps} == {first.peer_id, second.peer_id}
+        (refused,) = [answer for answer in stored.answers if not answer.keeps]
+        assert (refused.peer, refused.reason, refused.text) == (third.peer_id, "policy", "no room for guests")
+        assert (await third.dht.fetch(stored.key)).content == b"a value that stays"
+        await first.dht.store_named("guestbook", "a value that stays")
+        assert (await third.dht.fetch_named("guestbook")).content == b"a value that stays"
+        await fails("NOT_FOUND", second.dht.fetch(psfs.key_of_name("nobody stored this")))
+        await fails("BAD_INPUT", first.dht.store(""))
+        await fails("BAD_INPUT", first.dht.fetch("guestbook"))
+
+
+async def dht_signed() -> None:
+    async with network(2, "dht-signed") as (first, second):
+        key = psfs.key_of_signed(first.peer_id, "profile")
+        watch = second.dht.watch(key)
+        for number, text in enumerate((b"one", b"two"), 1):
+            stored = await first.dht.store_signed(text, "profile")
+            assert (stored.key, stored.sequence) == (key, number)
+            told = await asyncio.wait_for(anext(watch), LONG)
+            assert (told.content, told.sequence) == (text, number)
+        value = await second.dht.fetch_signed(first.peer_id, "profile")
+        assert (value.content, value.kind, value.publisher) == (b"two", "signed", first.peer_id)
+        await fails("CONFLICT", first.dht.store_signed("three", "profile", if_sequence=1))
+        await first.dht.delete(key)
+        assert (await asyncio.wait_for(anext(watch), LONG)).deleted
+        await fails("NOT_FOUND", second.dht.fetch(key))
+
+
 async def bad_input() -> None:
     await fails("BAD_NAMESPACE", made(""))
     one = await satellite("scenario-python-bad-input").start()
@@ -244,6 +277,8 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "broadcast": broadcast,
     "pause": pause,
     "shutdown": shutdown,
+    "dht": dht,
+    "dht-signed": dht_signed,
     "bad-input": bad_input,
 }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use psfs_core::{
-    BroadcastOptions, Code, Config, Event, PacketType, PeerEvent, PeerState, RequestError,
-    RequestOptions, Satellite, SendError, SendOptions, Shutdown,
+    BroadcastOptions, Code, Config, Decision, Event, FetchOptions, Key, Kind, PacketType,
+    PeerEvent, PeerState, Reason, RequestError, RequestOptions, Satellite, SendError, SendOptions,
+    Shutdown, SignedOptions, StoreOptions, StoreOutcome,
 };
 use psfs_tests::{soon, until};
 
@@ -285,6 +286,77 @@ async fn shutdown() -> Outcome {
     Ok(())
 }
 
+async fn dht() -> Outcome {
+    let all = started(3, "dht").await?;
+    let dhts: Vec<_> = all.iter().map(Satellite::dht).collect();
+    let content = "a value that stays";
+    dhts[2].on_store(|_| Decision::Refuse("no room for guests".into()))?;
+    let stored = dhts[0].store(content, StoreOptions::default()).await?;
+    assert_eq!(stored.key(), Key::of_content(content.as_bytes()));
+    assert_eq!((stored.nodes(), stored.answers().len()), (2, 3));
+    for answer in stored.answers() {
+        let refuses = answer.peer == all[2].peer_id();
+        match &answer.outcome {
+            StoreOutcome::Refused { reason, text } if refuses => {
+                assert_eq!((*reason, &**text), (Reason::Policy, "no room for guests"));
+            }
+            outcome => assert!(!refuses && *outcome == StoreOutcome::Kept, "{answer:?}"),
+        }
+    }
+    let options = FetchOptions::default();
+    let value = dhts[2].fetch(stored.key(), options).await?;
+    assert_eq!(value.content(), content);
+    dhts[0]
+        .store_named("guestbook", content, StoreOptions::default())
+        .await?;
+    let value = dhts[2].fetch_named("guestbook", options).await?;
+    assert_eq!(value.content(), content);
+    let nothing = dhts[1].fetch_named("nobody stored this", options).await;
+    assert_eq!(nothing.map(drop).map_err(|e| e.code()), Err(Code::NotFound));
+    let empty = dhts[0].store("", StoreOptions::default()).await;
+    assert_eq!(empty.map(drop).map_err(|e| e.code()), Err(Code::BadInput));
+    let name = "guestbook".parse::<Key>();
+    assert_eq!(
+        name.map_err(|error| psfs_core::Error::from(error).code()),
+        Err(Code::BadInput)
+    );
+    Ok(())
+}
+
+async fn dht_signed() -> Outcome {
+    let all = started(2, "dht-signed").await?;
+    let (author, reader) = (all[0].dht(), all[1].dht());
+    let key = Key::of_signed(&all[0].peer_id(), b"profile");
+    let mut watch = reader.watch(key)?;
+    for (number, text) in [(1, "one"), (2, "two")] {
+        let options = SignedOptions::default();
+        let stored = author.store_signed(b"profile", text, options).await?;
+        assert_eq!((stored.key(), stored.sequence()), (key, number));
+        let told = soon("the watch tells", watch.next()).await;
+        let told = told.ok_or("the watch has ended")?;
+        assert_eq!((told.content(), told.sequence()), (&text.into(), number));
+    }
+    let options = FetchOptions::default();
+    let value = reader
+        .fetch_signed(&all[0].peer_id(), b"profile", options)
+        .await?;
+    assert_eq!(
+        (value.content(), value.kind()),
+        (&"two".into(), Kind::Signed)
+    );
+    assert_eq!(*value.publisher(), all[0].peer_id());
+    let first = SignedOptions::default().if_sequence(1);
+    let late = author.store_signed(b"profile", "three", first).await;
+    assert_eq!(late.map(drop).map_err(|e| e.code()), Err(Code::Conflict));
+    author.delete(key, StoreOptions::default()).await?;
+    let told = soon("the watch tells", watch.next()).await;
+    let told = told.ok_or("the watch has ended")?;
+    assert!(told.content().is_empty());
+    let gone = reader.fetch(key, options).await;
+    assert_eq!(gone.map(drop).map_err(|e| e.code()), Err(Code::NotFound));
+    Ok(())
+}
+
 async fn bad_input() -> Outcome {
     let unnamed = Satellite::new(Config::new("")).map(|_| ());
     assert_eq!(
@@ -388,6 +460,8 @@ async fn main() -> Outcome {
         ["broadcast"] => broadcast().await,
         ["pause"] => pause().await,
         ["shutdown"] => shutdown().await,
+        ["dht"] => dht().await,
+        ["dht-signed"] => dht_signed().await,
         ["bad-input"] => bad_input().await,
         _ => Err("there is no such scenario".into()),
     }

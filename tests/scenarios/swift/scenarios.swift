@@ -187,6 +187,46 @@ func shutdown() async throws {
     }
 }
 
+func dht() async throws {
+    try await network(3, "dht") { all in
+        let (first, second, third) = (all[0], all[1], all[2])
+        try third.dht.onStore { _ in .refuse("no room for guests") }
+        let stored = try await first.dht.store("a value that stays")
+        try expect(try stored.key == keyOfContent("a value that stays"), stored.key)
+        try expect(Set(stored.answers.filter(\.keeps).map(\.peer)) == [first.peerId, second.peerId], "\(stored.answers)")
+        let refused = stored.answers.filter { !$0.keeps }
+        try expect(refused.map(\.peer) == [third.peerId], "\(refused)")
+        try expect(refused[0].reason == .policy && refused[0].text == "no room for guests", "\(refused)")
+        try expect(try await third.dht.fetch(stored.key).text == "a value that stays", "another value by its key")
+        try await first.dht.storeNamed("guestbook", "a value that stays")
+        try expect(try await third.dht.fetchNamed("guestbook").text == "a value that stays", "another value by its name")
+        try await fails("NOT_FOUND") { _ = try await second.dht.fetchNamed("nobody stored this") }
+        try await fails("BAD_INPUT") { try await first.dht.store("") }
+        try await fails("BAD_INPUT") { _ = try await first.dht.fetch("guestbook") }
+    }
+}
+
+func dhtSigned() async throws {
+    try await network(2, "dht-signed") { all in
+        let (first, second) = (all[0], all[1])
+        let key = try keyOfSigned(first.peerId, "profile")
+        var watch = try second.dht.watch(key).makeAsyncIterator()
+        for (number, text) in [(UInt64(1), "one"), (2, "two")] {
+            let stored = try await first.dht.storeSigned(text, salt: "profile")
+            try expect(stored.key == key && stored.sequence == number, "\(stored)")
+            let told = await watch.next()
+            try expect(told?.text == text && told?.sequence == number, "\(told?.text ?? "nothing")")
+        }
+        let value = try await second.dht.fetchSigned(first.peerId, salt: "profile")
+        try expect(value.text == "two" && value.kind == .signed && value.publisher == first.peerId, "\(value)")
+        try await fails("CONFLICT") { try await first.dht.storeSigned("three", salt: "profile", ifSequence: 1) }
+        try await first.dht.delete(key)
+        let told = await watch.next()
+        try expect(told?.isDeleted == true, "\(told?.text ?? "nothing")")
+        try await fails("NOT_FOUND") { _ = try await second.dht.fetch(key) }
+    }
+}
+
 func badInput() async throws {
     try await fails("BAD_NAMESPACE") { _ = try Satellite("") }
     let one = try await satellite("scenario-swift-bad-input").start()
@@ -235,7 +275,7 @@ func member(_ rendezvous: String, _ name: String, _ count: Int, _ address: Strin
 @main enum Scenarios {
     static let all: [String: @Sendable () async throws -> Void] = [
         "meet": meet, "message": message, "request": request, "error": error, "timeout": timeout, "cancel": cancel, "seek": seek,
-        "broadcast": broadcast, "pause": pause, "shutdown": shutdown, "bad-input": badInput,
+        "broadcast": broadcast, "pause": pause, "shutdown": shutdown, "dht": dht, "dht-signed": dhtSigned, "bad-input": badInput,
     ]
 
     static func main() async {

@@ -1,6 +1,7 @@
 //! A satellite in a process of its own, for the process tests: it can be killed, frozen, and counted.
 //!
 //! `node run NETWORK KEY_FILE LISTEN [BOOTSTRAP]` says what happens to peers, a line each, until its input ends.
+//! `node keep NETWORK KEY_FILE node|client FOLDER|- [BOOTSTRAP]` stores and fetches in the DHT as its input says, until that ends.
 //! `node leaves-nothing shutdown|twice|replies|drop|callback|start` starts satellites, ends them in that way, and fails if anything is left.
 
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::executor::block_on;
 use psfs_core::{
-    BroadcastOptions, Config, PacketType, PeerEvent, RequestOptions, Satellite, SendOptions,
-    Shutdown,
+    BroadcastOptions, Config, Dht, FetchOptions, Key, PacketType, PeerEvent, RequestOptions, Role,
+    Satellite, SendOptions, Shutdown, StoreOptions,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["run", network, key, listen, bootstrap @ ..] => run(network, key, listen, bootstrap),
+        ["keep", network, key, role, folder, bootstrap @ ..] => {
+            keep(network, key, role, folder, bootstrap)
+        }
         ["leaves-nothing", how] => leaves_nothing(how),
         _ => Err("what to do?".into()),
     };
@@ -66,6 +70,85 @@ fn run(network: &str, key: &str, listen: &str, bootstrap: &[&str]) -> Result<(),
     say(&format!("LISTENS {}", satellite.addresses()[0]));
     std::io::stdin().read_to_end(&mut Vec::new())?;
     block_on(satellite.shutdown(PATIENCE))?;
+    Ok(())
+}
+
+/// The value of a number: of so many bytes, at least 8.
+fn value(number: u64, size: usize) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    bytes.iter().copied().cycle().take(size.max(8)).collect()
+}
+
+/// A node of the DHT that does what it is told, a line each, and says what came of it.
+fn keep(
+    network: &str,
+    key: &str,
+    role: &str,
+    folder: &str,
+    bootstrap: &[&str],
+) -> Result<(), Failure> {
+    let mut config = Config::new(network)
+        .identity_file(key)
+        .mdns(false)
+        .listen("127.0.0.1:0")
+        .peers(8, 64)
+        .ping(Duration::from_secs(1), Duration::from_secs(1))
+        .dht_role(match role {
+            "client" => Role::Client,
+            _ => Role::Node,
+        });
+    if folder != "-" {
+        config = config.data_dir(folder);
+    }
+    for address in bootstrap {
+        config = config.bootstrap(*address);
+    }
+    let satellite = Satellite::new(config)?;
+    block_on(satellite.start())?;
+    say(&format!("LISTENS {}", satellite.addresses()[0]));
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        say(&match told(&satellite.dht(), &line) {
+            Ok(()) => format!("DONE {line}"),
+            Err(error) => format!("NOT {line}: {error}"),
+        });
+    }
+    block_on(satellite.shutdown(PATIENCE))?;
+    Ok(())
+}
+
+fn told(dht: &Dht, line: &str) -> Result<(), Failure> {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words.as_slice() {
+        // It has heard of so many nodes from themselves.
+        ["KNOWS", count] => {
+            let count: usize = count.parse()?;
+            let known = || {
+                let rows = dht.routing_table();
+                rows.iter().filter(|row| row.state == "proved").count()
+            };
+            while known() < count {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        ["STORE", number, size] => {
+            let content = value(number.parse()?, size.parse()?);
+            let stored = block_on(dht.store(content, StoreOptions::default()))?;
+            if stored.nodes() == 0 {
+                return Err("nobody keeps it".into());
+            }
+        }
+        ["FETCH", number, size] => {
+            let content = value(number.parse()?, size.parse()?);
+            let key = Key::of_content(&content);
+            let value = block_on(dht.fetch(key, FetchOptions::default()))?;
+            if value.content() != &content[..] {
+                return Err("it is another value".into());
+            }
+        }
+        ["REMOVE", path] => fs::remove_file(path)?,
+        _ => return Err("what is that?".into()),
+    }
     Ok(())
 }
 

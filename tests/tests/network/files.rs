@@ -8,7 +8,7 @@ use psfs_core::{
     Code, GetOptions, Received, Root, Satellite, ShareOptions, Ticket, TicketOptions,
     TransferError, Wanted,
 };
-use psfs_tests::{config, pair, soon, stop};
+use psfs_tests::{config, pair, soon, start, stop};
 use tempfile::TempDir;
 
 /// Bytes that are nowhere alike.
@@ -308,4 +308,41 @@ async fn who_has_no_ticket_gets_nothing_of_what_needs_one() {
     get(&bob, &good, &to, GetOptions::default()).await.unwrap();
     assert_eq!(tree(&to), tree(&there));
     stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_file_is_found_by_its_root_and_another_source_goes_on_when_one_leaves() {
+    let (alice, bob) = two("files-found").await;
+    let carol = start(config("files-found", 2).bootstrap(alice.addresses().remove(0))).await;
+    let dave = start(config("files-found", 3).bootstrap(bob.addresses().remove(0))).await;
+    let (source, target) = (folder(), folder());
+    let bytes = content(64 << 20);
+    let root = share(&alice, &write(&source, "file", &bytes)).await;
+    // By its root alone, from who shares it.
+    get(
+        &bob,
+        root,
+        &target.path().join("bob"),
+        GetOptions::default(),
+    )
+    .await
+    .unwrap();
+    // Bob has it now as well. Alice leaves in the middle of the next.
+    let to = target.path().join("carol");
+    let mut transfer = carol.files().get(root, &to, GetOptions::default()).unwrap();
+    while soon("it comes", transfer.advanced()).await.unwrap().bytes == 0 {}
+    stop(&[&alice]).await;
+    soon("it comes whole", transfer.received()).await.unwrap();
+    assert!(fs::read(&to).unwrap() == bytes);
+    // And who comes later finds those who are left.
+    get(
+        &dave,
+        root,
+        &target.path().join("dave"),
+        GetOptions::default(),
+    )
+    .await
+    .unwrap();
+    assert!(fs::read(target.path().join("dave")).unwrap() == bytes);
+    stop(&[&bob, &carol, &dave]).await;
 }

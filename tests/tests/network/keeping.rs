@@ -83,7 +83,10 @@ async fn what_was_shared_is_shared_after_a_restart_unless_it_changed() {
     stop(&[&alice]).await;
     drop(files);
     drop(alice);
-    fs::write(&changed, content(MIB - 1)).unwrap();
+    // As long as it was.
+    let mut other = content(MIB + 3);
+    other[MIB] ^= 1;
+    fs::write(&changed, other).unwrap();
 
     let alice = again(kept_in(rendezvous, &data), &bob).await;
     until("they are shared again", || {
@@ -357,7 +360,7 @@ async fn what_is_kept_is_its_owners_and_each_refusal_has_its_own_words() {
     assert!(!files.remote_remove(&there, &all, &root).await.unwrap());
     assert!(path_there.exists(), "bob still has it");
     assert!(files.remote_remove(&there, &bobs, &root).await.unwrap());
-    assert_eq!(names(&folder_of(&data)), Vec::<String>::new());
+    assert_eq!(names(folder_of(&data)), Vec::<String>::new());
     assert_eq!(server.files().quotas(None, 9).await.unwrap(), []);
     let unknown = Root::of(b"unknown");
     assert!(!files.remote_remove(&there, &all, &unknown).await.unwrap());
@@ -399,7 +402,7 @@ async fn a_folder_is_kept_and_given_back() {
             .await
             .unwrap()
     );
-    assert_eq!(names(&folder_of(&data)), Vec::<String>::new());
+    assert_eq!(names(folder_of(&data)), Vec::<String>::new());
     stop(&[&server, &client]).await;
 }
 
@@ -441,7 +444,7 @@ async fn an_upload_goes_on_when_the_server_is_started_again() {
     assert_eq!((quota.used, quota.reserved), (0, bytes.len() as u64));
     let state = format!("{}.part.state", Root::of(&bytes));
     assert!(
-        names(&folder_of(&data)).contains(&state),
+        names(folder_of(&data)).contains(&state),
         "what came is there"
     );
     server.files().keep(KeepOptions::default()).await.unwrap();
@@ -475,14 +478,21 @@ async fn what_stands_still_is_given_up_and_a_lower_quota_ends_what_comes() {
     let quota = server.files().quota("anna").await.unwrap();
     assert_eq!((quota.reserved, quota.uploads), (24 * MIB as u64, 1));
     drop(transfer);
+    // Came whole and became nobody's, and what is not the satellite's.
+    let orphan = folder_of(&data).join(Root::of(b"orphan").to_string());
+    fs::write(orphan, b"orphan").unwrap();
+    fs::write(folder_of(&data).join("notes.txt"), b"mine").unwrap();
     let files = server.files();
-    loop {
-        let quota = files.quota("anna").await.unwrap();
-        if quota.reserved == 0 && names(&folder_of(&data)).is_empty() {
-            break;
+    let given_up = async {
+        loop {
+            let quota = files.quota("anna").await.unwrap();
+            if quota.reserved == 0 && names(folder_of(&data)) == ["notes.txt"] {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    };
+    soon("it is given up", given_up).await;
 
     let transfer = begin().await;
     files.set_quota("anna", Some(MIB as u64)).await.unwrap();

@@ -6,7 +6,7 @@ As a pytest plugin it is found by itself once psfs is installed::
         net = psfs_network(3)                       # psfs.sync satellites, all connected
         net[1].on(psfs.REQUEST, "whois", lambda message: "one")
         assert net[0].request(net[1].peer_id, "whois").first().content == b"one"
-        net.partition(0, 1)                         # cut; slow(a, b, latency=, loss=, rate=), kill(i), heal()
+        net.partition(0, 1)                         # cut; slow(a, b, latency=, loss=, rate=), kill(i), lie(i), heal()
 
     async def test_with_asyncio(psfs_network):      # under whatever runs your async tests
         async with psfs_network.asyncio(3) as net:
@@ -97,8 +97,13 @@ class _Network(Generic[S], Sequence[S]):
         first, second = self._ids(a, b)
         self._faults.slow(first, second, latency, loss, rate)
 
+    def lie(self, i: int | S) -> None:
+        """Makes one lie in the DHT, until `heal()`: it answers who looks for a value with another one, and promises to keep what it throws
+        away. Others see through it, and leave it alone from then on."""
+        self._faults.lie(self.satellites[self._index(i)].peer_id)
+
     def heal(self, a: int | S | None = None, b: int | S | None = None) -> None:
-        """Takes the faults between two away; without arguments all of them."""
+        """Takes the faults between two away; without arguments all of them. Liars who were found out are left alone for a while after."""
         if a is None or b is None:
             self._cut.clear()
             self._faults.heal_all()

@@ -24,6 +24,10 @@ public struct Limits: Hashable, Sendable {
     public var pingInterval: Duration?
     /// And how long that may take. Default 10 s.
     public var pingTimeout: Duration?
+    /// Largest value in bytes that is stored, fetched or kept in the DHT. Default 5 MB.
+    public var maxItemSize: Int?
+    /// Bytes of values kept for the DHT in all. Default 500 MB.
+    public var maxStorageSize: Int?
 
     public init(
         content: Int? = nil,
@@ -37,7 +41,9 @@ public struct Limits: Hashable, Sendable {
         connectionsPerIP: Int? = nil,
         workerThreads: Int? = nil,
         pingInterval: Duration? = nil,
-        pingTimeout: Duration? = nil
+        pingTimeout: Duration? = nil,
+        maxItemSize: Int? = nil,
+        maxStorageSize: Int? = nil
     ) {
         self.content = content
         self.messageWindow = messageWindow
@@ -51,5 +57,7 @@ public struct Limits: Hashable, Sendable {
         self.workerThreads = workerThreads
         self.pingInterval = pingInterval
         self.pingTimeout = pingTimeout
+        self.maxItemSize = maxItemSize
+        self.maxStorageSize = maxStorageSize
     }
 }

@@ -112,8 +112,8 @@ public final class Responder: Sendable {
 /// Packets of one type and namespace, as they come: what `for await` takes is all that crosses. One task iterates; when it stops, or the last
 /// reference to this and its iterator is gone, the subscription ends.
 public struct Messages: AsyncSequence, Sendable {
-    /// Lives as long as it is listened to. Not that of a handler.
-    let satellite: Satellite?
+    /// Lives as long as it is listened to.
+    let satellite: Satellite
     let reader: Reader
     let type: PacketType
     let namespace: String

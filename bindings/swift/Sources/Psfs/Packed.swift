@@ -103,6 +103,33 @@ final class Reader: @unchecked Sendable {
     }
 }
 
+/// Takes the items of a source whose batches are lists. For one task at a time; with its end, the source ends.
+final class Lists<Element: Sendable>: @unchecked Sendable {
+    private let source: NativeSource
+    private let read: @Sendable (Batch) -> [Element]?
+    private let lock = NSLock()
+    private var items: ArraySlice<Element> = []
+
+    init(_ source: NativeSource, _ read: @escaping @Sendable (Batch) -> [Element]?) {
+        self.source = source
+        self.read = read
+    }
+
+    deinit {
+        source.stop()
+        source.releaseAll()
+    }
+
+    /// Nil when there is nothing more.
+    func next() async throws -> Element? {
+        while true {
+            if let item = lock.withLock({ items.popFirst() }) { return item }
+            guard let more = read(try await source.nextBatch()) else { return nil }
+            lock.withLock { items = more[...] }
+        }
+    }
+}
+
 extension NativeSource {
     /// The next batch; `.end` is the end.
     func nextBatch() async throws -> Batch {

@@ -12,7 +12,7 @@ public struct PsfsError: Error, Hashable, Sendable, CustomStringConvertible, Loc
         case peerUnreachable
         /// The peer refuses, or a limit of open things is reached.
         case refused
-        /// The peer was never met, or it serves no such namespace.
+        /// The peer was never met, it serves no such namespace, or no node has such a value.
         case notFound
         /// The satellite is not running, or the operation was cancelled by the other side.
         case closed

@@ -8,6 +8,7 @@ internal import PsfsNative
 /// function may be called from any task and thread, also in a handler. A task that is cancelled while it waits here cancels what it waits for, and gets `CancellationError`.
 public final class Satellite: Sendable, CustomStringConvertible {
     private let raw: NativeSatellite
+    private let values: NativeDht
     private let life: Life
 
     /// The id others know it by.
@@ -29,9 +30,10 @@ public final class Satellite: Sendable, CustomStringConvertible {
     ///   - deny: Peers that get none.
     ///   - signing: How packets are signed.
     ///   - mdns: Whether satellites on the local network are found by mDNS.
+    ///   - dhtRole: What it is to the others in the DHT, until ``Dht/role`` is set.
     ///   - limits: What rarely has to be set.
     ///   - faults: For tests: what is wrong with the connections.
-    ///   - onHandlerError: Is told what a handler threw, beside ``Fail``. By default it is a line on the error output.
+    ///   - onHandlerError: Is told what a handler threw, beside ``Fail``, and of what. By default it is a line on the error output.
     public init(
         _ rendezvous: String,
         secret: Data? = nil,
@@ -45,9 +47,10 @@ public final class Satellite: Sendable, CustomStringConvertible {
         deny: [String] = [],
         signing: Signing = .every,
         mdns: Bool = true,
+        dhtRole: Role = .node,
         limits: Limits = Limits(),
         faults: Faults? = nil,
-        onHandlerError: @escaping @Sendable (any Error, Message) -> Void = tell
+        onHandlerError: @escaping @Sendable (any Error, Handled) -> Void = tell
     ) throws {
         let options = NativeOptions(
             rendezvous: rendezvous,
@@ -75,15 +78,22 @@ public final class Satellite: Sendable, CustomStringConvertible {
             workerThreads: limits.workerThreads.map(Int64.init),
             pingIntervalMs: limits.pingInterval?.native,
             pingTimeoutMs: limits.pingTimeout?.native,
+            dhtRole: dhtRole.native,
+            maxItemSize: limits.maxItemSize.map(Int64.init),
+            maxStorageSize: limits.maxStorageSize.map(Int64.init),
             faults: faults?.raw)
         let hub = try Native.hub
         raw = try native { try NativeSatellite(hub: hub, options: options) }
+        values = raw.dht()
         peerId = raw.peerId()
         life = Life(onHandlerError)
     }
 
     /// With `raw` the satellite ends; this is for what its handlers have not been given yet.
     deinit { life.end() }
+
+    /// The DHT of its network.
+    public var dht: Dht { Dht(satellite: self, raw: values, life: life) }
 
     /// The id with a suffix that people can compare: `Qm…:words`.
     public var fingerprint: String { raw.fingerprint() }
@@ -272,13 +282,8 @@ public final class Satellite: Sendable, CustomStringConvertible {
     public func on(
         _ type: PacketType, _ namespace: String, concurrency: Int = 1, handler: @escaping @Sendable (Message) async throws -> Void
     ) throws -> Subscription {
-        guard concurrency >= 1 else { throw PsfsError.badInput("concurrency is \(concurrency): give 1 or more") }
-        let source = try native { try raw.subscribe(packetType: type.rawValue, namespace: namespace) }
-        let subscription = Subscription(source)
-        life.run { [life] in
-            await subscription.serve(life, type, namespace, concurrency: concurrency, handler: handler)
-        }
-        return subscription
+        let source = try served(concurrency) { try raw.subscribe(packetType: type.rawValue, namespace: namespace) }
+        return Subscription(source).serve(life, type, namespace, concurrency, handler)
     }
 
     /// The same; what the handler returns is its last reply.
@@ -286,10 +291,7 @@ public final class Satellite: Sendable, CustomStringConvertible {
     public func on<Last: Content>(
         _ type: PacketType, _ namespace: String, concurrency: Int = 1, handler: @escaping @Sendable (Message) async throws -> Last
     ) throws -> Subscription {
-        try on(type, namespace, concurrency: concurrency) { (message: Message) async throws -> Void in
-            let last = try await handler(message)
-            if message.isAnswerable { try await message.reply(last) }
-        }
+        try on(type, namespace, concurrency: concurrency, handler: answering(handler))
     }
 
     /// The same as a sequence, from now on. What is not taken slows its senders (messages, requests) or is dropped and counted (broadcasts,
@@ -305,7 +307,12 @@ public final class Satellite: Sendable, CustomStringConvertible {
     public var description: String { "Satellite(\(rendezvous), \(peerId))" }
 
     /// What a handler threw, as a line on the error output.
-    public static let tell: @Sendable (any Error, Message) -> Void = { error, message in
-        FileHandle.standardError.write(Data("psfs: the handler of \(message.type) \"\(message.namespace)\" failed: \(error)\n".utf8))
+    public static let tell: @Sendable (any Error, Handled) -> Void = { error, handled in
+        let what =
+            switch handled {
+            case .message(let message): "\(message.type) \"\(message.namespace)\""
+            case .offer: "onStore"
+            }
+        FileHandle.standardError.write(Data("psfs: the handler of \(what) failed: \(error)\n".utf8))
     }
 }

@@ -14,45 +14,79 @@ public final class Subscription: Sendable {
         source.stop()
     }
 
-    /// Calls the handler with what comes, until there is nothing more.
-    func serve(
-        _ life: Life, _ type: PacketType, _ namespace: String, concurrency: Int,
-        handler: @escaping @Sendable (Message) async throws -> Void
-    ) async {
-        let messages = Messages(satellite: nil, reader: Reader(source), type: type, namespace: namespace)
-        await Life.$handling.withValue(life) {
-            if concurrency == 1 {
-                for await message in messages {
-                    // Also between the items of one batch.
-                    if stopped.isRaised || life.isEnding { break }
-                    await Self.one(message, life, handler)
-                }
-            } else {
-                await withTaskGroup(of: Void.self) { group in
-                    var running = 0
-                    for await message in messages {
+    /// Calls `one` with what comes, until there is nothing more, in a task of its own.
+    func serve<Item: Sendable>(
+        _ life: Life, _ concurrency: Int, next: @escaping @Sendable () async -> Item?, one: @escaping @Sendable (Item) async -> Void
+    ) -> Subscription {
+        life.run { [self] in
+            await Life.$handling.withValue(life) {
+                if concurrency == 1 {
+                    while let item = await next() {
+                        // Also between the items of one batch.
                         if stopped.isRaised || life.isEnding { break }
-                        if running == concurrency {
-                            await group.next()
-                            running -= 1
+                        await one(item)
+                    }
+                } else {
+                    await withTaskGroup(of: Void.self) { group in
+                        var running = 0
+                        while let item = await next() {
+                            if stopped.isRaised || life.isEnding { break }
+                            if running == concurrency {
+                                await group.next()
+                                running -= 1
+                            }
+                            group.addTask { await one(item) }
+                            running += 1
                         }
-                        group.addTask { await Self.one(message, life, handler) }
-                        running += 1
                     }
                 }
             }
         }
+        return self
     }
 
-    private static func one(_ message: Message, _ life: Life, _ handler: @Sendable (Message) async throws -> Void) async {
-        do {
-            try await handler(message)
-            message.handled(nil)
-        } catch {
-            message.handled(error)
-            if !(error is Fail) { life.report(error, message) }
+    /// The same of packets: when their handler returns, what can be answered ends.
+    func serve(
+        _ life: Life, _ type: PacketType, _ namespace: String, _ concurrency: Int,
+        _ handler: @escaping @Sendable (Message) async throws -> Void
+    ) -> Subscription {
+        let reader = Reader(source)
+        return serve(
+            life, concurrency, next: { [source] in try? await reader.next { Message(source, type, namespace, $0, $1) } }
+        ) { message in
+            do {
+                try await handler(message)
+                message.handled(nil)
+            } catch {
+                message.handled(error)
+                if !(error is Fail) { life.report(error, .message(message)) }
+            }
         }
     }
+}
+
+/// Opens the source of a handler.
+func served(_ concurrency: Int, _ open: () throws -> NativeSource) throws -> NativeSource {
+    guard concurrency >= 1 else { throw PsfsError.badInput("concurrency is \(concurrency): give 1 or more") }
+    return try native(open)
+}
+
+/// A handler whose result is its last reply.
+func answering<Last: Content>(
+    _ handler: @escaping @Sendable (Message) async throws -> Last
+) -> @Sendable (Message) async throws -> Void {
+    { message in
+        let last = try await handler(message)
+        if message.isAnswerable { try await message.reply(last) }
+    }
+}
+
+/// What a handler was given that threw.
+public enum Handled: Sendable {
+    /// A packet.
+    case message(Message)
+    /// A value, by ``Dht/onStore(concurrency:handler:)``.
+    case offer(Offer)
 }
 
 /// Goes up once.
@@ -70,14 +104,14 @@ final class Life: @unchecked Sendable {
     /// The satellite whose handler this task is: what is called there must not wait for it.
     @TaskLocal static var handling: Life?
 
-    let report: @Sendable (any Error, Message) -> Void
+    let report: @Sendable (any Error, Handled) -> Void
     private let ending = Flag()
     private let lock = NSLock()
     private var last = 0
     private var running: [Int: Task<Void, Never>] = [:]
     private var waiting: [Int: CheckedContinuation<Bool, Never>] = [:]
 
-    init(_ report: @escaping @Sendable (any Error, Message) -> Void) { self.report = report }
+    init(_ report: @escaping @Sendable (any Error, Handled) -> Void) { self.report = report }
 
     /// No further call of a handler begins.
     var isEnding: Bool { ending.isRaised }

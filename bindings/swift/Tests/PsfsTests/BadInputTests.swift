@@ -67,6 +67,39 @@ private let cases = [
     Case("shutdown: the time", "BAD_INPUT") { try await $0.shutdown(timeout: .seconds(-1)) },
     Case("a fault's peer", "BAD_PEER_ID") { _ in try Faults().partition("ann", stranger) },
     Case("a fault's loss", "BAD_INPUT") { _ in try Faults().slow(stranger, stranger, loss: 2) },
+    Case("dht: a negative limit", "BAD_INPUT") { _ in _ = try Satellite("x", limits: Limits(maxItemSize: -1)) },
+    Case("dht: a store too large", "BAD_INPUT") { _ in _ = try Satellite("x", limits: Limits(maxStorageSize: -1)) },
+    Case("dht: an empty value", "BAD_INPUT") { try await $0.start().dht.store("") },
+    Case("dht: over the limit", "TOO_LARGE") { try await $0.start().dht.store(Data(count: 5_000_001)) },
+    Case("dht: the lifetime", "BAD_INPUT") { try await $0.start().dht.store("x", lifetime: .milliseconds(999)) },
+    Case("dht: the time", "BAD_INPUT") { try await $0.start().dht.store("x", timeout: .milliseconds(-1)) },
+    Case("dht: a key with a digit too few", "BAD_INPUT") {
+        _ = try await $0.start().dht.fetch(String(repeating: "a", count: 63))
+    },
+    Case("dht: a key that is none", "BAD_INPUT") { try await $0.start().dht.storeAt(String(repeating: "x", count: 64), "y") },
+    Case("dht: a name as a key", "BAD_INPUT") { _ = try await $0.start().dht.fetch("filename") },
+    Case("dht: whom to ask", "BAD_INPUT") { _ = try await $0.start().dht.custom("ann", "x") },
+    Case("dht: whose value", "BAD_PEER_ID") { _ = try await $0.start().dht.fetchSigned("ann") },
+    Case("dht: whose key", "BAD_PEER_ID") { _ in _ = try keyOfSigned("ann") },
+    Case("dht: for whom it is sealed", "BAD_PEER_ID") { try await $0.start().dht.storeSealed("ann", "x") },
+    Case("dht: a salt too long", "BAD_INPUT") { try await $0.start().dht.storeSigned("x", salt: Data(count: 65)) },
+    Case("dht: a broadcast too large", "TOO_LARGE") { try await $0.start().dht.broadcast(Data(count: 61 << 10)) },
+    Case("dht: what is watched", "BAD_INPUT") { _ = try await $0.start().dht.watch("ann") },
+    Case("dht: what is traced", "BAD_INPUT") { _ = try await $0.start().dht.trace("ann") },
+    Case("dht: which keys", "BAD_INPUT") { _ = try $0.dht.keys(after: "ann") },
+    Case("dht: how many keys", "BAD_INPUT") { _ = try $0.dht.keys(most: -1) },
+    Case("dht: the concurrency", "BAD_INPUT") { try $0.dht.onStore(concurrency: 0) { _ in .keep } },
+    Case("dht: nobody is there", "NO_PEERS", .peerUnreachable) { _ = try await $0.start().dht.fetch(keyOfName("x")) },
+    Case("dht: a store before the start", "CLOSED", .closed) { try await $0.dht.store("x") },
+    Case("dht: a watch before the start", "CLOSED", .closed) { _ = try $0.dht.watch(keyOfName("x")) },
+    Case("dht: a fetch after the end", "CLOSED", .closed) {
+        try await $0.shutdown()
+        _ = try await $0.dht.fetch(keyOfName("x"))
+    },
+    Case("dht: onStore after the end", "CLOSED", .closed) {
+        try await $0.shutdown()
+        try $0.dht.onStore { _ in .keep }
+    },
     Case("start after the end", "CLOSED", .closed) {
         try await $0.shutdown()
         try await $0.start()

@@ -15,26 +15,28 @@ private actor Keys {
 }
 
 func satellite(
-    _ rendezvous: String, key: Int = 0, bootstrap: [String] = [], faults: Faults? = nil,
-    onHandlerError: @escaping @Sendable (any Error, Message) -> Void = { _, _ in }
+    _ rendezvous: String, key: Int = 0, bootstrap: [String] = [], faults: Faults? = nil, dhtRole: Role = .node,
+    limits: Limits = Limits(), onHandlerError: @escaping @Sendable (any Error, Handled) -> Void = { _, _ in }
 ) async throws -> Satellite {
     try Satellite(
-        rendezvous, bootstrap: bootstrap, listen: ["127.0.0.1:0"], identity: try await keys.key(key), mdns: false, faults: faults,
-        onHandlerError: onHandlerError)
+        rendezvous, bootstrap: bootstrap, listen: ["127.0.0.1:0"], identity: try await keys.key(key), mdns: false, dhtRole: dhtRole,
+        limits: limits, faults: faults, onHandlerError: onHandlerError)
 }
 
 func unique() -> String { "swift-\(UUID().uuidString)" }
 
 /// Runs a test in a network of its own: all are told one address, that of the first, and have met when it begins.
 func network(
-    _ count: Int, faults: Faults? = nil, onHandlerError: @escaping @Sendable (any Error, Message) -> Void = { _, _ in },
+    _ count: Int, faults: Faults? = nil, dhtRole: Role = .node, limits: Limits = Limits(),
+    onHandlerError: @escaping @Sendable (any Error, Handled) -> Void = { _, _ in },
     test: ([Satellite]) async throws -> Void
 ) async throws {
     let rendezvous = unique()
     var all: [Satellite] = []
     for key in 0..<count {
         let known = all.first?.addresses ?? []
-        let one = try await satellite(rendezvous, key: key, bootstrap: known, faults: faults, onHandlerError: onHandlerError)
+        let one = try await satellite(
+            rendezvous, key: key, bootstrap: known, faults: faults, dhtRole: dhtRole, limits: limits, onHandlerError: onHandlerError)
         all.append(try await one.start())
     }
     for one in all { try await one.waitConnected(count - 1) }

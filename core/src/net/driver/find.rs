@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use libp2p::kad::store::RecordStore;
 use libp2p::{Multiaddr, kad};
+use tokio::sync::oneshot;
 
 use super::{Driver, KAD_NODES, LOOK_FIRST, LOOK_LAST, LOOK_RARE, LOOKUPS_MAX};
 use crate::identity::PeerId;
@@ -13,6 +14,16 @@ use crate::net::{address, clock, from_libp2p, to_libp2p};
 use crate::proto::packet::{self, Header, PacketType};
 use crate::proto::roster::{self, Source};
 use crate::proto::wire::StreamPacket;
+
+/// Who has a file, of one search.
+const SEARCHED_MAX: usize = 64;
+
+/// A search for who has a file.
+#[derive(Debug)]
+pub(super) struct Search {
+    reply: oneshot::Sender<Vec<PeerId>>,
+    found: Vec<PeerId>,
+}
 
 impl Driver {
     /// Announces this satellite under its rendezvous and asks who else is there.
@@ -82,7 +93,82 @@ impl Driver {
         set_addresses(&mut self.swarm.behaviour_mut().kad, peer, addresses);
     }
 
+    /// Tells the network that this satellite has a file, or no longer.
+    pub(super) fn provide(&mut self, file: &[u8; 32], on: bool) {
+        let key = self.file_key(file);
+        if !on {
+            return self.swarm.behaviour_mut().kad.stop_providing(&key);
+        }
+        if std::mem::take(&mut self.state.kad_waits) {
+            self.fill_kad();
+        }
+        // It is told again from time to time, also to those who come later.
+        if let Err(error) = self.swarm.behaviour_mut().kad.start_providing(key) {
+            tracing::warn!(%error, "others are not told of a file: who knows where it is can get it");
+        }
+    }
+
+    /// Searches for who has a file.
+    pub(super) fn search(&mut self, file: &[u8; 32], reply: oneshot::Sender<Vec<PeerId>>) {
+        // Who waits is told that nobody was found if there are too many.
+        if self.state.searches.len() >= LOOKUPS_MAX {
+            return;
+        }
+        if std::mem::take(&mut self.state.kad_waits) {
+            self.fill_kad();
+        }
+        let key = self.file_key(file);
+        let query = self.swarm.behaviour_mut().kad.get_providers(key);
+        let found = Vec::new();
+        self.state.searches.insert(query, Search { reply, found });
+    }
+
+    /// The key under which those who have a file are found, in this network.
+    fn file_key(&self, file: &[u8; 32]) -> kad::RecordKey {
+        let mut hasher = blake3::Hasher::new_derive_key("psfs 1 who has a file");
+        hasher.update(self.rendezvous_key.as_ref()).update(file);
+        super::record_key(hasher.finalize().as_bytes())
+    }
+
+    /// Whether this was news of a search for who has a file.
+    fn on_search(&mut self, id: &kad::QueryId, result: &kad::QueryResult, last: bool) -> bool {
+        let Some(search) = self.state.searches.get_mut(id) else {
+            return false;
+        };
+        let mut new = Vec::new();
+        if let kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
+            providers,
+            ..
+        })) = result
+        {
+            for provider in providers {
+                let peer = from_libp2p(provider).filter(|peer| !search.found.contains(peer));
+                if let Some(peer) = peer
+                    && search.found.len() < SEARCHED_MAX
+                {
+                    search.found.push(peer);
+                    new.push(*provider);
+                }
+            }
+        }
+        if last && let Some(search) = self.state.searches.remove(id) {
+            // Nobody waits any more if this fails.
+            let _over = search.reply.send(search.found);
+        }
+        for provider in new {
+            self.on_provider(provider);
+        }
+        true
+    }
+
     pub(super) fn on_kad(&mut self, event: kad::Event) {
+        if let kad::Event::OutboundQueryProgressed {
+            id, result, step, ..
+        } = &event
+            && self.on_search(id, result, step.last)
+        {
+            return;
+        }
         match event {
             kad::Event::RoutingUpdated {
                 is_new_peer: true, ..

@@ -88,6 +88,7 @@ impl Driver {
             resumed: Vec::new(),
         });
         self.state.lookups.clear();
+        self.state.searches.clear();
         for mut query in self.swarm.behaviour_mut().kad.iter_queries_mut() {
             query.finish();
         }

@@ -36,6 +36,8 @@ impl Driver {
                 self.state.outbox.keep(waiting);
                 self.send_waiting();
             }
+            Command::Provide { file, on } => self.provide(&file, on),
+            Command::Providers { file, reply } => self.search(&file, reply),
             Command::Pause { reply } => self.on_pause(reply),
             Command::Resume { reply } => self.on_resume(reply),
             Command::NetworkChanged { reply } => self.on_network_changed(reply),

@@ -19,9 +19,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::key::{Distance, Key};
 use super::table::{Contact, Group};
 use crate::identity::PeerId;
+use crate::key::{Distance, Key};
 use crate::proto::Now;
 
 #[cfg(test)]

@@ -9,11 +9,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::key::Key;
-use super::value::{Entry, Kind, Nonce, Reason, Receipt, Root, SALT_MAX, SignedProof};
+use super::value::{Entry, Nonce, Reason, Receipt, Root};
 use crate::config::ADDRESSES_PER_PEER;
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::proto::wire;
+
+mod entries;
+mod proxied;
+
+use entries::{entry, of_wire, receipt_of_wire, receipt_to_wire, to_wire};
+pub(crate) use proxied::{Fate, OUTCOMES_MAX, Outcome, Store};
+use proxied::{decode_outcomes, encode_outcomes};
 
 /// The namespace of these requests.
 pub(crate) const NAMESPACE: &str = "psfs.dht";
@@ -81,6 +88,10 @@ pub(crate) enum Ask {
         /// Only what has a higher sequence.
         newer_than: u64,
     },
+    /// Fetch this for me.
+    Fetch(Key),
+    /// Store this for me.
+    Store(Store),
 }
 
 /// Who is near to the key, and what is there?
@@ -150,6 +161,8 @@ pub(crate) enum Answer {
     },
     /// For [`slice::check`](super::slice::check).
     Slice(Bytes),
+    /// To [`Ask::Store`]; at most [`OUTCOMES_MAX`].
+    Stored(Vec<Outcome>),
 }
 
 /// To [`Ask::Find`].
@@ -231,6 +244,14 @@ impl Ask {
                 key: bytes(key.as_bytes()),
                 newer_than: *newer_than,
             }),
+            Self::Fetch(key) => Wire::Fetch(wire::DhtFetch {
+                key: bytes(key.as_bytes()),
+            }),
+            Self::Store(store) => Wire::Store(wire::DhtStore {
+                entry: Some(to_wire(&store.entry)),
+                content: store.content.clone(),
+                if_sequence: store.if_sequence,
+            }),
         };
         let ask = wire::DhtAsk {
             serves,
@@ -285,6 +306,12 @@ impl Ask {
                 key: key(&watch.key)?,
                 newer_than: watch.newer_than,
             },
+            Wire::Fetch(fetch) => Self::Fetch(key(&fetch.key)?),
+            Wire::Store(store) => Self::Store(Store {
+                entry: entry(store.entry)?,
+                content: store.content,
+                if_sequence: store.if_sequence,
+            }),
         };
         Ok((ask, serves))
     }
@@ -309,6 +336,9 @@ impl Answer {
             Self::Slice(proof) => Wire::Slice(wire::DhtSlice {
                 proof: proof.clone(),
             }),
+            Self::Stored(outcomes) => Wire::Stored(wire::DhtStored {
+                outcomes: encode_outcomes(outcomes),
+            }),
         };
         let reply = wire::DhtReply { reply: Some(reply) };
         reply.encode_to_vec().into()
@@ -330,6 +360,7 @@ impl Answer {
                 content: content.content,
             },
             Wire::Slice(slice) => Self::Slice(slice.proof),
+            Wire::Stored(stored) => Self::Stored(decode_outcomes(stored.outcomes)?),
         })
     }
 }
@@ -423,98 +454,6 @@ impl Why {
     }
 }
 
-fn to_wire(entry: &Entry) -> wire::DhtEntry {
-    let kind = match entry.kind {
-        Kind::Plain => wire::DhtKind::Plain,
-        Kind::Raw => wire::DhtKind::Raw,
-        Kind::Signed => wire::DhtKind::Signed,
-    };
-    let unsigned = wire::DhtEntry {
-        key: bytes(entry.key.as_bytes()),
-        kind: kind as i32,
-        size: entry.size,
-        root: bytes(&entry.root),
-        publisher: bytes(entry.publisher.as_bytes()),
-        expires: entry.expires_ms,
-        sequence: entry.sequence,
-        ..Default::default()
-    };
-    match &entry.proof {
-        None => unsigned,
-        Some(proof) => wire::DhtEntry {
-            public_key: proof.public_key.clone(),
-            salt: proof.salt.clone(),
-            deleted: proof.deleted,
-            signature: proof.signature.clone(),
-            ..unsigned
-        },
-    }
-}
-
-fn of_wire(entry: wire::DhtEntry) -> Result<Entry, Malformed> {
-    let kind = match wire::DhtKind::try_from(entry.kind).map_err(|_| Malformed::Unknown)? {
-        wire::DhtKind::Plain => Kind::Plain,
-        wire::DhtKind::Raw => Kind::Raw,
-        wire::DhtKind::Signed => Kind::Signed,
-    };
-    let signed = kind == Kind::Signed;
-    if signed == entry.signature.is_empty() || signed == entry.public_key.is_empty() {
-        return Err(Malformed::Field("signature or public key"));
-    }
-    if !signed && (entry.sequence != 0 || entry.deleted || !entry.salt.is_empty()) {
-        return Err(Malformed::Field("sequence or salt"));
-    }
-    within(
-        "public key",
-        "bytes",
-        entry.public_key.len(),
-        PUBLIC_KEY_MAX,
-    )?;
-    within("salt", "bytes", entry.salt.len(), SALT_MAX)?;
-    within("signature", "bytes", entry.signature.len(), SIGNATURE_MAX)?;
-    Ok(Entry {
-        key: key(&entry.key)?,
-        kind,
-        size: entry.size,
-        root: fixed("root", &entry.root)?,
-        publisher: peer("publisher", &entry.publisher)?,
-        expires_ms: entry.expires,
-        sequence: entry.sequence,
-        proof: signed.then_some(SignedProof {
-            public_key: entry.public_key,
-            salt: entry.salt,
-            deleted: entry.deleted,
-            signature: entry.signature,
-        }),
-    })
-}
-
-fn receipt_to_wire(receipt: &Receipt) -> wire::DhtReceipt {
-    wire::DhtReceipt {
-        key: bytes(receipt.key.as_bytes()),
-        root: bytes(&receipt.root),
-        size: receipt.size,
-        expires: receipt.expires_ms,
-        publisher: bytes(receipt.publisher.as_bytes()),
-        nonce: bytes(&receipt.nonce),
-        node: bytes(receipt.node.as_bytes()),
-        time: receipt.time_ms,
-    }
-}
-
-fn receipt_of_wire(receipt: wire::DhtReceipt) -> Result<Receipt, Malformed> {
-    Ok(Receipt {
-        key: key(&receipt.key)?,
-        root: fixed("root", &receipt.root)?,
-        size: receipt.size,
-        expires_ms: receipt.expires,
-        publisher: peer("publisher", &receipt.publisher)?,
-        nonce: fixed("nonce", &receipt.nonce)?,
-        node: peer("node", &receipt.node)?,
-        time_ms: receipt.time,
-    })
-}
-
 fn encode_nodes(nodes: &[Node]) -> Bytes {
     let nodes = nodes
         .iter()
@@ -570,10 +509,6 @@ fn key(field: &[u8]) -> Result<Key, Malformed> {
 
 fn peer(what: &'static str, field: &[u8]) -> Result<PeerId, Malformed> {
     PeerId::from_bytes(field).map_err(|_| Malformed::Field(what))
-}
-
-fn entry(given: Option<wire::DhtEntry>) -> Result<Entry, Malformed> {
-    given.ok_or(Malformed::Field("entry")).and_then(of_wire)
 }
 
 fn within(what: &'static str, unit: &'static str, got: usize, max: usize) -> Result<(), Malformed> {

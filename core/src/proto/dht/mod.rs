@@ -3,7 +3,6 @@
 //! What it is not: it asks nobody and keeps nothing. [`lookup`] is told answers and says whom to ask next, [`table`] who is
 //! near; [`message`] and [`value`] read what strangers send.
 
-pub(crate) mod key;
 pub(crate) mod lookup;
 pub(crate) mod message;
 pub(crate) mod sealed;

@@ -18,8 +18,8 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 
-use super::key::Key;
 use crate::identity::{Envelope, Identity, PeerId, PublicKey};
+use crate::key::Key;
 use crate::proto::signed;
 
 const MAGIC: &[u8; 11] = b"psfs/sealed";
@@ -69,6 +69,11 @@ pub(crate) fn seal(
     seal_with(&envelope, content, sender, &recipient.peer_id(), bound)
         .map(Bytes::from)
         .ok_or(SealError::Random)
+}
+
+/// Whether a content says that it is sealed.
+pub(crate) fn is_sealed(content: &[u8]) -> bool {
+    content.starts_with(MAGIC)
 }
 
 /// Opens what was sealed for this identity: the content, and who is said to have sealed it.

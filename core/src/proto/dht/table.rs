@@ -20,8 +20,8 @@ pub(super) mod tests;
 use blacklist::Blacklist;
 use bucket::{Bucket, Entry, Rank};
 
-use super::key::{Distance, Key};
 use crate::identity::PeerId;
+use crate::key::{Distance, Key};
 use crate::proto::Now;
 
 /// Where a node is in the network: its /24 or /48. None for addresses that are loopback, private or unknown: they have no limit.

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 
 use bytes::Bytes;
 
-use super::key::Key;
 use crate::identity::{Identity, PeerId, PublicKey};
+use crate::key::Key;
 use crate::proto::{SKEW_MS, signed};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;

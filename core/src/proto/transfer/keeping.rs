@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn an_answer_is_no_longer_than_it_may_be() {
         let tag = "x".repeat(255);
-        let rows: Vec<Row> = (0..1000).map(|number| row(number, &[&tag; 64])).collect();
+        let rows: Vec<Row> = (0..1000).map(|number| row(number, &[&*tag; 64])).collect();
         let answer = encode_rows(&rows);
         assert!(answer.len() < ROWS_BYTES + 20_000, "{}", answer.len());
         let came = decode_rows(answer).unwrap();

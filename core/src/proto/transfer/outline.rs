@@ -139,7 +139,7 @@ impl Outline {
         let units = size.div_ceil(UNIT);
         if units.is_power_of_two() {
             let level = units.trailing_zeros();
-            return self.levels[level as usize][(from / UNIT >> level) as usize];
+            return self.levels[level as usize][((from / UNIT) >> level) as usize];
         }
         let left = left_of(size);
         join(&self.node(from, left), &self.node(from + left, size - left))

@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use super::{NOW, Vector, hex, identities, object, signed, wire};
 use crate::identity::{Envelope, Identity, PeerId};
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::message::{
-    Answer, Ask, Challenge, Find, Found, NAMESPACE, Node, Offer, Put, Verdict, Why,
+    Answer, Ask, Challenge, Fate, Find, Found, NAMESPACE, Node, Offer, Outcome, Put, Store,
+    Verdict, Why,
 };
 use crate::proto::dht::value::{Entry, Reason, Receipt, Root, root_of};
 use crate::proto::dht::{sealed, slice};
@@ -179,6 +180,11 @@ fn asks() -> Vec<(&'static str, Ask, Value)> {
         key: a_signed().key,
         newer_than: 7,
     };
+    let store = Store {
+        entry: a_signed(),
+        content: Bytes::from_static(CONTENT),
+        if_sequence: Some(6),
+    };
     let named = json!({ "name": "greeting" });
     vec![
         (
@@ -195,6 +201,8 @@ fn asks() -> Vec<(&'static str, Ask, Value)> {
         ("dht-ask-challenge", Ask::Challenge(challenge), Value::Null),
         ("dht-ask-forget", Ask::Forget { key, root }, Value::Null),
         ("dht-ask-watch", watch, Value::Null),
+        ("dht-ask-fetch", Ask::Fetch(key), Value::Null),
+        ("dht-ask-store", Ask::Store(store), Value::Null),
     ]
 }
 
@@ -238,6 +246,18 @@ fn answers() -> Vec<(&'static str, Answer, Value)> {
         key,
         nodes: nodes(),
     };
+    let [first, second] = peers();
+    let stored = [
+        (first, Fate::Kept),
+        (second, Fate::Had),
+        (
+            first,
+            Fate::Refused(Reason::TooFar, "it knows others".into()),
+        ),
+        (second, Fate::Failed("no answer".into())),
+    ]
+    .map(|(peer, kept)| Outcome { peer, kept })
+    .to_vec();
     let verdict = |name, verdict| (name, Answer::Verdict(verdict), Value::Null);
     vec![
         ("dht-reply-found", Answer::Found(found), Value::Null),
@@ -254,6 +274,7 @@ fn answers() -> Vec<(&'static str, Answer, Value)> {
             Answer::Slice(slice::slice(&of, 2000, 100)),
             range,
         ),
+        ("dht-reply-stored", Answer::Stored(stored), Value::Null),
     ]
 }
 
@@ -348,6 +369,15 @@ fn ask(ask: &wire::DhtAsk) -> Value {
                 ("newer_than", json!(watch.newer_than)),
             ]),
         ),
+        Ask::Fetch(fetch) => ("fetch", object([("key", hex(&fetch.key).into())])),
+        Ask::Store(store) => (
+            "store",
+            object([
+                ("entry", store.entry.as_ref().map_or(Value::Null, entry)),
+                ("content", hex(&store.content).into()),
+                ("if_sequence", json!(store.if_sequence)),
+            ]),
+        ),
     };
     object([("serves", json!(ask.serves)), (name, value)])
 }
@@ -386,6 +416,7 @@ fn reply(reply: &wire::DhtReply) -> Value {
             ]),
         ),
         Reply::Slice(slice) => ("slice", object([("proof", hex(&slice.proof).into())])),
+        Reply::Stored(stored) => ("stored", object([("outcomes", outcomes(&stored.outcomes))])),
     };
     object([(name, value)])
 }
@@ -417,6 +448,19 @@ fn receipt(receipt: &wire::DhtReceipt) -> Value {
         ("node", hex(&receipt.node).into()),
         ("time", json!(receipt.time)),
     ])
+}
+
+fn outcomes(encoded: &Bytes) -> Value {
+    let outcome = |outcome: &wire::DhtOutcome| {
+        object([
+            ("peer", hex(&outcome.peer).into()),
+            ("status", json!(outcome.status().as_str_name())),
+            ("reason", json!(outcome.reason)),
+            ("text", json!(outcome.text)),
+        ])
+    };
+    let outcomes = wire::DhtOutcomes::decode(encoded.clone()).unwrap().outcomes;
+    outcomes.iter().map(outcome).collect()
 }
 
 fn nodes(encoded: &Bytes) -> Value {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use bytes::Bytes;
 
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Kind, SignedProof};
 use crate::store::row::{number, take};
 

@@ -16,7 +16,7 @@ use super::record::{Record, group_bytes};
 use super::rules::{Verdict, judge};
 use super::{Brought, Held, OVERHEAD, Put, Usage, ValueLimits};
 use crate::identity::PeerId;
-use crate::proto::dht::key::Key;
+use crate::key::Key;
 use crate::proto::dht::value::{Entry, Reason};
 use crate::store::writer;
 

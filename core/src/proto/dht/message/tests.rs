@@ -3,6 +3,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::dht::value::{Kind, SALT_MAX, SignedProof};
 
 fn a_key() -> impl Strategy<Value = Key> + Clone {
     any::<[u8; 32]>().prop_map(Key::from_bytes)
@@ -131,12 +132,30 @@ fn an_ask() -> impl Strategy<Value = Ask> {
         ),
         rooted.prop_map(|(key, root)| Ask::Forget { key, root }),
         (a_key(), any::<u64>()).prop_map(|(key, newer_than)| Ask::Watch { key, newer_than }),
+        a_key().prop_map(Ask::Fetch),
+        (an_entry(), some_bytes(5000), any::<Option<u64>>()).prop_map(
+            |(entry, content, if_sequence)| Ask::Store(Store {
+                entry,
+                content,
+                if_sequence
+            })
+        ),
     ]
 }
 
 fn a_receipt() -> impl Strategy<Value = Receipt> {
     (an_entry(), any::<Nonce>(), a_peer(), any::<u64>())
         .prop_map(|(entry, nonce, node, time_ms)| Receipt::new(&entry, nonce, node, time_ms))
+}
+
+fn a_kept() -> impl Strategy<Value = Fate> {
+    let refused = (0..Reason::ALL.len(), "[ -~]{0,256}");
+    prop_oneof![
+        Just(Fate::Kept),
+        Just(Fate::Had),
+        refused.prop_map(|(reason, text)| Fate::Refused(Reason::ALL[reason], text)),
+        "[ -~]{0,256}".prop_map(Fate::Failed),
+    ]
 }
 
 fn an_answer() -> impl Strategy<Value = Answer> {
@@ -168,6 +187,10 @@ fn an_answer() -> impl Strategy<Value = Answer> {
         (an_entry(), some_bytes(5000))
             .prop_map(|(entry, content)| Answer::Content { entry, content }),
         some_bytes(1000).prop_map(Answer::Slice),
+        vec((a_peer(), a_kept()), 0..OUTCOMES_MAX).prop_map(|outcomes| {
+            let outcome = |(peer, kept)| Outcome { peer, kept };
+            Answer::Stored(outcomes.into_iter().map(outcome).collect())
+        }),
     ]
 }
 
@@ -335,6 +358,56 @@ fn who_tells_too_much_is_not_heard() {
 }
 
 #[test]
+fn of_what_nodes_answered_to_a_proxy_so_much_is_told_and_heard() {
+    let outcome = |text: String| Outcome {
+        peer: peer(1),
+        kept: Fate::Failed(text),
+    };
+    let told = Answer::Stored(vec![outcome("é".repeat(TEXT_MAX)); OUTCOMES_MAX + 1]);
+    let cut = Answer::Stored(vec![outcome("é".repeat(TEXT_MAX / 2)); OUTCOMES_MAX]);
+    assert_eq!(Answer::decode(told.encode()), Ok(cut));
+
+    let heard = |count: usize, outcome: wire::DhtOutcome| {
+        let outcomes = vec![outcome; count];
+        let outcomes = wire::DhtOutcomes { outcomes }.encode_to_vec().into();
+        let reply = wire::dht_reply::Reply::Stored(wire::DhtStored { outcomes });
+        Answer::decode(wire::DhtReply { reply: Some(reply) }.encode_to_vec().into())
+    };
+    let sound = wire::DhtOutcome {
+        peer: peer(1).as_bytes().to_vec().into(),
+        status: wire::DhtStatus::Receipt as i32,
+        ..Default::default()
+    };
+    assert!(heard(OUTCOMES_MAX, sound.clone()).is_ok());
+    let too_many = heard(OUTCOMES_MAX + 1, sound.clone());
+    assert!(
+        matches!(too_many, Err(Malformed::Bound { .. })),
+        "{too_many:?}"
+    );
+    let wrong = [
+        wire::DhtOutcome {
+            text: "x".repeat(TEXT_MAX + 1),
+            ..sound.clone()
+        },
+        wire::DhtOutcome {
+            status: wire::DhtStatus::Accept as i32,
+            ..sound.clone()
+        },
+        wire::DhtOutcome {
+            status: wire::DhtStatus::Refused as i32,
+            ..sound.clone()
+        },
+        wire::DhtOutcome {
+            peer: Bytes::from_static(b"nobody"),
+            ..sound
+        },
+    ];
+    for (number, outcome) in wrong.into_iter().enumerate() {
+        assert!(heard(1, outcome).is_err(), "case {number}");
+    }
+}
+
+#[test]
 fn an_entry_has_all_of_its_fields_and_none_of_another_kind() {
     let plain = to_wire(&Entry::plain(b"x", peer(1), 1));
     let signed = wire::DhtEntry {
@@ -384,9 +457,9 @@ fn an_entry_has_all_of_its_fields_and_none_of_another_kind() {
 fn what_a_later_version_says_is_told_from_garbage() {
     assert_eq!(Ask::decode(Bytes::new()), Err(Malformed::Unknown));
     assert_eq!(Answer::decode(Bytes::new()), Err(Malformed::Unknown));
-    // Field 9, empty: a kind of question that does not exist yet.
+    // Field 15, empty: a kind of question that does not exist yet.
     assert_eq!(
-        Ask::decode(Bytes::from_static(&[0x4a, 0x00])),
+        Ask::decode(Bytes::from_static(&[0x7a, 0x00])),
         Err(Malformed::Unknown)
     );
     assert!(matches!(

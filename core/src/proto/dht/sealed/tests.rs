@@ -125,6 +125,8 @@ fn pieces_cannot_be_left_out_moved_or_doubled() {
 fn what_is_not_sealed_is_told_from_what_is_newer_or_damaged() {
     assert_eq!(opened(b""), Err(SealError::NotSealed));
     assert_eq!(opened(b"a plain content"), Err(SealError::NotSealed));
+    assert!(!is_sealed(b"a plain content"));
+    assert!(is_sealed(MAGIC));
     assert_eq!(opened(MAGIC), Err(SealError::Damaged));
     assert_eq!(opened(b"psfs/sealed\x02"), Err(SealError::Version(2)));
     assert_eq!(opened(b"psfs/sealed\x01rest"), Err(SealError::Damaged));

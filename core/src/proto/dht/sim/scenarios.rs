@@ -173,7 +173,7 @@ fn what_was_stored_is_found_after_a_third_left_and_a_third_came() {
 }
 
 #[test]
-fn with_a_fifth_of_liars_values_are_stored_and_found() {
+fn byzantine_fifth_of_liars_and_values_are_stored_and_found() {
     for lie in [Lie::EachOther, Lie::Nobody, Lie::NoValue] {
         let mut found = Vec::new();
         for (paths, doubts) in [(3, true), (1, false)] {
@@ -197,7 +197,7 @@ fn with_a_fifth_of_liars_values_are_stored_and_found() {
 }
 
 #[test]
-fn fifty_of_one_network_cannot_hide_a_key() {
+fn byzantine_fifty_of_one_network_cannot_hide_a_key() {
     for one_network in [true, false] {
         let mut world = World::grown(300, Setting::honest(11));
         world.setting.lie = Lie::EachOther;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use crate::identity::PeerId;
+use crate::key::Key;
 use crate::proto::Now;
-use crate::proto::dht::key::Key;
 use crate::proto::dht::lookup::{Failure, Goal, Lookup, NAMED_MAX, Outcome, Plan, Step};
 use crate::proto::dht::table::{Contact, Table};
 use crate::rng::Rng;

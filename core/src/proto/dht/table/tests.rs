@@ -115,7 +115,7 @@ fn only_who_was_heard_is_told_to_others() {
 }
 
 #[test]
-fn old_nodes_are_kept_and_newcomers_wait_behind_them() {
+fn old_nodes_are_kept_in_the_bucket_and_newcomers_wait_in_the_spare_list() {
     let mut table = table();
     let nodes = in_bucket(&table, 0, 30, None);
     for (at, node) in nodes.iter().enumerate() {
@@ -221,7 +221,7 @@ fn hearsay_does_not_use_up_the_places_of_a_network() {
 }
 
 #[test]
-fn liars_are_out_until_time_has_passed() {
+fn the_blacklist_holds_liars_until_time_has_passed() {
     let mut table = table();
     let key = Key::of_name("x");
     table.seen(contact(1), secs(1));

@@ -30,6 +30,8 @@ internal class Packed(bytes: ByteArray) {
     var answerable = false
         private set
 
+    val hasMore: Boolean get() = left > 0
+
     /** To the next item; false after the last. */
     fun advance(): Boolean {
         if (left == 0) return false

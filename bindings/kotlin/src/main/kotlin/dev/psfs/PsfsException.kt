@@ -28,7 +28,7 @@ public sealed class PsfsException private constructor(failure: NativeFailure) : 
     /** The peer refuses, or a limit of open things is reached. */
     public class Refused internal constructor(failure: NativeFailure) : PsfsException(failure)
 
-    /** The peer was never met, or it serves no such namespace. */
+    /** The peer was never met, it serves no such namespace, or no node has such a value. */
     public class NotFound internal constructor(failure: NativeFailure) : PsfsException(failure)
 
     /** The satellite is not running, or the operation was cancelled. */

@@ -49,6 +49,10 @@ public data class Limits(
     val pingInterval: Duration? = null,
     /** And how long that may take. Default 10 s. */
     val pingTimeout: Duration? = null,
+    /** Largest value in bytes that is stored, fetched or kept in the DHT. Default 5 MB. */
+    val maxItemSize: Long? = null,
+    /** Bytes of values kept for the DHT in all. Default 500 MB. */
+    val maxStorageSize: Long? = null,
 )
 
 /**
@@ -84,6 +88,8 @@ public class Satellite(
     signing: Signing = Signing.EVERY,
     /** Whether satellites on the local network are found by mDNS. */
     mdns: Boolean = true,
+    /** What it is to the others in the DHT, until [Dht.role] is set. */
+    dhtRole: Role = Role.NODE,
     /** What rarely has to be set. */
     limits: Limits = Limits(),
     /** For tests: what is wrong with the connections. */
@@ -120,6 +126,9 @@ public class Satellite(
                 workerThreads = limits.workerThreads,
                 pingIntervalMs = limits.pingInterval?.toNative(),
                 pingTimeoutMs = limits.pingTimeout?.toNative(),
+                dhtRole = dhtRole.toNative(),
+                maxItemSize = limits.maxItemSize,
+                maxStorageSize = limits.maxStorageSize,
                 faults = faults?.raw,
             ),
         )
@@ -135,6 +144,9 @@ public class Satellite(
 
     /** The id others know it by. */
     public val peerId: String = raw.peerId()
+
+    /** The DHT of its network. */
+    public val dht: Dht = Dht(this, raw.dht())
 
     /** The id with a suffix that people can compare: `Qm…:words`. */
     public val fingerprint: String get() = raw.fingerprint()
@@ -363,10 +375,13 @@ public class Satellite(
         namespace: String,
         concurrency: Int = 1,
         handler: suspend (Message) -> Unit,
-    ): Subscription {
+    ): Subscription = serve(concurrency, { raw.subscribe(type.number, namespace) }) { Messages(it, type, namespace, handler) }
+
+    /** Registers a handler of what a source has. */
+    internal fun serve(concurrency: Int, open: () -> NativeSource, handled: (NativeSource) -> Handled<*>): Subscription {
         if (concurrency < 1) throw PsfsException.badInput("concurrency is $concurrency: give 1 or more")
-        val source = native { raw.subscribe(type.number, namespace) }
-        val subscription = Subscription(this, type, namespace, source, concurrency, handler)
+        val source = native(open)
+        val subscription = Subscription(this, source, concurrency, handled(source))
         scope.launch { subscription.serve() }
         return subscription
     }

@@ -21,6 +21,15 @@ class BadInputTest {
 
     private fun satellite() = satellite("bad input", 0)
 
+    private suspend fun running(call: suspend Satellite.() -> Any?) {
+        val running = satellite().start()
+        try {
+            running.call()
+        } finally {
+            running.shutdown()
+        }
+    }
+
     private val stranger = Identity.generate().peerId
 
     private val cases = listOf(
@@ -54,12 +63,7 @@ class BadInputTest {
         case<PsfsException.BadInput>("broadcast: the namespace", "BAD_NAMESPACE") { satellite().broadcast("", "y") },
         case<PsfsException.BadInput>("broadcast: too large", "TOO_LARGE") { satellite().broadcast("x", ByteArray(61 * 1024)) },
         case<PsfsException.BadInput>("broadcastRequest: the namespace", "BAD_NAMESPACE") { 
-            val running = satellite().start()
-            try {
-                running.broadcastRequest("").toList()
-            } finally {
-                running.shutdown()
-            }
+            running { broadcastRequest("").toList() }
         },
         case<PsfsException.BadInput>("on: the namespace", "BAD_NAMESPACE") { satellite().on(PacketType.MESSAGE, "") { } },
         case<PsfsException.BadInput>("on: the concurrency", "BAD_INPUT") { satellite().on(PacketType.MESSAGE, "x", 0) { } },
@@ -75,6 +79,41 @@ class BadInputTest {
         case<PsfsException.BadInput>("shutdown: the time", "BAD_INPUT") { satellite().shutdown((-1).seconds) },
         case<PsfsException.BadInput>("a fault's peer", "BAD_PEER_ID") { Faults().partition("ann", stranger) },
         case<PsfsException.BadInput>("a fault's loss", "BAD_INPUT") { Faults().slow(stranger, stranger, loss = 2.0) },
+        case<PsfsException.BadInput>("dht: a negative limit", "BAD_INPUT") { Satellite("x", limits = Limits(maxItemSize = -1)) },
+        case<PsfsException.BadInput>("dht: a store too large", "BAD_INPUT") { Satellite("x", limits = Limits(maxStorageSize = -1)) },
+        case<PsfsException.BadInput>("dht: an empty value", "BAD_INPUT") { running { dht.store("") } },
+        case<PsfsException.BadInput>("dht: over the limit", "TOO_LARGE") { running { dht.store(ByteArray(5_000_001)) } },
+        case<PsfsException.BadInput>("dht: the lifetime", "BAD_INPUT") { running { dht.store("x", lifetime = 999.milliseconds) } },
+        case<PsfsException.BadInput>("dht: the time", "BAD_INPUT") { running { dht.store("x", timeout = (-1).milliseconds) } },
+        case<PsfsException.BadInput>("dht: a key with a digit too few", "BAD_INPUT") { running { dht.fetch("a".repeat(63)) } },
+        case<PsfsException.BadInput>("dht: a key that is none", "BAD_INPUT") { running { dht.storeAt("x".repeat(64), "y") } },
+        case<PsfsException.BadInput>("dht: a name as a key", "BAD_INPUT") { running { dht.fetch("filename") } },
+        case<PsfsException.BadInput>("dht: whom to ask", "BAD_INPUT") { running { dht.custom("ann", "x") } },
+        case<PsfsException.BadInput>("dht: whose value", "BAD_PEER_ID") { running { dht.fetchSigned("ann") } },
+        case<PsfsException.BadInput>("dht: whose key", "BAD_PEER_ID") { keyOfSigned("ann") },
+        case<PsfsException.BadInput>("dht: for whom it is sealed", "BAD_PEER_ID") { running { dht.storeSealed("ann", "x") } },
+        case<PsfsException.BadInput>("dht: a salt too long", "BAD_INPUT") { running { dht.storeSigned("x", ByteArray(65)) } },
+        case<PsfsException.BadInput>("dht: a broadcast too large", "TOO_LARGE") { running { dht.broadcast(ByteArray(61 * 1024)) } },
+        case<PsfsException.BadInput>("dht: what is watched", "BAD_INPUT") { running { dht.watch("ann").toList() } },
+        case<PsfsException.BadInput>("dht: what is traced", "BAD_INPUT") { running { dht.trace("ann") } },
+        case<PsfsException.BadInput>("dht: which keys", "BAD_INPUT") { satellite().dht.keys(after = "ann") },
+        case<PsfsException.BadInput>("dht: how many keys", "BAD_INPUT") { satellite().dht.keys(most = -1) },
+        case<PsfsException.BadInput>("dht: the concurrency", "BAD_INPUT") { satellite().dht.onStore(0) { Decision.Keep } },
+        case<PsfsException.PeerUnreachable>("dht: nobody is there", "NO_PEERS") { running { dht.fetch(keyOfName("x")) } },
+        case<PsfsException.Closed>("dht: a store before the start", "CLOSED") { satellite().dht.store("x") },
+        case<PsfsException.Closed>("dht: a watch before the start", "CLOSED") { satellite().dht.watch(keyOfName("x")).toList() },
+        case<PsfsException.Closed>("dht: a fetch after the end", "CLOSED") {
+            satellite().run {
+                shutdown()
+                dht.fetch(keyOfName("x"))
+            }
+        },
+        case<PsfsException.Closed>("dht: onStore after the end", "CLOSED") {
+            satellite().run {
+                shutdown()
+                dht.onStore { Decision.Keep }
+            }
+        },
         case<PsfsException.Closed>("start after the end", "CLOSED") { satellite().run { shutdown(); start() } },
         case<PsfsException.Closed>("on after the end", "CLOSED") {
             satellite().run {

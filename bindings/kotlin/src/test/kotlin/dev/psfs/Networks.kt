@@ -20,6 +20,8 @@ internal fun satellite(
     key: Int,
     bootstrap: List<String> = emptyList(),
     faults: Faults? = null,
+    dhtRole: Role = Role.NODE,
+    limits: Limits = Limits(),
     context: CoroutineContext = Dispatchers.Default,
 ) = Satellite(
     rendezvous,
@@ -28,6 +30,8 @@ internal fun satellite(
     identity = keys[key].value,
     mdns = false,
     faults = faults,
+    dhtRole = dhtRole,
+    limits = limits,
     context = context,
 )
 
@@ -36,14 +40,16 @@ internal fun network(
     count: Int,
     faults: Faults? = null,
     limit: Duration = 60.seconds,
+    dhtRole: Role = Role.NODE,
+    limits: Limits = Limits(),
     test: suspend CoroutineScope.(List<Satellite>) -> Unit,
 ) = runBlocking {
     withTimeout(limit) {
         val rendezvous = "kotlin-${UUID.randomUUID()}"
-        val all = mutableListOf(satellite(rendezvous, 0, faults = faults).start())
+        val all = mutableListOf(satellite(rendezvous, 0, emptyList(), faults, dhtRole, limits).start())
         try {
             for (key in 1 until count) {
-                all += satellite(rendezvous, key, all[0].addresses, faults).start()
+                all += satellite(rendezvous, key, all[0].addresses, faults, dhtRole, limits).start()
             }
             for (satellite in all) {
                 satellite.waitConnected(count - 1)
