@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## programs in C meet and talk; FILE=... is the text they broadcast (README.md)
+demo: ## programs in C meet and talk, and a file is shared; FILE=... is the text they broadcast (README.md)
 	@scripts/demo $(if $(FILE),"$(FILE)")
 
 test: ## all tests: Rust, processes, C and C++ (plain, AddressSanitizer, valgrind), the installation, Python, Kotlin, Swift, the demo

@@ -16,21 +16,23 @@ use crate::failure::Failure;
 use crate::output;
 
 mod dht;
+mod transfer;
 
 pub(crate) use dht::{Action, Dht, Keeping, Store, parse_key, port_of};
+pub(crate) use transfer::{Asked, Get, Meeting, Share, ticket};
 
 /// Where the API listens, and where one-shot commands look for it.
 pub(crate) const API_DEFAULT: &str = "127.0.0.1:3001";
 /// Longest time that can be asked for, in seconds.
 const SECONDS_MAX: u64 = 24 * 60 * 60;
 
-/// A satellite on the command line: it finds the others under a shared name and talks with them.
+/// A satellite on the command line: it finds the others under a shared name, talks with them, and shares files.
 #[derive(Debug, Parser)]
 #[command(
     name = "psfs",
     version,
     disable_help_subcommand = true,
-    after_help = "Example:\n  psfs up -r pineapple --data-dir ~/.psfs\n  psfs request PEER whois --data-dir ~/.psfs\n\nExit status: 0 worked, 1 failed, 2 used wrongly."
+    after_help = "Example:\n  psfs up -r pineapple --data-dir ~/.psfs\n  psfs request PEER whois --data-dir ~/.psfs\n  psfs share FILE\n  psfs get TICKET\n\nExit status: 0 worked, 1 failed, 2 used wrongly."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Request(Request),
     Broadcast(Broadcast),
     Dht(Dht),
+    Share(Share),
+    Get(Get),
 }
 
 /// Run a satellite until it is interrupted, and print what happens, one line each.
@@ -321,7 +325,7 @@ fn one_line(error: &clap::Error) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::usage(
             "no command is given",
-            "Say what to do: psfs up, id, listen, peers, send, request, broadcast or dht; or psfs --help.",
+            "Say what to do: psfs up, id, listen, peers, send, request, broadcast, dht, share or get; or psfs --help.",
         );
     }
     let text = error.to_string();
@@ -348,6 +352,8 @@ impl Command {
             Self::Request(request) => request.target.reach.network.check(None),
             Self::Broadcast(broadcast) => broadcast.reach.network.check(None),
             Self::Dht(dht) => dht.check(),
+            Self::Share(share) => share.check(),
+            Self::Get(get) => get.check(),
             Self::Id(_) => Ok(()),
         }
     }

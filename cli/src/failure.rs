@@ -42,6 +42,13 @@ impl Failure {
         Self::new(error.message(), error.hint())
     }
 
+    /// The same with a reason behind the message.
+    #[must_use]
+    pub(crate) fn because(mut self, reason: &str) -> Self {
+        self.message = format!("{}; {reason}", self.message.trim_end_matches('.'));
+        self
+    }
+
     /// Nobody reads what is printed any more: the command ends without a word, and has not failed.
     pub(crate) fn unread() -> Self {
         Self {

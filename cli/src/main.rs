@@ -1,5 +1,6 @@
 //! The `psfs` program: a satellite on the command line (`up`), its HTTP API, its key (`id`), one that prints what it hears (`listen`),
-//! one-shot commands that talk through a running satellite or through a short-lived one of their own, and nodes of the DHT (`dht`).
+//! one-shot commands that talk through a running satellite or through a short-lived one of their own, nodes of the DHT (`dht`), and files
+//! (`share`, `get`).
 //!
 //! It uses nothing of psfs-core but the public API, and decides nothing about packets, peers or keys. Every failure ends here as one
 //! line on stderr that says what to do, and as an exit status: 0 worked, 1 failed, 2 used wrongly.
@@ -17,6 +18,7 @@ mod once;
 mod output;
 mod own;
 mod stop;
+mod transfer;
 mod up;
 
 use std::panic;
@@ -61,5 +63,7 @@ fn run() -> Result<(), Failure> {
         Command::Request(request) => once::request(&request),
         Command::Broadcast(broadcast) => once::broadcast(&broadcast),
         Command::Dht(args) => dht::run(&args),
+        Command::Share(args) => transfer::share(&args),
+        Command::Get(args) => transfer::get(&args),
     }
 }

@@ -327,6 +327,90 @@ fn what_is_wrong_in_the_dht_is_told() {
     accepted("up -r x --role mirror --max-item-size 5 --max-storage-size 5");
 }
 
+fn share(line: &str) -> Share {
+    match accepted(&format!("share {line}")) {
+        Command::Share(share) => share,
+        _ => panic!("another command"),
+    }
+}
+
+#[test]
+fn what_limits_a_ticket_makes_it_needed() {
+    assert!(!share("file").only_with_ticket());
+    for limit in ["--ticket-only", "--expire 5", "--bytes 5"] {
+        assert!(
+            share(&format!("file {limit}")).only_with_ticket(),
+            "{limit}"
+        );
+    }
+    assert!(share(&format!("file --to {PEER}")).only_with_ticket());
+}
+
+#[test]
+fn lifetimes_have_units() {
+    let seconds = |time: &str| {
+        share(&format!("file --expire {time}"))
+            .expire
+            .unwrap()
+            .as_secs()
+    };
+    for (time, want) in [
+        ("90", 90),
+        ("90s", 90),
+        ("2m", 120),
+        ("1h", 3600),
+        ("2d", 172_800),
+        ("1w", 604_800),
+    ] {
+        assert_eq!(seconds(time), want, "{time}");
+    }
+    for time in [
+        "0",
+        "0d",
+        "d",
+        "-1",
+        "1.5h",
+        "1y",
+        "3651d",
+        "99999999999999999999",
+        "18446744073709551615w",
+    ] {
+        let said = refused(&format!("share file --expire={time}"));
+        assert!(said.contains("s, m, h, d or w, up to 3650d"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_to_be_got_is_a_ticket_or_a_root() {
+    let get = |line: &str| match accepted(&format!("get {line}")) {
+        Command::Get(get) => get,
+        _ => panic!("another command"),
+    };
+    assert_eq!(get(HASH).what(), Ok(Asked::Root(HASH.parse().unwrap())));
+    assert_eq!(get("-").what(), Ok(Asked::Stdin));
+    let network = get(HASH).meeting.network(None);
+    assert_eq!(network.rendezvous.as_deref(), Some("psfs-files"));
+    let network = get(&format!("{HASH} -r x --folder")).meeting.network(None);
+    assert_eq!(network.rendezvous.as_deref(), Some("x"));
+    for (line, want) in [
+        ("", "<TICKET>"),
+        ("hello", "this is not a ticket"),
+        ("psfs1", "cut off"),
+        ("psfs2abc", "newer version"),
+        (&HASH[1..], "a root of 64 hexadecimal digits"),
+        ("- a b", "unexpected argument"),
+        ("- --patience 0", "1..="),
+        ("- --passphrase-file p", "no key that it could open"),
+        ("- --api :1", "unexpected argument"),
+    ] {
+        let said = refused(&format!("get {line}"));
+        assert!(said.contains(want), "get {line}: {said}");
+    }
+    refused("share");
+    refused("share file --bytes 0");
+    refused("share file --to nobody");
+}
+
 #[test]
 fn anything_else_is_one_line_too() {
     assert!(refused("").starts_with("no command is given"));

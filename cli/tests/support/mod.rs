@@ -10,6 +10,8 @@
     reason = "it is all tests; clippy sees only functions marked as one"
 )]
 
+pub(crate) mod gate;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
@@ -295,7 +297,11 @@ impl DerefMut for Up {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = psfs(args).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(&mut psfs(args))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (put, lines) = sync_channel(10_000);
         thread::spawn(move || {
@@ -337,6 +343,18 @@ impl Running {
         }
     }
 
+    /// The next line, soon.
+    #[track_caller]
+    pub(crate) fn next(&mut self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                line
+            }
+            Err(error) => panic!("no line ({error}): {:#?}", self.seen),
+        }
+    }
+
     /// Whether a line fits of those that are here.
     pub(crate) fn saw(&mut self, fits: impl Fn(&str) -> bool) -> bool {
         self.seen.extend(self.lines.try_iter());
@@ -360,6 +378,14 @@ impl Running {
 
     pub(crate) fn signal(&self, name: &str) {
         signal(self.pid(), name);
+    }
+
+    /// All that it said on stderr, if that is a pipe, when it has ended.
+    pub(crate) fn stderr(&mut self) -> String {
+        let mut said = Vec::new();
+        let mut pipe = self.child.stderr.take().unwrap();
+        pipe.read_to_end(&mut said).unwrap();
+        text(&said)
     }
 
     /// Its exit status, soon.

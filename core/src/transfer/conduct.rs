@@ -122,13 +122,17 @@ impl Conduct<'_> {
         };
         let mut jobs = FuturesUnordered::new();
         let mut meter = Meter::new(clock::now(), self.written.total());
+        // Where it goes on from.
+        meter.last(clock::now(), &self);
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
         let mut search = Search::new(self.getting);
         while !self.written.has(&(0..self.size)) {
             let now = clock::now();
             let alone = self.sources.active() == 0 && jobs.is_empty();
-            if alone && now >= last_gave + self.getting.options.patience {
+            // Who refuses now does so later, too.
+            let refused = !self.sources.has_hope() && self.sources.reasons().1;
+            if alone && (refused || now >= last_gave + self.getting.options.patience) {
                 return Err(self.getting.nobody(self.sources));
             }
             for id in self.sources.rouse(now) {
