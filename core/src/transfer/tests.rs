@@ -77,7 +77,8 @@ async fn ask(
         error => panic!("{error}"),
     };
     let to = server.peer_id();
-    let replies = client.base().request(&to, NAMESPACE, ask.encode(), options);
+    let base = client.base();
+    let replies = base.request(&to, NAMESPACE, ask.encode(), options);
     let mut replies = replies.await.map_err(said)?;
     let mut kept = false;
     while let Some(reply) = replies.next().await {
