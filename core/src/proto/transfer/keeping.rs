@@ -256,14 +256,14 @@ mod tests {
         Row {
             root: Root::of(&number.to_be_bytes()),
             size: number.into(),
-            kind: if number % 2 == 0 {
+            kind: if number.is_multiple_of(2) {
                 Kind::File
             } else {
                 Kind::Collection
             },
             name: "a name".parse().unwrap(),
             tags: labels_of(tags),
-            sha256: (number % 3 == 0).then_some([7; 32]),
+            sha256: number.is_multiple_of(3).then_some([7; 32]),
             added_ms: 5,
         }
     }

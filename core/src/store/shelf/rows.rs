@@ -204,7 +204,7 @@ mod tests {
             let account = Account { limit, used, reserved, files, uploads };
             prop_assert_eq!(Account::decode(&account.encode()), Some(account));
             let name = name.parse().unwrap();
-            let owned = Owned { name, charged: used, added_ms: files, guarded: used % 2 == 0 };
+            let owned = Owned { name, charged: used, added_ms: files, guarded: used.is_multiple_of(2) };
             prop_assert_eq!(Owned::decode(&owned.encode()), Some(owned));
         }
 
