@@ -336,6 +336,8 @@ impl Middle {
         self.gate.open();
         self.gate.passed();
         let mut running = self.begin();
+        let first = running.next();
+        assert!(is_middle(&first), "it says where it goes on from: {first}");
         running.wait_until(|line| parsed(line)["event"] == "received");
         assert_eq!(running.wait().code(), Some(0));
         self.is_whole();

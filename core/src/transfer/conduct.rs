@@ -19,7 +19,7 @@ use crate::proto::Now;
 use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline::Piece;
 use crate::proto::transfer::ranges::Ranges;
-use crate::proto::transfer::schedule::{Fate, JobId, Schedule, SourceId};
+use crate::proto::transfer::schedule::{Fate, JobId, STALL, Schedule, SourceId};
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
 
@@ -149,7 +149,7 @@ impl Conduct<'_> {
                     .machine()
                     .0
                     .schedule
-                    .deadline(now - shared.start)
+                    .deadline()
                     .map(|at| shared.start + at),
             ];
             let due = due.into_iter().flatten().min().unwrap_or(tick);
@@ -187,10 +187,13 @@ impl Conduct<'_> {
                 // It has enough to do if there is no room.
                 let _busy = to_write.try_send(ToWrite::Commit);
             }
-            let (mut machine, at) = shared.machine();
+            let (machine, at) = shared.machine();
             let stalled = machine.schedule.stalled(at);
-            machine.cancel(stalled.into_iter().map(|(_, job)| job));
             drop(machine);
+            for source in stalled {
+                let reason = format!("nothing came of it for {} s", STALL.as_secs());
+                self.out(&shared, source, Failure::Away(reason));
+            }
             meter.tell(now, &self);
         }
         meter.last(clock::now(), &self);

@@ -339,9 +339,9 @@ impl Getting {
         let (to_write, pieces) = mpsc::channel(PIECES);
         let (told, tells) = mpsc::channel(TOLD);
         let (to_commit, commits) = mpsc::channel(1);
-        let told_too = told.clone();
-        let writing = self.blocking(move || writing::write(part, pieces, &told, &to_commit));
-        let committing = self.blocking(move || writing::commit(commits, &told_too));
+        let base = &self.sharing.base;
+        let committing = writing::commit(base, commits, told.clone());
+        let writing = writing::write(base, part, pieces, told, to_commit);
         let conducting = async {
             tokio::select! {
                 done = conduct.run(to_write, tells) => done,

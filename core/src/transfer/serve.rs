@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::sharing::{Folder, Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
@@ -15,12 +15,10 @@ use crate::proto::transfer::schedule::pieces;
 use crate::satellite::{Event, Events, Responder};
 use crate::store::shared_file::SharedFile;
 
-/// Asks that are answered at once. Each has a thread that reads, and three pieces at most.
+/// Asks that are answered at once. Each has two pieces at most.
 const SERVED_MAX: usize = 128;
 /// Files of one answer: so many empty ones are no answer without end.
 const BATCH_FILES: u32 = 4096;
-/// Pieces read ahead of what is sent.
-const AHEAD: usize = 1;
 
 pub(super) async fn serve(sharing: Arc<Sharing>, mut events: Events) {
     let room = Arc::new(Semaphore::new(SERVED_MAX));
@@ -78,31 +76,35 @@ impl Sharing {
 
     /// Sends as long as it is wanted.
     async fn send(&self, wanted: Wanted, right: &Right, responder: Responder) {
-        let (read, mut reads) = mpsc::channel(AHEAD);
         let counted = wanted.is_counted();
-        let reading = self.base.blocking(move || wanted.read(&read));
-        let sending = async {
-            while let Some(read) = reads.recv().await {
-                let bytes = match read {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot be shared any more");
-                        let text = "it was changed or removed there";
-                        return refuse(responder, Code::NotFound, text);
-                    }
-                };
-                if counted && let Err(Refusal { status, text }) = right.spend(bytes.1).await {
-                    return responder.end_with(status, &text);
+        let mut next = self.read(wanted.begin()).await;
+        while let Some((rest, read)) = next {
+            let (answer, bytes) = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot be shared any more");
+                    let text = "it was changed or removed there";
+                    return refuse(responder, Code::NotFound, text);
                 }
-                if responder.reply(bytes.0).await.is_err() {
-                    // They cancelled, or are gone.
-                    return;
-                }
+            };
+            if counted && let Err(Refusal { status, text }) = right.spend(bytes).await {
+                return responder.end_with(status, &text);
             }
-            responder.end();
-        };
-        // The thread ends when nobody takes what it reads.
-        tokio::join!(reading, sending);
+            // What comes next is read while this is sent.
+            let (sent, read) = tokio::join!(responder.reply(answer), self.read(rest));
+            if sent.is_err() {
+                // They cancelled, or are gone.
+                return;
+            }
+            next = read;
+        }
+        responder.end();
+    }
+
+    /// The next answer and what is left behind it. A thread is held for one answer at a time: there are few, and others wait for them.
+    async fn read(&self, mut left: Left) -> Option<(Left, Read)> {
+        let read = move || left.next().map(|read| (left, read));
+        self.base.blocking(read).await.flatten()
     }
 }
 
@@ -121,32 +123,45 @@ impl Wanted {
         !matches!(self, Self::Bytes(file, range, _) if range.start > file.size())
     }
 
-    fn read(self, read: &mpsc::Sender<Read>) {
+    fn begin(self) -> Left {
         match self {
-            Self::Bytes(file, range, piece) => read_pieces(&file, range, piece, read),
-            Self::Files(folder, places) => read_files(&folder, places, read),
+            Self::Bytes(file, range, size) => {
+                let end = file.size();
+                let mut range = range.start.min(end)..range.end.min(end);
+                if range.is_empty() {
+                    // The last group, or the nothing that an empty file has.
+                    range = end.saturating_sub(1) / GROUP * GROUP..end;
+                }
+                let empty = Some(Piece { start: 0, end: 0 }).filter(|_| range.is_empty());
+                let pieces = Box::new(pieces(range, size).chain(empty));
+                Left::Pieces(file, pieces)
+            }
+            Self::Files(folder, places) => Left::Files(folder, places),
         }
     }
 }
 
-fn read_pieces(file: &SharedFile, range: Range<u64>, size: u64, read: &mpsc::Sender<Read>) {
-    let end = file.size();
-    let mut range = range.start.min(end)..range.end.min(end);
-    if range.is_empty() {
-        // The last group, or the nothing that an empty file has.
-        range = end.saturating_sub(1) / GROUP * GROUP..end;
-    }
-    let empty = Some(Piece { start: 0, end: 0 }).filter(|_| range.is_empty());
-    for piece in pieces(range, size).chain(empty) {
-        let bytes = file.piece(piece).map(|bytes| (bytes, piece.len()));
-        let failed = bytes.is_err();
-        if read.blocking_send(bytes).is_err() || failed {
-            return;
+/// What is still to be sent.
+enum Left {
+    Pieces(Arc<SharedFile>, Box<dyn Iterator<Item = Piece> + Send>),
+    Files(Arc<Folder>, Range<u32>),
+}
+
+impl Left {
+    /// Reads the next answer from the disk.
+    fn next(&mut self) -> Option<Read> {
+        match self {
+            Self::Pieces(file, pieces) => {
+                let piece = pieces.next()?;
+                Some(file.piece(piece).map(|bytes| (bytes, piece.len())))
+            }
+            Self::Files(folder, places) => read_files(folder, places),
         }
     }
 }
 
-fn read_files(folder: &Folder, places: Range<u32>, read: &mpsc::Sender<Read>) {
+/// The next files of a folder, as many as fit into an answer.
+fn read_files(folder: &Folder, places: &mut Range<u32>) -> Option<Read> {
     let last = (places.end as usize).min(folder.files.len());
     let small = |file: &&Arc<SharedFile>| file.size() <= UNIT;
     let mut files = folder
@@ -157,27 +172,21 @@ fn read_files(folder: &Folder, places: Range<u32>, read: &mpsc::Sender<Read>) {
         .zip(places.start..)
         .filter_map(|(file, place)| Some((file.as_ref().filter(small)?, place)))
         .peekable();
-    while let Some((_, first)) = files.peek() {
-        let first = *first;
-        let mut buffer = Vec::with_capacity(HEAD + UNIT as usize);
-        buffer.resize(HEAD, 0);
-        let mut count = 0;
-        while let Some((file, _)) = files.peek()
-            && (count == 0 || buffer.len() as u64 + file.size() <= HEAD as u64 + UNIT)
-            && count < BATCH_FILES
-        {
-            if let Err(error) = file.append(&mut buffer) {
-                // Whoever asked has ended it if nobody takes this.
-                let _over = read.blocking_send(Err(error));
-                return;
-            }
-            count += 1;
-            files.next();
+    let first = files.peek()?.1;
+    let mut buffer = Vec::with_capacity(HEAD + UNIT as usize);
+    buffer.resize(HEAD, 0);
+    let mut count = 0;
+    while let Some((file, place)) = files.peek()
+        && (count == 0 || buffer.len() as u64 + file.size() <= HEAD as u64 + UNIT)
+        && count < BATCH_FILES
+    {
+        if let Err(error) = file.append(&mut buffer) {
+            return Some(Err(error));
         }
-        let bytes = (buffer.len() - HEAD) as u64;
-        let batch = encode_batch(buffer, first, count);
-        if read.blocking_send(Ok((batch, bytes))).is_err() {
-            return;
-        }
+        count += 1;
+        places.start = place + 1;
+        files.next();
     }
+    let bytes = (buffer.len() - HEAD) as u64;
+    Some(Ok((encode_batch(buffer, first, count), bytes)))
 }

@@ -24,9 +24,6 @@ const JOB_MAX: u64 = 16 << 20;
 const PIECE_FIRST: u64 = 64 << 10;
 /// How long nothing of a job may come.
 pub(crate) const STALL: Duration = Duration::from_secs(10);
-/// How long a source that stalled is left alone at first; doubled each time.
-const QUIET: Duration = Duration::from_secs(5);
-const QUIET_MAX: Duration = Duration::from_secs(60);
 /// Over how long a rate is measured at least.
 const RATE_SPAN: Duration = Duration::from_millis(100);
 
@@ -75,8 +72,6 @@ struct Source {
     /// Bytes since `since`, while it has jobs.
     came: u64,
     since: Now,
-    stalls: u32,
-    quiet_until: Now,
 }
 
 /// See the module.
@@ -142,7 +137,7 @@ impl Schedule {
 
     /// The next ask, if there is one to make now.
     pub(crate) fn next(&mut self, now: Now) -> Option<Ask> {
-        let free = |source: &Source| source.jobs < JOBS && source.quiet_until <= now;
+        let free = |source: &Source| source.jobs < JOBS;
         // Who has less to do first, so that one source does not take what another could begin with.
         let (&id, source) = self
             .sources
@@ -163,10 +158,7 @@ impl Schedule {
             self.todo.remove(first.start..end);
             return Some(self.ask(id, first.start..end, piece, now));
         }
-        let idle = self
-            .sources
-            .iter()
-            .find(|(_, source)| source.jobs == 0 && source.quiet_until <= now);
+        let idle = self.sources.iter().find(|(_, source)| source.jobs == 0);
         let (&id, source) = idle?;
         let piece = source.piece();
         let (&slowest, _) = self
@@ -258,33 +250,18 @@ impl Schedule {
         self.want(range);
     }
 
-    /// Jobs of which nothing comes: they have ended, and their sources are left alone for a while.
-    pub(crate) fn stalled(&mut self, now: Now) -> Vec<(SourceId, JobId)> {
-        let stalled = self.jobs_of(|job| now >= job.last + STALL);
-        let mut ended = Vec::new();
-        for id in stalled {
-            let Some(source) = self.jobs.get(&id).map(|job| job.source) else {
-                continue;
-            };
-            if let Some(source) = self.sources.get_mut(&source)
-                && source.quiet_until <= now
-            {
-                let quiet = QUIET.saturating_mul(1 << source.stalls.min(8));
-                source.quiet_until = now + quiet.min(QUIET_MAX);
-                source.stalls += 1;
-                source.rate = None;
-            }
-            self.drop_job(id);
-            ended.push((source, id));
-        }
-        ended
+    /// Sources of which nothing comes although they were asked: to be removed, and left alone for a while.
+    pub(crate) fn stalled(&self, now: Now) -> Vec<SourceId> {
+        let stalled = self.jobs.values().filter(|job| now >= job.last + STALL);
+        let mut sources: Vec<SourceId> = stalled.map(|job| job.source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
     }
 
-    /// When there is something to do without news.
-    pub(crate) fn deadline(&self, now: Now) -> Option<Now> {
-        let jobs = self.jobs.values().map(|job| job.last + STALL);
-        let quiet = self.sources.values().map(|source| source.quiet_until);
-        jobs.chain(quiet.filter(|until| *until > now)).min()
+    /// When the next one will have stalled.
+    pub(crate) fn deadline(&self) -> Option<Now> {
+        self.jobs.values().map(|job| job.last + STALL).min()
     }
 
     fn drop_job(&mut self, id: JobId) {
@@ -311,7 +288,6 @@ impl Schedule {
 
 impl Source {
     fn sent(&mut self, bytes: u64, now: Now) {
-        self.stalls = 0;
         self.came += bytes;
         let span = now.saturating_sub(self.since);
         if span >= RATE_SPAN {

@@ -79,7 +79,7 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
                 Some((source.leaves.map_or(at, |leaves| at.min(leaves)), id))
             })
             .min();
-        let deadline = schedule.deadline(now);
+        let deadline = schedule.deadline();
         let Some((at, id)) = next.filter(|(at, _)| deadline.is_none_or(|due| *at <= due)) else {
             let Some(due) = deadline else {
                 return Outcome {
@@ -89,10 +89,9 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
                 };
             };
             now = due;
-            for (source, job) in schedule.stalled(now) {
-                sources[source as usize]
-                    .jobs
-                    .retain(|(other, _)| *other != job);
+            for source in schedule.stalled(now) {
+                schedule.remove(source);
+                sources[source as usize].gone = true;
             }
             continue;
         };
