@@ -60,6 +60,7 @@ pub use log::{LogLine, LogLines};
 pub use proto::dht::value::{Kind, Reason};
 pub use proto::packet::{PacketType, UnknownPacketType};
 pub use proto::transfer::root::{Root, RootError};
+pub use proto::transfer::token::Op;
 pub use satellite::{
     BroadcastOptions, Cancelled, DisconnectReason, Event, Events, Items, Operation, Outcome,
     PeerEvent, PeerEvents, PeerInfo, PeerState, Replies, Reply, RequestOptions, Responder,
@@ -67,6 +68,6 @@ pub use satellite::{
 };
 pub use stats::Stats;
 pub use transfer::{
-    Files, GetOptions, Progress, Received, ShareOptions, Shared, Ticket, TicketOptions, Transfer,
-    Wanted,
+    FileInfo, Files, GetOptions, KeepOptions, Progress, PutOptions, Query, Quota, Received,
+    ShareOptions, Shared, Ticket, TicketOptions, TokenOptions, Transfer, Wanted,
 };

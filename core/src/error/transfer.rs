@@ -75,6 +75,19 @@ pub enum TransferError {
     /// Over what this owner may keep.
     #[error("{0}")]
     Quota(String),
+    /// It has more bytes than are taken.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Who was asked to keep a file, or of files, cannot be reached.
+    #[error("{server} was not reached {}{}", within(*.after), said(.reason))]
+    Unreachable {
+        /// Its peer id.
+        server: String,
+        /// How long it was tried.
+        after: Duration,
+        /// What came in between, last.
+        reason: String,
+    },
     /// A token that gives no right to this.
     #[error("{0}")]
     Token(String),
@@ -143,6 +156,8 @@ family!(TransferError {
     Self::NoRoom { .. } | Self::Store(_) => Io,
     Self::Changed { .. } => Conflict,
     Self::NoSource { .. } => NoPeers,
+    Self::TooLarge(_) => TooLarge,
+    Self::Unreachable { .. } => Unreachable,
     Self::Refused { .. } | Self::Quota(_) | Self::Token(_) => Refused,
     Self::NotFound(_) => NotFound,
     Self::Timeout(_) => Timeout,

@@ -31,13 +31,6 @@ pub(crate) mod signed;
 mod sim;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the parts of transfer (issue 5) come one after another; what moves files is the last"
-    )
-)]
 pub(crate) mod transfer;
 pub(crate) mod tree;
 mod varint;

@@ -22,7 +22,7 @@ use crate::proto::transfer::root::Root;
 /// Hashes all files under a folder. Entries of the collection and the files have the same order; a folder has no file.
 pub(crate) fn share(
     folder: &Path,
-    mut progress: impl FnMut(u64) -> bool,
+    mut progress: impl FnMut(&[u8]) -> bool,
 ) -> Result<(Collection, Vec<Option<SharedFile>>), TransferError> {
     let mut found = Vec::new();
     walk(folder, "", &mut found)?;

@@ -5,6 +5,8 @@
 //! | `satellite.lock` | held locked while a satellite has the folder; the holder's process id is inside |
 //! | `satellite.redb` | one redb database: schema version, last epoch, remembered addresses, values of the DHT, what is known of files |
 //! | `identity.pem` | the key (see `identity`, which writes it) |
+//! | `outlines/ROOT` | the hashes of a file or folder that is shared |
+//! | `files/ROOT` | a file or folder that is kept for somebody, unless another folder was given for those |
 //!
 //! Every change is one transaction that is on the disk before the call returns (redb's `Durability::Immediate`, set by name
 //! below): a process killed at any instant, or a machine that loses power, finds the last finished change when it starts
@@ -17,17 +19,11 @@
 
 pub(crate) mod folder;
 mod lock;
+pub(crate) mod outlines;
 pub(crate) mod part_file;
 mod peers;
 mod row;
 pub(crate) mod shared_file;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the parts of transfer (issue 5) come one after another; what moves files is the last"
-    )
-)]
 pub(crate) mod shelf;
 mod sparse;
 pub(crate) mod values;

@@ -38,12 +38,19 @@ impl Print {
                 + i128::from(metadata.mtime_nsec()),
         }
     }
+
+    /// As it is kept: what does not fit is the last that does.
+    pub(crate) fn modified_ns(&self) -> i64 {
+        i64::try_from(self.modified).unwrap_or(i64::MAX)
+    }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     body: Body,
+    /// When it was opened; nothing of what is in memory.
+    print: Option<Print>,
     path: PathBuf,
     outline: Outline,
 }
@@ -58,10 +65,10 @@ enum Body {
 }
 
 impl SharedFile {
-    /// Opens a file and hashes it. `progress` is told of bytes as they are read, and ends it by saying no.
+    /// Opens a file and hashes it. `progress` is shown the bytes as they are read, and ends it by saying no.
     pub(crate) fn hash(
         path: &Path,
-        mut progress: impl FnMut(u64) -> bool,
+        mut progress: impl FnMut(&[u8]) -> bool,
     ) -> Result<Self, TransferError> {
         let (file, print) = open(path)?;
         let size = print.size;
@@ -73,7 +80,7 @@ impl SharedFile {
             file.read_exact_at(bytes, unit.start)
                 .map_err(|error| shorter(path, &error))?;
             units.push(unit_hash(size, unit.start, bytes));
-            if !progress(unit.len()) {
+            if !progress(bytes) {
                 return Err(TransferError::Cancelled);
             }
         }
@@ -100,6 +107,7 @@ impl SharedFile {
             .ok_or_else(|| TransferError::Changed { path: path.into() })?;
         Ok(Self {
             body: Body::Open(file),
+            print: Some(print),
             path: path.to_owned(),
             outline,
         })
@@ -120,6 +128,7 @@ impl SharedFile {
             outline: Outline::new(size, units.collect())?,
             path: name.to_owned(),
             body: Body::Memory(bytes),
+            print: None,
         })
     }
 
@@ -127,6 +136,10 @@ impl SharedFile {
     pub(crate) fn closed(mut self) -> Self {
         self.body = Body::Closed;
         self
+    }
+
+    pub(crate) fn print(&self) -> Option<Print> {
+        self.print
     }
 
     pub(crate) fn path(&self) -> &Path {

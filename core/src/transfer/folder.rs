@@ -11,12 +11,13 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{Getting, Progress, Received, Search};
+use super::get::{Getting, Got, Progress, Received, Search};
+use super::sharing::Load;
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
 use crate::identity::PeerId;
 use crate::net::clock;
-use crate::proto::transfer::collection::{Collection, Entry, What};
+use crate::proto::transfer::collection::{BYTES_MAX, Collection, Entry, What};
 use crate::proto::transfer::message::{self, Ask, Batch, NAMESPACE};
 use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
@@ -33,12 +34,13 @@ const ASKS: usize = 2;
 
 impl Getting {
     /// A folder, from the root of its list.
-    pub(super) async fn folder(self) -> Result<Received, TransferError> {
+    pub(super) async fn folder(self) -> Result<Got, TransferError> {
         let list_path = folder::list_path(&self.destination);
         let mut sources = Sources::default();
         let list = Self {
             destination: list_path.clone(),
             progress: watch::channel(Progress::default()).0,
+            size_max: BYTES_MAX as u64,
             ..self.clone()
         };
         list.fetch(&mut sources).await?;
@@ -56,6 +58,12 @@ impl Getting {
         let (collection, there) = self.blocking(read).await??;
         let collection = Arc::new(collection);
         let size = collection.size();
+        if size > self.size_max {
+            return Err(TransferError::TooLarge(format!(
+                "it has {size} bytes, at most {} are taken",
+                self.size_max
+            )));
+        }
         if !there {
             self.fill(&collection, &mut sources).await?;
         }
@@ -66,23 +74,24 @@ impl Getting {
         }
         self.progress
             .send_modify(|progress| (progress.bytes, progress.size) = (size, size));
-        let (path, guarded) = (self.destination.clone(), !self.token.is_empty());
-        if !guarded {
-            let sharing = Arc::clone(&self.sharing);
+        let path = self.destination.clone();
+        let load = if self.load {
             // As it is on the disk: hashed once more, as whoever wrote it may not be the only one.
-            self.blocking(move || {
+            let load = self.blocking(move || {
                 let (collection, files) = folder::share(&path, |_| true)?;
-                sharing.add_folder(&path, &collection, files, false)
-            })
-            .await??;
-            self.sharing.announce(&self.root).await;
-        }
-        Ok(Received {
+                Load::folder(&path, &collection, files)
+            });
+            Some(load.await??)
+        } else {
+            None
+        };
+        let received = Received {
             root: self.root,
             size,
             path: self.destination,
             is_folder: true,
-        })
+        };
+        Ok((received, load))
     }
 
     async fn fill(
@@ -131,6 +140,7 @@ impl Getting {
                     root,
                     destination: part.path(&entry.name),
                     progress: watch::channel(Progress::default()).0,
+                    size_max: size,
                     ..self.clone()
                 };
                 one.options.sources.clone_from(&peers);

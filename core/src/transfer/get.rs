@@ -1,5 +1,7 @@
 //! Getting a file: from its root to its place on the disk.
 
+use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Files;
 use super::conduct::Conduct;
 use super::options::GetOptions;
-use super::sharing::Sharing;
+use super::record::{Holding, label_of};
+use super::sharing::{Load, Sharing};
 use super::sources::{Failure, Sources};
 use super::ticket::Ticket;
 use super::writing::{self, PIECES};
@@ -36,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
+/// Groups that show that somebody has a file.
+const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
 const TOLD: usize = 64;
 
@@ -76,7 +81,7 @@ pub struct Received {
     pub is_folder: bool,
 }
 
-/// A file that is being got. It goes on by itself; dropping this cancels it, and what came is kept.
+/// A file that is being got, or given away to be kept. It goes on by itself; dropping this cancels it, and what came is kept.
 #[derive(Debug)]
 pub struct Transfer {
     progress: watch::Receiver<Progress>,
@@ -85,6 +90,18 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    pub(super) fn new(
+        progress: watch::Receiver<Progress>,
+        end: oneshot::Receiver<Result<Received, TransferError>>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            progress,
+            end,
+            _cancel: cancel.drop_guard(),
+        }
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         *self.progress.borrow()
@@ -145,8 +162,8 @@ impl From<&Ticket> for Wanted {
 
 impl Files {
     /// Gets a file or folder to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before,
-    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's right
-    /// is shared from then on.
+    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's or
+    /// token's right is shared from then on.
     ///
     /// # Errors
     /// [`TransferError::Closed`]; all others come with [`Transfer::received`].
@@ -166,7 +183,7 @@ impl Files {
         } = wanted.into();
         let destination = std::path::absolute(destination.as_ref())
             .map_err(|error| TransferError::io(destination.as_ref(), &error))?;
-        let mut token = Bytes::new();
+        let mut token = Bytes::from(options.token.take().unwrap_or_default());
         if let Some(Ticket(ticket)) = ticket {
             let issuer = ticket.issuer;
             let with_issuer = |address: String| format!("{address}/p2p/{issuer}");
@@ -174,10 +191,9 @@ impl Files {
             options
                 .addresses
                 .extend(ticket.addresses.into_iter().map(with_issuer));
-            token = ticket
-                .token
-                .map(|token| Bytes::copy_from_slice(token.as_str().as_bytes()))
-                .unwrap_or_default();
+            if let Some(right) = ticket.token {
+                token = Bytes::copy_from_slice(right.as_str().as_bytes());
+            }
         }
         let (tell, progress) = watch::channel(Progress::default());
         let (done, end) = oneshot::channel();
@@ -185,6 +201,8 @@ impl Files {
         let getting = Getting {
             sharing: Arc::clone(&self.sharing),
             root,
+            size_max: u64::MAX,
+            load: token.is_empty(),
             token,
             destination,
             options,
@@ -192,19 +210,37 @@ impl Files {
             cancel: cancel.clone(),
         };
         self.sharing.base.spawn(async move {
-            let received = if folder {
-                getting.folder().await
-            } else {
-                getting.file().await
+            let sharing = Arc::clone(&getting.sharing);
+            let received = match getting.run(folder).await {
+                Ok((received, Some(load))) => {
+                    let shared = sharing.share_got(load).await;
+                    shared.map(|()| received)
+                }
+                Ok((received, None)) => Ok(received),
+                Err(error) => Err(error),
             };
             // Nobody may wait any more.
             let _unheard = done.send(received);
         });
-        Ok(Transfer {
-            progress,
-            end,
-            _cancel: cancel.drop_guard(),
-        })
+        Ok(Transfer::new(progress, end, cancel))
+    }
+}
+
+/// A file or folder that has come, and what it is shared with.
+pub(super) type Got = (Received, Option<Load>);
+
+impl Sharing {
+    /// What was got is given to others, too.
+    async fn share_got(&self, load: Load) -> Result<(), TransferError> {
+        let holding = Holding {
+            owner: self.owner(None)?,
+            name: label_of(&load.about.path).unwrap_or(self.owner(None)?),
+            tags: Vec::new(),
+            guarded: false,
+            sha256: None,
+            upload: None,
+        };
+        self.share(load, holding).await.map(drop)
     }
 }
 
@@ -214,6 +250,10 @@ pub(super) struct Getting {
     pub(super) sharing: Arc<Sharing>,
     pub(super) root: Root,
     pub(super) token: Bytes,
+    /// More bytes are not taken, whoever has them.
+    pub(super) size_max: u64,
+    /// Whether it is to be given to others afterwards.
+    pub(super) load: bool,
     pub(super) destination: PathBuf,
     pub(super) options: GetOptions,
     pub(super) progress: watch::Sender<Progress>,
@@ -221,8 +261,16 @@ pub(super) struct Getting {
 }
 
 impl Getting {
-    /// A file, and it is shared if everybody may have it.
-    async fn file(self) -> Result<Received, TransferError> {
+    /// To the end; and what is needed to share it, if that is wanted.
+    pub(super) async fn run(self, folder: bool) -> Result<Got, TransferError> {
+        if folder {
+            self.folder().await
+        } else {
+            self.file().await
+        }
+    }
+
+    async fn file(self) -> Result<Got, TransferError> {
         let mut sources = Sources::default();
         let units = self.fetch(&mut sources).await?;
         let path = self.destination.clone();
@@ -238,11 +286,7 @@ impl Getting {
         self.progress.send_modify(|progress| {
             (progress.bytes, progress.size) = (received.size, received.size);
         });
-        if self.token.is_empty() {
-            self.sharing.add_file(file, false);
-            self.sharing.announce(&self.root).await;
-        }
-        Ok(received)
+        Ok((received, self.load.then(|| Load::file(file))))
     }
 
     pub(super) async fn blocking<T: Send + 'static>(
@@ -272,6 +316,12 @@ impl Getting {
             size = self.learn_size(sources) => size?,
             () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
         };
+        if size > self.size_max {
+            return Err(TransferError::TooLarge(format!(
+                "it has {size} bytes, at most {} are taken",
+                self.size_max
+            )));
+        }
         let destination = self.destination.clone();
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))
@@ -388,11 +438,50 @@ impl Getting {
         }
     }
 
+    /// Whether who wants it kept has it: what is here whole would else be his who knows its id alone. Some groups, by chance, show it of a file; of a
+    /// folder its list comes from him in any case.
+    pub(super) async fn proved_by(&self, peer: &PeerId) -> Result<(), TransferError> {
+        let path = self.destination.clone();
+        let size = self.blocking(move || match fs::symlink_metadata(path) {
+            Ok(found) if found.is_file() => Some(found.len()),
+            _ => None,
+        });
+        let Some(size) = size.await? else {
+            return Ok(());
+        };
+        for _ in 0..PROOFS {
+            let random = u64::from_le_bytes(clock::random());
+            let start = random % size.div_ceil(outline::GROUP).max(1) * outline::GROUP;
+            let group = start..start.saturating_add(outline::GROUP).min(size);
+            let came = self.ask_group(peer, group.clone()).await;
+            let reasons = match came {
+                Ok(came) if came.piece.start == start && came.size == size => continue,
+                Ok(_) => "it sent what it was not asked for".to_owned(),
+                Err(failure) => format!("{failure:?}"),
+            };
+            return Err(TransferError::NoSource {
+                root: self.root.to_string(),
+                after: self.options.patience,
+                reasons,
+            });
+        }
+        Ok(())
+    }
+
     async fn ask_size(&self, peer: &PeerId) -> Result<u64, Failure> {
+        let came = self.ask_group(peer, u64::MAX..u64::MAX).await?;
+        if came.piece.end != came.size {
+            return Err(Failure::Lied("what it sent is not the file".to_owned()));
+        }
+        Ok(came.size)
+    }
+
+    /// One group, of which the proof holds.
+    async fn ask_group(&self, peer: &PeerId, range: Range<u64>) -> Result<Came, Failure> {
         let ask = Ask {
             what: What::Get {
                 root: self.root,
-                range: u64::MAX..u64::MAX,
+                range,
                 piece: outline::GROUP,
             },
             token: self.token.clone(),
@@ -408,12 +497,11 @@ impl Getting {
         };
         let came = Came::decode(reply?.content().clone())
             .map_err(|error| Failure::Lied(error.to_string()))?;
-        let right = came.piece.end == came.size
-            && outline::check(&self.root, came.size, came.piece, &came.proof, &came.data).is_some();
-        if !right {
+        let right = outline::check(&self.root, came.size, came.piece, &came.proof, &came.data);
+        if right.is_none() {
             return Err(Failure::Lied("what it sent is not the file".to_owned()));
         }
-        Ok(came.size)
+        Ok(came)
     }
 }
 

@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub struct ShareOptions {
     pub(super) guarded: bool,
+    pub(super) owner: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) sha256: bool,
     pub(super) progress: Option<Hashed>,
 }
 
@@ -34,6 +37,27 @@ impl ShareOptions {
         self
     }
 
+    /// Whose it is, 1 to 255 bytes without control characters. Default: this satellite's own, which has its peer id as owner.
+    #[must_use]
+    pub fn owner(mut self, owner: impl Into<String>) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
+    /// Tags by which it is found: up to 64 of 1 to 255 bytes without control characters. Default: none.
+    #[must_use]
+    pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Compute the SHA-256 of a file, too, by which other programs call it; a folder has none. Default: no, as it takes longer than all else.
+    #[must_use]
+    pub fn sha256(mut self, sha256: bool) -> Self {
+        self.sha256 = sha256;
+        self
+    }
+
     /// Tell this of bytes as they are hashed, on a thread of its own, where it must not block for long.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
@@ -43,12 +67,13 @@ impl ShareOptions {
 }
 
 /// How a file is got.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GetOptions {
     pub(super) sources: Vec<PeerId>,
     pub(super) addresses: Vec<String>,
     pub(super) patience: Duration,
     pub(super) durable: bool,
+    pub(super) token: Option<String>,
 }
 
 impl Default for GetOptions {
@@ -58,7 +83,20 @@ impl Default for GetOptions {
             addresses: Vec::new(),
             patience: PATIENCE,
             durable: true,
+            token: None,
         }
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for GetOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetOptions")
+            .field("sources", &self.sources)
+            .field("addresses", &self.addresses)
+            .field("patience", &self.patience)
+            .field("durable", &self.durable)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,6 +112,13 @@ impl GetOptions {
     #[must_use]
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = String>) -> Self {
         self.addresses = addresses.into_iter().collect();
+        self
+    }
+
+    /// The right to it, where those who have it want one: what [`Files::token`](super::Files::token) gave. A ticket has its own.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
         self
     }
 

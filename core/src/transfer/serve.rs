@@ -54,11 +54,18 @@ impl Sharing {
             What::Many { root, places } => self
                 .folder(&root, peer, &ask.token)
                 .map(|(folder, right)| (Wanted::Files(folder, places), right)),
+            What::Put(_) | What::Find(_) | What::Remove { .. } => {
+                let (sharing, peer) = (Arc::clone(self), *peer);
+                self.base.spawn(async move {
+                    sharing.keeps(peer, ask, responder).await;
+                    drop(permit);
+                });
+                return;
+            }
         };
         let (wanted, right) = match found {
             Ok(found) => found,
-            Err(Refusal::NotHere) => return refuse(responder, Code::NotFound, ""),
-            Err(Refusal::Refused(text)) => return refuse(responder, Code::Refused, &text),
+            Err(Refusal { status, text }) => return responder.end_with(status, &text),
         };
         let sharing = Arc::clone(self);
         self.base.spawn(async move {
@@ -80,8 +87,8 @@ impl Sharing {
                     return refuse(responder, Code::NotFound, text);
                 }
             };
-            if counted && let Err(Refusal::Refused(text)) = self.spend(right, bytes) {
-                return refuse(responder, Code::Refused, &text);
+            if counted && let Err(Refusal { status, text }) = right.spend(bytes).await {
+                return responder.end_with(status, &text);
             }
             // What comes next is read while this is sent.
             let (sent, read) = tokio::join!(responder.reply(answer), self.read(rest));

@@ -1,13 +1,15 @@
 //! Sharing files and folders in place.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use tokio_util::sync::CancellationToken;
 
 use super::Files;
+use super::library::label;
 use super::options::ShareOptions;
-use super::sharing::About;
+use super::record::{Holding, label_of};
+use super::sharing::{About, Load};
 use crate::error::TransferError;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
@@ -40,11 +42,13 @@ impl Shared {
 }
 
 impl Files {
-    /// Shares a file, or a folder with all in it, where it lies, until the satellite ends: it is hashed once and not copied. What is changed
-    /// while it is shared is not given any more. Dropping the future ends the hashing.
+    /// Shares a file, or a folder with all in it, where it lies, until [`Files::remove`]: it is hashed once and not copied. What is changed
+    /// while it is shared is not given any more. With a data folder it is shared again after a restart, unless it was changed meanwhile.
+    /// Dropping the future ends the hashing.
     ///
     /// # Errors
-    /// [`TransferError::Path`], [`TransferError::Changed`] if it is written to meanwhile, [`TransferError::Closed`].
+    /// [`TransferError::Path`], [`TransferError::Changed`] if it is written to meanwhile, [`TransferError::BadInput`] for an owner or tag that cannot be,
+    /// [`TransferError::Store`], [`TransferError::Closed`].
     pub async fn share(
         &self,
         path: impl AsRef<Path>,
@@ -55,41 +59,67 @@ impl Files {
         if !self.satellite.is_running() {
             return Err(TransferError::Closed);
         }
-        let sharing = Arc::clone(&self.sharing);
+        let ShareOptions {
+            guarded,
+            owner,
+            tags,
+            sha256,
+            progress,
+        } = options;
+        let owner = self.sharing.owner(owner.as_deref())?;
+        let tags = tags.iter().map(|tag| label("tag", tag));
+        let mut holding = Holding {
+            name: label_of(&path).unwrap_or_else(|| owner.clone()),
+            owner,
+            tags: tags.collect::<Result<_, _>>()?,
+            guarded,
+            sha256: None,
+            upload: None,
+        };
         let unwanted = CancellationToken::new();
         let wanted = unwanted.clone();
         let _end = unwanted.drop_guard();
-        let ShareOptions { guarded, progress } = options;
         let work = move || {
-            let go_on = |bytes| {
+            let go_on = |bytes: &[u8]| {
                 if let Some(progress) = &progress {
-                    progress.0(bytes);
+                    progress.0(bytes.len() as u64);
                 }
                 !wanted.is_cancelled()
             };
-            if path.is_dir() {
-                let (collection, files) = folder::share(&path, go_on)?;
-                sharing.add_folder(&path, &collection, files, guarded)
-            } else {
-                Ok(sharing.add_file(SharedFile::hash(&path, go_on)?, guarded))
-            }
+            load(&path, sha256, go_on)
         };
         let hashed = self.sharing.base.blocking(work).await;
-        let root = hashed.ok_or(TransferError::Closed)??;
-        self.sharing.announce(&root).await;
-        let about = self.sharing.about(&root).ok_or(TransferError::Closed)?;
+        let (load, digest) = hashed.ok_or(TransferError::Closed)??;
+        let (root, about) = (load.root, load.about.clone());
+        holding.sha256 = digest;
+        self.sharing.share(load, holding).await?;
         Ok(Shared::of(root, about))
     }
 
-    /// Shares it no longer. Whether it was.
-    pub async fn unshare(&self, root: &Root) -> bool {
-        self.sharing.base.provide(*root.as_bytes(), false).await;
-        self.sharing.remove(root)
-    }
-
-    /// All that is shared, in the order of the roots.
+    /// All that is given to others at the moment, whosever it is, in the order of the roots. What is somebody's, with tags, says [`Files::find`].
     pub fn shared(&self) -> Vec<Shared> {
         let all = self.sharing.all().into_iter();
         all.map(|(root, about)| Shared::of(root, about)).collect()
     }
+}
+
+/// Hashes a file or folder.
+pub(super) fn load(
+    path: &Path,
+    sha256: bool,
+    mut go_on: impl FnMut(&[u8]) -> bool,
+) -> Result<(Load, Option<[u8; 32]>), TransferError> {
+    if path.is_dir() {
+        let (collection, files) = folder::share(path, go_on)?;
+        return Ok((Load::folder(path, &collection, files)?, None));
+    }
+    let mut digest = sha256.then(|| Context::new(&SHA256));
+    let file = SharedFile::hash(path, |bytes| {
+        if let Some(digest) = &mut digest {
+            digest.update(bytes);
+        }
+        go_on(bytes)
+    })?;
+    let digest = digest.and_then(|digest| digest.finish().as_ref().try_into().ok());
+    Ok((Load::file(file), digest))
 }

@@ -1,32 +1,38 @@
 //! What this satellite shares, who may have it, and with whom it does not deal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::keep::{self, Keeping};
+use super::ledger::{Counter, Ledger};
 use super::serve;
-use crate::error::TransferError;
+use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
 use crate::net::clock;
 use crate::proto::packet::PacketType;
 use crate::proto::transfer::collection::Collection;
+use crate::proto::transfer::label::Label;
 use crate::proto::transfer::message::NAMESPACE;
 use crate::proto::transfer::names::Name;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Shown, Token};
 use crate::satellite::part::{Base, Part};
-use crate::satellite::{Events, Satellite};
+use crate::satellite::{Events, Satellite, without_signals};
+use crate::store::outlines::Outlines;
 use crate::store::shared_file::SharedFile;
+use crate::store::shelf::{Shelf, ShelfLimits};
 
 /// How long who sent wrong bytes is not asked again.
 const BAD_FOR: Duration = Duration::from_secs(600);
 /// So many of them are remembered.
 const BAD_MAX: usize = 1024;
-/// Tokens whose bytes are counted.
-const COUNTED_MAX: usize = 65_536;
 
 /// See the module.
 pub(crate) struct Sharing {
@@ -38,8 +44,14 @@ pub(crate) struct Sharing {
     shared: RwLock<Shares>,
     /// Who sent wrong bytes, and until when that counts.
     bad: Mutex<HashMap<PeerId, Instant>>,
-    /// Bytes that were sent under a token, by its name.
-    counted: Mutex<HashMap<String, u64>>,
+    pub(super) shelf: Shelf,
+    /// In the data folder, if there is one.
+    pub(super) outlines: Option<Outlines>,
+    /// Held while what is shared is written down; alone by who removes.
+    pub(super) changing: tokio::sync::RwLock<()>,
+    pub(super) ledger: Arc<Ledger>,
+    /// What it keeps for others, if it was told to.
+    pub(super) keeping: Keeping,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     this: Weak<Self>,
@@ -52,11 +64,41 @@ struct Shares {
     blobs: HashMap<Root, (Arc<SharedFile>, HashSet<Root>)>,
 }
 
-/// What was shared with one call.
-pub(super) struct Share {
+/// A file or folder, with all that is needed to give it to others.
+#[derive(Clone)]
+pub(super) struct Load {
+    pub(super) root: Root,
     pub(super) about: About,
     /// Of a folder: its files, and the list of them.
-    pub(super) folder: Option<Arc<Folder>>,
+    folder: Option<Arc<Folder>>,
+    pub(super) list: Option<Bytes>,
+    /// All that can be asked for.
+    pub(super) blobs: Vec<Arc<SharedFile>>,
+}
+
+/// What is shared.
+struct Share {
+    load: Load,
+    /// Whose it is, and whether he gives it only to who shows a token.
+    owners: BTreeMap<Label, bool>,
+    /// Who may have it while it is given to them to keep, and how often.
+    lent: BTreeMap<PeerId, usize>,
+}
+
+impl Share {
+    /// Given only to who shows a token.
+    fn guarded(&self) -> bool {
+        self.owners.values().all(|guarded| *guarded)
+    }
+}
+
+/// For whom something is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Whose it is, and whether only who shows a token may have it.
+    Owner(Label, bool),
+    /// This peer, for the moment.
+    Lent(PeerId),
 }
 
 /// What is said of a share.
@@ -66,8 +108,6 @@ pub(super) struct About {
     pub(super) size: u64,
     pub(super) name: Option<Name>,
     pub(super) path: PathBuf,
-    /// Given only to who shows a token.
-    pub(super) guarded: bool,
 }
 
 /// The files of a folder, in the order of its list; nothing for an empty folder in it.
@@ -76,18 +116,108 @@ pub(super) struct Folder {
     pub(super) files: Vec<Option<Arc<SharedFile>>>,
 }
 
-/// Why an ask is not answered.
+impl Load {
+    pub(super) fn file(file: SharedFile) -> Self {
+        Self {
+            root: file.outline().root(),
+            about: About {
+                kind: Kind::File,
+                size: file.size(),
+                name: name_of(file.path()),
+                path: file.path().to_owned(),
+            },
+            folder: None,
+            list: None,
+            blobs: vec![Arc::new(file)],
+        }
+    }
+
+    /// A folder: its list, and under it all its files.
+    pub(super) fn folder(
+        path: &Path,
+        collection: &Collection,
+        files: Vec<Option<SharedFile>>,
+    ) -> Result<Self, TransferError> {
+        let refused = |reason: String| TransferError::Path {
+            path: path.to_owned(),
+            reason,
+        };
+        let list = collection
+            .encode()
+            .map_err(|error| refused(error.to_string()))?;
+        let blob = SharedFile::memory(path, list.clone())
+            .ok_or_else(|| refused("it has too many files".into()))?;
+        let files: Vec<Option<Arc<SharedFile>>> =
+            files.into_iter().map(|file| file.map(Arc::new)).collect();
+        let blobs = files.iter().flatten().cloned();
+        Ok(Self {
+            root: blob.outline().root(),
+            about: About {
+                kind: Kind::Collection,
+                size: collection.size(),
+                name: name_of(path),
+                path: path.to_owned(),
+            },
+            blobs: blobs.chain([Arc::new(blob)]).collect(),
+            folder: Some(Arc::new(Folder { files })),
+            list: Some(list),
+        })
+    }
+}
+
+/// Why an ask is not answered, as its end says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    NotHere,
-    Refused(String),
+pub(super) struct Refusal {
+    pub(super) status: i32,
+    pub(super) text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            status: code as i32,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn not_here() -> Self {
+        Self::new(Code::NotFound, "")
+    }
+
+    /// It has no right to it.
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Self::new(Code::Refused, text)
+    }
 }
 
 /// The right to some bytes.
 #[derive(Debug, Default)]
 pub(super) struct Right {
-    /// The token's name and limit, where bytes are counted.
-    counted: Option<(String, u64)>,
+    /// Where bytes are counted.
+    pub(super) counter: Option<Counter>,
+}
+
+impl Right {
+    /// Counts bytes that are about to be sent: all of them or none.
+    pub(super) async fn spend(&self, bytes: u64) -> Result<(), Refusal> {
+        match &self.counter {
+            Some(counter) => counter.spend(bytes).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Who is told of a change of the shelf.
+pub(super) type Done<T> = Box<dyn FnOnce(Result<T, StoreError>) + Send>;
+
+/// Has the shelf changed, now; what it says when that is on the disk.
+pub(super) fn told<T: Send + 'static>(
+    change: impl FnOnce(Done<T>),
+) -> impl Future<Output = Result<T, TransferError>> {
+    let (done, said) = oneshot::channel();
+    // Nobody may wait any more.
+    change(Box::new(move |result| drop(done.send(result))));
+    async move { Ok(said.await.unwrap_or(Err(StoreError::Closed))?) }
 }
 
 impl fmt::Debug for Sharing {
@@ -101,29 +231,41 @@ impl Part for Sharing {
         let (Some(this), Some(asked)) = (self.this.upgrade(), self.take_asked()) else {
             return;
         };
-        self.base.spawn(serve::serve(this, asked));
+        keep::upkeep(&this);
+        self.base.spawn(async move {
+            this.restore().await;
+            serve::serve(this, asked).await;
+        });
     }
 
     fn end(&self) {
         *self.shares_mut() = Shares::default();
+        self.shelf.shutdown();
     }
 }
 
 impl Sharing {
-    pub(super) fn new(satellite: &Satellite) -> Arc<Self> {
+    pub(super) fn new(satellite: &Satellite) -> Result<Arc<Self>, StartError> {
         let base = satellite.base();
         let room = satellite.content_limit() as u64;
-        Arc::new_cyclic(|this| Self {
+        let store = satellite.store()?;
+        // Its thread has none of the application's signals.
+        let shelf = without_signals(|| Shelf::open(&store, ShelfLimits::new(None)))?;
+        Ok(Arc::new_cyclic(|this| Self {
             local: satellite.peer_id(),
             key: satellite.identity().public_key().clone(),
             piece_max: room.saturating_sub(8 * 1024),
             shared: RwLock::default(),
             bad: Mutex::default(),
-            counted: Mutex::default(),
+            ledger: Ledger::new(shelf.clone()),
+            shelf,
+            outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
+            changing: tokio::sync::RwLock::default(),
+            keeping: Keeping::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
-        })
+        }))
     }
 
     fn take_asked(&self) -> Option<Events> {
@@ -141,87 +283,46 @@ impl Sharing {
         self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shares a file. What is shared already is shared as this says from now on.
-    pub(super) fn add_file(&self, file: SharedFile, guarded: bool) -> Root {
-        let root = file.outline().root();
-        let about = About {
-            kind: Kind::File,
-            size: file.size(),
-            name: name_of(file.path()),
-            path: file.path().to_owned(),
-            guarded,
-        };
-        let share = Share {
-            about,
-            folder: None,
-        };
-        self.shares_mut().add(root, share, [Arc::new(file)]);
-        root
+    /// Gives it to others from now on. What is shared already is read from here.
+    pub(super) fn enter(&self, load: &Load, by: By) {
+        self.shares_mut().add(load, by);
     }
 
-    /// Shares a folder: its list, and under it all its files.
-    pub(super) fn add_folder(
-        &self,
-        path: &Path,
-        collection: &Collection,
-        files: Vec<Option<SharedFile>>,
-        guarded: bool,
-    ) -> Result<Root, TransferError> {
-        let refused = |reason: String| TransferError::Path {
-            path: path.to_owned(),
-            reason,
-        };
-        let list = collection
-            .encode()
-            .map_err(|error| refused(error.to_string()))?;
-        let list = SharedFile::memory(path, list)
-            .ok_or_else(|| refused("it has too many files".into()))?;
-        let root = list.outline().root();
-        let about = About {
-            kind: Kind::Collection,
-            size: collection.size(),
-            name: name_of(path),
-            path: path.to_owned(),
-            guarded,
-        };
-        let files: Vec<Option<Arc<SharedFile>>> =
-            files.into_iter().map(|file| file.map(Arc::new)).collect();
-        let blobs: Vec<Arc<SharedFile>> = files
-            .iter()
-            .flatten()
-            .cloned()
-            .chain([Arc::new(list)])
-            .collect();
-        let share = Share {
-            about,
-            folder: Some(Arc::new(Folder { files })),
-        };
-        self.shares_mut().add(root, share, blobs);
-        Ok(root)
+    /// Another one has it, too: it is read from where it is.
+    pub(super) fn join(&self, root: &Root, by: By) -> bool {
+        let mut shares = self.shares_mut();
+        let share = shares.shares.get_mut(root);
+        share.map(|share| share.hold(by)).is_some()
     }
 
-    /// Tells the network who has it, if everybody may.
+    /// Tells the network whether everybody may have it from here.
     pub(super) async fn announce(&self, root: &Root) {
-        if self.about(root).is_some_and(|about| !about.guarded) {
-            self.base.provide(*root.as_bytes(), true).await;
-        }
+        let open = self.about(root).is_some() && !self.is_guarded(root);
+        self.base.provide(*root.as_bytes(), open).await;
     }
 
-    pub(super) fn remove(&self, root: &Root) -> bool {
-        self.shares_mut().remove(root)
+    /// No more for him; what is nobody's is not given any more.
+    pub(super) fn leave(&self, root: &Root, by: &By) {
+        self.shares_mut().leave(root, by);
     }
 
     pub(super) fn about(&self, root: &Root) -> Option<About> {
-        Some(self.shares().shares.get(root)?.about.clone())
+        Some(self.shares().shares.get(root)?.load.about.clone())
     }
 
-    /// Everything that is shared, in the order of the roots.
+    /// Whether it is given only to who shows a token.
+    pub(super) fn is_guarded(&self, root: &Root) -> bool {
+        self.shares().shares.get(root).is_some_and(Share::guarded)
+    }
+
+    /// Everything that is somebody's, in the order of the roots.
     pub(super) fn all(&self) -> Vec<(Root, About)> {
         let shares = self.shares();
         let mut all: Vec<_> = shares
             .shares
             .iter()
-            .map(|(root, share)| (*root, share.about.clone()))
+            .filter(|(_, share)| !share.owners.is_empty())
+            .map(|(root, share)| (*root, share.load.about.clone()))
             .collect();
         all.sort_by_key(|(root, _)| *root);
         all
@@ -235,22 +336,12 @@ impl Sharing {
         token: &[u8],
     ) -> Result<(Arc<SharedFile>, Right), Refusal> {
         let shares = self.shares();
-        let (file, of) = shares.blobs.get(root).ok_or(Refusal::NotHere)?;
+        let (file, of) = shares.blobs.get(root).ok_or_else(Refusal::not_here)?;
         let file = Arc::clone(file);
         // Any share that it belongs to will do.
-        let mut refused = Refusal::NotHere;
-        let of: Vec<(Root, bool)> = of
-            .iter()
-            .filter_map(|share| Some((*share, shares.shares.get(share)?.about.guarded)))
-            .collect();
+        let of: Vec<Root> = of.iter().copied().collect();
         drop(shares);
-        for (share, guarded) in of {
-            match self.right(&share, guarded, by, token) {
-                Ok(right) => return Ok((file, right)),
-                Err(refusal) => refused = refusal,
-            }
-        }
-        Err(refused)
+        Ok((file, self.right(&of, by, token)?))
     }
 
     /// The files of a folder, for somebody who asks for them.
@@ -261,62 +352,66 @@ impl Sharing {
         token: &[u8],
     ) -> Result<(Arc<Folder>, Right), Refusal> {
         let shares = self.shares();
-        let share = shares.shares.get(root).ok_or(Refusal::NotHere)?;
-        let folder = share.folder.clone().ok_or(Refusal::NotHere)?;
-        let guarded = share.about.guarded;
+        let share = shares.shares.get(root).ok_or_else(Refusal::not_here)?;
+        let folder = share.load.folder.clone().ok_or_else(Refusal::not_here)?;
         drop(shares);
-        Ok((folder, self.right(root, guarded, by, token)?))
+        Ok((folder, self.right(&[*root], by, token)?))
     }
 
-    fn right(
-        &self,
-        share: &Root,
-        guarded: bool,
-        by: &PeerId,
-        token: &[u8],
-    ) -> Result<Right, Refusal> {
-        if !guarded {
+    /// The right to read what belongs to these shares.
+    fn right(&self, of: &[Root], by: &PeerId, token: &[u8]) -> Result<Right, Refusal> {
+        let shares = self.shares();
+        let mut found = of.iter().filter_map(|root| shares.shares.get(root));
+        if found.any(|share| !share.guarded() || share.lent.contains_key(by)) {
             return Ok(Right::default());
         }
+        drop(shares);
         if token.is_empty() {
-            return Err(Refusal::Refused("it is given only with a ticket".into()));
+            let text = "it is given only with a ticket or a token";
+            return Err(Refusal::refused(text));
         }
-        let refused = |error: &dyn fmt::Display| Refusal::Refused(error.to_string());
-        let text = std::str::from_utf8(token).map_err(|error| refused(&error))?;
-        let token = Token::parse(text).map_err(|error| refused(&error))?;
+        let token = read_token(token)?;
+        let mut refused = Refusal::not_here();
+        for share in of {
+            match self.verify(&token, by, Some(*share), Op::Read) {
+                Ok(()) if self.is_about(&token, share) => {
+                    return Ok(Right {
+                        counter: self.ledger.counter(token.claims()),
+                    });
+                }
+                Ok(()) => {}
+                Err(refusal) => refused = refusal,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Whether a token holds for this.
+    pub(super) fn verify(
+        &self,
+        token: &Token,
+        by: &PeerId,
+        root: Option<Root>,
+        op: Op,
+    ) -> Result<(), Refusal> {
         let shown = Shown {
             now_ms: clock::now_ms(),
             by: *by,
             to: self.local,
-            root: Some(*share),
-            op: Op::Read,
+            root,
+            op,
         };
-        token
-            .verify(&self.key, &shown)
-            .map_err(|error| refused(&error))?;
-        let claims = token.claims();
-        Ok(Right {
-            counted: claims.bytes.map(|bytes| (claims.id.to_string(), bytes)),
-        })
+        let verified = token.verify(&self.key, &shown);
+        verified.map_err(|error| Refusal::refused(error.to_string()))
     }
 
-    /// Counts bytes that are about to be sent: all of them or none.
-    pub(super) fn spend(&self, right: &Right, bytes: u64) -> Result<(), Refusal> {
-        let Some((token, limit)) = &right.counted else {
-            return Ok(());
-        };
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= COUNTED_MAX && !counted.contains_key(token) {
-            return Err(Refusal::Refused("too many tickets are in use here".into()));
-        }
-        let used = counted.entry(token.clone()).or_default();
-        if used.saturating_add(bytes) > *limit {
-            return Err(Refusal::Refused(format!(
-                "the ticket is for {limit} bytes, and {used} were sent already"
-            )));
-        }
-        *used += bytes;
-        Ok(())
+    /// Whether a share is its owner's, if a token names one.
+    fn is_about(&self, token: &Token, share: &Root) -> bool {
+        let shares = self.shares();
+        token.claims().name.as_ref().is_none_or(|owner| {
+            let share = shares.shares.get(share);
+            share.is_some_and(|share| share.owners.contains_key(owner))
+        })
     }
 
     /// It sent what is provably wrong.
@@ -335,29 +430,72 @@ impl Sharing {
     }
 }
 
+impl Share {
+    fn hold(&mut self, by: By) {
+        match by {
+            By::Owner(owner, guarded) => {
+                self.owners.insert(owner, guarded);
+            }
+            By::Lent(peer) => *self.lent.entry(peer).or_default() += 1,
+        }
+    }
+
+    fn leave(&mut self, by: &By) {
+        match by {
+            By::Owner(owner, _) => {
+                self.owners.remove(owner);
+            }
+            By::Lent(peer) => {
+                if let Some(times) = self.lent.get_mut(peer) {
+                    *times -= 1;
+                    if *times == 0 {
+                        self.lent.remove(peer);
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Shares {
-    fn add(&mut self, root: Root, share: Share, blobs: impl IntoIterator<Item = Arc<SharedFile>>) {
-        self.remove(&root);
-        for file in blobs {
+    fn add(&mut self, load: &Load, by: By) {
+        let root = load.root;
+        let before = self.remove(&root);
+        for file in &load.blobs {
             let blob = file.outline().root();
             let (kept, of) = self
                 .blobs
                 .entry(blob)
-                .or_insert_with(|| (Arc::clone(&file), HashSet::new()));
+                .or_insert_with(|| (Arc::clone(file), HashSet::new()));
             // The newer one was there a moment ago.
-            *kept = file;
+            *kept = Arc::clone(file);
             of.insert(root);
         }
+        let (owners, lent) =
+            before.map_or_else(Default::default, |share| (share.owners, share.lent));
+        let mut share = Share {
+            load: load.clone(),
+            owners,
+            lent,
+        };
+        share.hold(by);
         self.shares.insert(root, share);
     }
 
-    fn remove(&mut self, root: &Root) -> bool {
-        let Some(share) = self.shares.remove(root) else {
-            return false;
+    fn leave(&mut self, root: &Root, by: &By) {
+        let Some(share) = self.shares.get_mut(root) else {
+            return;
         };
-        let files = share.folder.iter().flat_map(|folder| &folder.files);
-        let files = files.flatten().map(|file| file.outline().root());
-        for blob in files.chain([*root]) {
+        share.leave(by);
+        if share.owners.is_empty() && share.lent.is_empty() {
+            self.remove(root);
+        }
+    }
+
+    fn remove(&mut self, root: &Root) -> Option<Share> {
+        let share = self.shares.remove(root)?;
+        for file in &share.load.blobs {
+            let blob = file.outline().root();
             if let Some((_, of)) = self.blobs.get_mut(&blob) {
                 of.remove(root);
                 if of.is_empty() {
@@ -365,8 +503,14 @@ impl Shares {
                 }
             }
         }
-        true
+        Some(share)
     }
+}
+
+/// A token as it came.
+pub(super) fn read_token(token: &[u8]) -> Result<Token, Refusal> {
+    let text = std::str::from_utf8(token).map_err(|error| Refusal::refused(error.to_string()))?;
+    Token::parse(text).map_err(|error| Refusal::refused(error.to_string()))
 }
 
 /// What a ticket calls it.

@@ -137,7 +137,7 @@ impl Files {
             return Err(TransferError::NotFound(root.to_string()));
         };
         let issuer = self.sharing.local;
-        let token = if about.guarded {
+        let token = if self.sharing.is_guarded(root) {
             let lifetime = lifetime.unwrap_or(LIFETIME);
             let until = clock::now_ms() / 1000 + lifetime.as_secs();
             let mut claims = Claims::new(issuer, &[Op::Read], until, clock::random());

@@ -12,7 +12,7 @@ use psfs_tests::{config, pair, soon, start, stop};
 use tempfile::TempDir;
 
 /// Bytes that are nowhere alike.
-fn content(size: usize) -> Vec<u8> {
+pub(crate) fn content(size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     let mut state = size as u64 | 1;
     for chunk in bytes.chunks_mut(8) {
@@ -25,21 +25,21 @@ fn content(size: usize) -> Vec<u8> {
     bytes
 }
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn write(folder: &TempDir, name: &str, content: &[u8]) -> PathBuf {
+pub(crate) fn write(folder: &TempDir, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     fs::write(&path, content).unwrap();
     path
 }
 
-async fn two(rendezvous: &str) -> (Satellite, Satellite) {
+pub(crate) async fn two(rendezvous: &str) -> (Satellite, Satellite) {
     pair(config(rendezvous, 0), config(rendezvous, 1)).await
 }
 
-async fn get(
+pub(crate) async fn get(
     satellite: &Satellite,
     wanted: impl Into<Wanted>,
     to: &Path,
@@ -49,18 +49,18 @@ async fn get(
     soon("the file is here", transfer.received()).await
 }
 
-async fn share(satellite: &Satellite, path: &Path) -> Root {
+pub(crate) async fn share(satellite: &Satellite, path: &Path) -> Root {
     let files = satellite.files();
     let shared = files.share(path, ShareOptions::default());
     soon("it is shared", shared).await.unwrap().root
 }
 
-fn from(satellite: &Satellite) -> GetOptions {
+pub(crate) fn from(satellite: &Satellite) -> GetOptions {
     GetOptions::default().sources([satellite.peer_id()])
 }
 
-fn names(folder: &TempDir) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder.path())
+pub(crate) fn names(folder: impl AsRef<Path>) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder.as_ref())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -91,7 +91,10 @@ async fn files_of_every_size_arrive_whole() {
         let received = get(&bob, root, &to, from(&alice)).await.unwrap();
         assert_eq!((received.size, &received.path), (size as u64, &to));
         assert!(fs::read(&to).unwrap() == bytes, "{size}");
-        assert!(bob.files().unshare(&root).await, "who got it shares it");
+        assert!(
+            bob.files().remove(&root, None).await.unwrap(),
+            "who got it shares it"
+        );
     }
     assert!(
         names(&target).iter().all(|name| !name.contains("part")),
@@ -199,7 +202,7 @@ async fn a_file_that_changed_is_not_given() {
 }
 
 /// All files under a folder with their contents, and folders with nothing in them.
-fn tree(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+pub(crate) fn tree(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {
@@ -223,7 +226,7 @@ fn tree(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     found
 }
 
-fn fill(folder: &Path) {
+pub(crate) fn fill(folder: &Path) {
     fs::create_dir_all(folder.join("inner/empty")).unwrap();
     for number in 0..300 {
         fs::write(folder.join(format!("inner/{number}")), content(number * 7)).unwrap();

@@ -14,6 +14,7 @@ mod ending;
 mod faults;
 mod files;
 mod flow;
+mod keeping;
 mod leaving;
 mod members;
 mod noticing;

@@ -169,11 +169,6 @@ impl Collection {
         }
         Ok(collection)
     }
-
-    /// Whether a blob with this beginning and size is worth reading whole.
-    pub(crate) fn may_be(beginning: &[u8], size: u64) -> bool {
-        beginning.starts_with(MAGIC) && size <= BYTES_MAX as u64
-    }
 }
 
 const MODE_TEXT: &str = "its mode has other bits than permissions (0 to 777)";
@@ -291,10 +286,6 @@ mod tests {
         assert_eq!(names, ["a/x", "a.b", "b", "c"]);
         let turned = Collection::new(entries.into_iter().rev().collect()).unwrap();
         assert_eq!(turned.encode().unwrap(), blob);
-        assert!(Collection::may_be(&blob[..20], blob.len() as u64));
-        assert!(
-            !Collection::may_be(&blob, BYTES_MAX as u64 + 1) && !Collection::may_be(b"psfs", 4)
-        );
         let empty = Collection::default();
         assert_eq!(Collection::decode(empty.encode().unwrap()), Ok(empty));
     }

@@ -8,6 +8,8 @@ use crate::error::{Code, Error};
 
 /// Longest label, in bytes.
 pub(crate) const LABEL_MAX: usize = 255;
+/// Most tags of one file.
+pub(crate) const TAGS_MAX: usize = 64;
 
 /// 1 to 255 bytes of UTF-8 without control characters. Clones share it; ordered by its bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

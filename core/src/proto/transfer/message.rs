@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
+use super::keeping::{Find, Put};
 use super::outline::{FILE_MAX, GROUP, Piece};
 use super::root::Root;
 use crate::proto::wire;
@@ -50,6 +51,12 @@ pub(crate) enum What {
         root: Root,
         places: Range<u32>,
     },
+    Put(Put),
+    Find(Find),
+    /// An owner's file is to go.
+    Remove {
+        root: Root,
+    },
 }
 
 impl Ask {
@@ -65,6 +72,11 @@ impl Ask {
                 root: Bytes::copy_from_slice(root.as_bytes()),
                 first: places.start,
                 last: places.end,
+            }),
+            What::Put(put) => wire::file_ask::Ask::Put(put.to_wire()),
+            What::Find(find) => wire::file_ask::Ask::Find(find.to_wire()),
+            What::Remove { root } => wire::file_ask::Ask::Remove(wire::FileRemove {
+                root: Bytes::copy_from_slice(root.as_bytes()),
             }),
         };
         let ask = wire::FileAsk {
@@ -97,12 +109,17 @@ impl Ask {
                 root: root_of(&many.root)?,
                 places: many.first..many.last,
             },
+            wire::file_ask::Ask::Put(put) => What::Put(Put::from_wire(put)?),
+            wire::file_ask::Ask::Find(find) => What::Find(Find::from_wire(find)?),
+            wire::file_ask::Ask::Remove(remove) => What::Remove {
+                root: root_of(&remove.root)?,
+            },
         };
         Ok(Self { what, token })
     }
 }
 
-fn root_of(bytes: &Bytes) -> Result<Root, Malformed> {
+pub(super) fn root_of(bytes: &Bytes) -> Result<Root, Malformed> {
     let bytes = <[u8; 32]>::try_from(&bytes[..]).map_err(|_| Malformed::Field("root"))?;
     Ok(Root::from_bytes(bytes))
 }

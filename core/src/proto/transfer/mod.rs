@@ -3,6 +3,7 @@
 //! What it is not: nothing here opens a file, asks a peer or knows the time.
 
 pub(crate) mod collection;
+pub(crate) mod keeping;
 pub(crate) mod label;
 pub(crate) mod message;
 pub(crate) mod names;

@@ -31,8 +31,6 @@ pub(crate) struct Name(Box<str>);
 pub(crate) enum Flaw {
     #[error("it is empty")]
     Empty,
-    #[error("it is not UTF-8")]
-    Utf8,
     #[error("it has {0} bytes, at most {NAME_MAX} are allowed")]
     Long(usize),
     #[error("a part of it has {0} bytes, at most {COMPONENT_MAX} are allowed")]
@@ -73,18 +71,6 @@ impl From<NameError> for Error {
 }
 
 impl Name {
-    /// Reads a name as it came, of which it is not known that it is UTF-8.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, NameError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| {
-            let beginning = &bytes[..bytes.len().min(SHOWN)];
-            NameError {
-                flaw: Flaw::Utf8,
-                shown: String::from_utf8_lossy(beginning).into_owned(),
-            }
-        })?;
-        text.parse()
-    }
-
     /// With `/` between its parts.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -253,17 +239,14 @@ mod tests {
             let name = name(text);
             assert_eq!((name.as_str(), name.to_string()), (text, text.to_owned()));
             assert_eq!(name.to_path(), Path::new(text));
-            assert_eq!(Name::from_bytes(text.as_bytes()), Ok(name));
         }
     }
 
     #[test]
     fn each_way_out_has_its_own_error() {
         let deep = vec!["a"; DEPTH_MAX + 1].join("/");
-        let cases: [(&[u8], Flaw); 27] = [
+        let cases: [(&[u8], Flaw); 25] = [
             (b"", Flaw::Empty),
-            (b"a\xff", Flaw::Utf8),
-            (b"\xc0\xae\xc0\xae/a", Flaw::Utf8),
             (&[b'a'; NAME_MAX + 1], Flaw::Long(NAME_MAX + 1)),
             (
                 &[b'a'; COMPONENT_MAX + 1],
@@ -293,7 +276,8 @@ mod tests {
             (b"\x1b]0;a", Flaw::Control('\u{1b}')),
         ];
         for (bytes, flaw) in cases {
-            let error = Name::from_bytes(bytes).unwrap_err();
+            let text = std::str::from_utf8(bytes).unwrap();
+            let error = text.parse::<Name>().unwrap_err();
             assert_eq!(error.flaw, flaw, "{error}");
             assert!(error.to_string().len() < 400, "{error}");
             assert_eq!(Error::from(error).code(), Code::BadInput);
@@ -329,8 +313,8 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_taken_stays_inside(bytes in proptest::collection::vec(any::<u8>(), 0..40), text in "[./\\\\a:C]{0,12}") {
-            for bytes in [&bytes[..], text.as_bytes()] {
-                if let Ok(name) = Name::from_bytes(bytes) {
+            for text in [String::from_utf8_lossy(&bytes), text.into()] {
+                if let Ok(name) = text.parse::<Name>() {
                     let path = name.to_path();
                     prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
                     prop_assert_eq!(path.components().count(), name.parts().count());

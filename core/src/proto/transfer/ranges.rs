@@ -77,6 +77,7 @@ impl Ranges {
         self.0.iter().map(|have| have.end - have.start).sum()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

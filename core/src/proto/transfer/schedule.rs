@@ -99,6 +99,7 @@ impl Schedule {
     }
 
     /// Whether all has come. Some of it may yet be found wrong.
+    #[cfg(test)]
     pub(crate) fn has_all(&self) -> bool {
         self.todo.is_empty() && self.jobs.is_empty()
     }

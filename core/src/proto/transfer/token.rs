@@ -41,10 +41,15 @@ const SHOWN: usize = 40;
 /// What may be done with files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Op {
+#[non_exhaustive]
+pub enum Op {
+    /// To get them.
     Read = 1,
+    /// To have them kept.
     Write = 2,
+    /// To remove them.
     Delete = 4,
+    /// To see which there are.
     List = 8,
 }
 

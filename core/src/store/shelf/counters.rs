@@ -35,3 +35,17 @@ pub(super) fn count(
     tables.ends(Ends::Counter, key, before.map(|_| until), Some(expires_ms))?;
     Ok(Counted::Left(limit - sum))
 }
+
+pub(super) fn give_back(
+    tables: &mut Open<'_>,
+    token: &Label,
+    bytes: u64,
+) -> Result<(), redb::Error> {
+    let key = token.as_str().as_bytes();
+    let Some((used, until)) = tables.counters.get(key)?.map(|row| row.value()) else {
+        return Ok(());
+    };
+    let row = (used.saturating_sub(bytes), until);
+    tables.counters.insert(key, row)?;
+    Ok(())
+}

@@ -6,15 +6,13 @@
 //!
 //! | what | for |
 //! |---|---|
-//! | blobs ([`blobs`]) | root → size, kind, SHA-256, place, outboard; what a collection holds |
+//! | blobs ([`blobs`]) | root → size, kind, SHA-256, place, outboard |
 //! | files and tags ([`owners`]) | a blob that is somebody's, under a name and any number of tags |
 //! | accounts ([`owners`]) | quota, bytes in use, bytes reserved for uploads that are under way |
-//! | partials ([`partials`]) | which units of a file that is being received are verified and on the disk |
 //! | counters ([`counters`]) | bytes moved under a token |
-//! | leases ([`blobs`]) | blobs that are in use until then |
 //!
-//! A blob is *held* by an owner, a partial, a lease, and as a part of a collection that is here; what nobody holds is garbage
-//! ([`Shelf::garbage`]), and goes when it is told to ([`Shelf::forget`]).
+//! A blob is *held* by its owners; what nobody holds is garbage ([`Shelf::garbage`]), and goes when it is told to ([`Shelf::forget`]). How
+//! far a file is that is being received says the part file itself.
 //!
 //! Each change is one transaction. Changes go through a thread of their own (`store/writer.rs`) that puts all that wait into one; `done` is
 //! called on it when they are on the disk, and must not block. Reads block for the disk alone. All times are ms since 1970.
@@ -22,42 +20,51 @@
 mod blobs;
 mod counters;
 mod owners;
-mod partials;
 mod rows;
 mod tables;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Store;
 use super::writer::{Need, Writer};
 use crate::error::StoreError;
-use crate::proto::transfer::label::Label;
+use crate::proto::transfer::label::{Label, TAGS_MAX};
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 
 use tables::Open;
 pub(super) use tables::make_tables;
 
-/// Most files of one owner, tags of one file, and uploads of one owner that are under way.
+/// Most files of one owner, and uploads of one owner that are under way.
 pub(crate) const FILES_MAX: u64 = 1_000_000;
-pub(crate) const TAGS_MAX: usize = 64;
 pub(crate) const UPLOADS_MAX: u64 = 1024;
-/// Most files that are being received, blobs that are leased, and tokens that are counted.
-pub(crate) const PARTIALS_MAX: u64 = 10_000;
-pub(crate) const LEASES_MAX: u64 = 100_000;
+/// Most tokens that are counted.
 pub(crate) const COUNTERS_MAX: u64 = 1_000_000;
-/// Bytes of the largest bitmap of units: in units of 1 MiB, a file of 8 TiB.
-pub(crate) const BITMAP_MAX: usize = 1 << 20;
-/// Bytes of the longest path.
-pub(crate) const PATH_MAX: usize = 4096;
 
 /// What owners may have that were given no limit of their own.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ShelfLimits {
-    /// In bytes; nothing for no limit.
-    pub(crate) quota: Option<u64>,
+    /// In bytes; the largest number for no limit.
+    quota: AtomicU64,
+}
+
+impl ShelfLimits {
+    pub(crate) const fn new(quota: Option<u64>) -> Self {
+        let quota = match quota {
+            Some(quota) => quota,
+            None => u64::MAX,
+        };
+        Self {
+            quota: AtomicU64::new(quota),
+        }
+    }
+
+    fn quota(&self) -> Option<u64> {
+        Some(self.quota.load(Ordering::Relaxed)).filter(|quota| *quota != u64::MAX)
+    }
 }
 
 /// A blob that is here whole.
@@ -69,7 +76,7 @@ pub(crate) struct Blob {
     /// If somebody asked for it.
     pub(crate) sha256: Option<[u8; 32]>,
     pub(crate) place: Place,
-    /// Where its tree is; a blob of one group needs none.
+    /// Where the hashes of its units are, if they outlive the run.
     pub(crate) outboard: Option<PathBuf>,
     pub(crate) added_ms: u64,
 }
@@ -94,6 +101,8 @@ pub(crate) struct Owned {
     /// What it takes of the quota: its size, or 0 for a file that is shared where it is.
     pub(crate) charged: u64,
     pub(crate) added_ms: u64,
+    /// He gives it only to who shows a token.
+    pub(crate) guarded: bool,
 }
 
 /// What somebody is to have.
@@ -104,8 +113,9 @@ pub(crate) struct NewFile {
     pub(crate) name: Label,
     /// Repeated ones count once.
     pub(crate) tags: Vec<Label>,
-    /// As in [`Owned::charged`].
+    /// As in [`Owned`].
     pub(crate) charged: u64,
+    pub(crate) guarded: bool,
 }
 
 /// What an owner has, in bytes.
@@ -154,43 +164,6 @@ pub(crate) enum Counted {
     Full,
 }
 
-/// How far a file has come that is being received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Partial {
-    pub(crate) root: Root,
-    /// Bytes of the whole file.
-    pub(crate) size: u64,
-    /// Where they are until it is whole.
-    pub(crate) part: PathBuf,
-    /// Bytes of a unit; the last one has the rest.
-    pub(crate) unit: u32,
-    /// A bit for each unit, the lowest of the first byte first: it is verified and on the disk.
-    pub(crate) verified: Vec<u8>,
-    pub(crate) committed_ms: u64,
-}
-
-impl Partial {
-    /// Bytes of the bitmap of a file of this size.
-    pub(crate) fn bitmap_len(size: u64, unit: u32) -> u64 {
-        size.div_ceil(u64::from(unit.max(1))).div_ceil(8)
-    }
-}
-
-/// Why progress is not kept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PartialError {
-    #[error("another file ({0}) is being received there")]
-    Other(Root),
-    #[error("{PARTIALS_MAX} files are being received already")]
-    Full,
-    #[error(
-        "its bitmap has {got} bytes, of this size and unit it has {expected}, and at most {BITMAP_MAX}"
-    )]
-    Bitmap { got: u64, expected: u64 },
-    #[error("its path has more than {PATH_MAX} bytes")]
-    Path,
-}
-
 /// What became of a blob that was to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Forgotten {
@@ -228,18 +201,15 @@ impl Shelf {
 
     // Blobs.
 
-    /// A blob is here, with the blobs that it holds if it is a collection. What was known of it before, if it was: its files may be
-    /// others. A digest that was known stays.
+    /// A blob is here. What was known of it before, if it was: its files may be others. A digest that was known stays.
     pub(crate) fn add(
         &self,
         root: Root,
         blob: Blob,
-        children: Vec<Root>,
         done: impl FnOnce(Result<Option<Blob>, StoreError>) + Send + 'static,
     ) {
-        let bytes = children.len() * 32;
-        let change = move |tables: &mut Open<'_>, _: &_| blobs::add(tables, &root, blob, &children);
-        self.change(bytes, None, change, done);
+        let change = move |tables: &mut Open<'_>, _: &_| blobs::add(tables, &root, blob);
+        self.change(None, change, done);
     }
 
     pub(crate) fn blob(&self, root: &Root) -> Result<Option<Blob>, StoreError> {
@@ -251,44 +221,45 @@ impl Shelf {
         self.read(|transaction| blobs::by_sha256(transaction, digest))
     }
 
-    /// Whether a blob is a part of a collection that is here.
-    pub(crate) fn is_within(&self, child: &Root, collection: &Root) -> Result<bool, StoreError> {
-        self.read(|transaction| blobs::is_within(transaction, child, collection))
-    }
-
-    /// Nobody lets go of this blob until then. Whether there was room for it; a lease that is longer stays.
-    pub(crate) fn lease(
+    /// Blobs that follow `after`, in the order of their roots.
+    pub(crate) fn blobs(
         &self,
-        root: Root,
-        until_ms: u64,
-        done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
-    ) {
-        let change = move |tables: &mut Open<'_>, _: &_| blobs::lease(tables, &root, until_ms);
-        self.change(0, None, change, done);
+        after: Option<Root>,
+        most: usize,
+    ) -> Result<Vec<(Root, Blob)>, StoreError> {
+        self.read(|transaction| blobs::blobs(transaction, after, most))
     }
 
     /// Blobs that nobody holds, of the `most` that follow `after` in their order. `next` is the last that was looked at.
     pub(crate) fn garbage(
         &self,
-        now_ms: u64,
         after: Option<Root>,
         most: usize,
     ) -> Result<Page<Root>, StoreError> {
-        self.read(|transaction| blobs::garbage(transaction, now_ms, after, most))
+        self.read(|transaction| blobs::garbage(transaction, after, most))
     }
 
-    /// Forgets a blob, unless somebody holds it now. Of a collection its parts are held no more.
+    /// Forgets a blob, unless somebody holds it now.
     pub(crate) fn forget(
         &self,
         root: Root,
-        now_ms: u64,
         done: impl FnOnce(Result<Forgotten, StoreError>) + Send + 'static,
     ) {
-        let change = move |tables: &mut Open<'_>, _: &_| blobs::forget(tables, &root, now_ms);
-        self.change(0, Some(now_ms), change, done);
+        let change = move |tables: &mut Open<'_>, _: &_| blobs::forget(tables, &root);
+        self.change(None, change, done);
     }
 
     // Owners.
+
+    /// The limit of all who have none of their own.
+    pub(crate) fn limit_all(&self, limit: Option<u64>) {
+        let quota = limit.unwrap_or(u64::MAX);
+        self.0.limits().quota.store(quota, Ordering::Relaxed);
+    }
+
+    pub(crate) fn limit_of_all(&self) -> Option<u64> {
+        self.0.limits().quota()
+    }
 
     /// Gives an owner a limit of his own, or takes it away. What he has stays, also when it is more.
     pub(crate) fn set_limit(
@@ -298,7 +269,7 @@ impl Shelf {
         done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
         let change = move |tables: &mut Open<'_>, _: &_| owners::set_limit(tables, &owner, limit);
-        self.change(0, None, change, done);
+        self.change(None, change, done);
     }
 
     /// What an owner has; nothing at all if he was never heard of.
@@ -328,7 +299,7 @@ impl Shelf {
         let change = move |tables: &mut Open<'_>, limits: &ShelfLimits| {
             owners::reserve(tables, limits, &owner, &upload, bytes, expires_ms, now_ms)
         };
-        self.change(0, Some(now_ms), change, done);
+        self.change(Some(now_ms), change, done);
     }
 
     /// An upload has ended well: its room becomes a file's. Without a reservation, or with more bytes than were reserved, the quota is
@@ -343,7 +314,7 @@ impl Shelf {
         let change = move |tables: &mut Open<'_>, limits: &ShelfLimits| {
             owners::own(tables, limits, Some(&upload), &file, now_ms)
         };
-        self.change(0, Some(now_ms), change, done);
+        self.change(Some(now_ms), change, done);
     }
 
     /// An upload was given up. Whether room was kept for it.
@@ -354,7 +325,7 @@ impl Shelf {
         done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
     ) {
         let change = move |tables: &mut Open<'_>, _: &_| owners::release(tables, &owner, &upload);
-        self.change(0, None, change, done);
+        self.change(None, change, done);
     }
 
     /// A file becomes somebody's without an upload. One that is his already gets the new name, and the new tags beside those it has.
@@ -367,7 +338,7 @@ impl Shelf {
         let change = move |tables: &mut Open<'_>, limits: &ShelfLimits| {
             owners::own(tables, limits, None, &file, now_ms)
         };
-        self.change(0, Some(now_ms), change, done);
+        self.change(Some(now_ms), change, done);
     }
 
     /// A file is this owner's no more, and its room is free. Whether it was his.
@@ -378,7 +349,19 @@ impl Shelf {
         done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
     ) {
         let change = move |tables: &mut Open<'_>, _: &_| owners::disown(tables, &owner, &root);
-        self.change(0, None, change, done);
+        self.change(None, change, done);
+    }
+
+    /// Gives a file a tag. Whether there is such a file of this owner.
+    pub(crate) fn tag(
+        &self,
+        owner: Label,
+        root: Root,
+        tag: Label,
+        done: impl FnOnce(Result<Result<bool, QuotaError>, StoreError>) + Send + 'static,
+    ) {
+        let change = move |tables: &mut Open<'_>, _: &_| owners::tag(tables, &owner, &root, &tag);
+        self.change(None, change, done);
     }
 
     /// Takes a tag from a file. Whether it had it.
@@ -390,12 +373,17 @@ impl Shelf {
         done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
     ) {
         let change = move |tables: &mut Open<'_>, _: &_| owners::untag(tables, &owner, &root, &tag);
-        self.change(0, None, change, done);
+        self.change(None, change, done);
     }
 
     /// A file of this owner.
     pub(crate) fn file(&self, owner: &Label, root: &Root) -> Result<Option<Owned>, StoreError> {
         self.read(|transaction| owners::file(transaction, owner, root))
+    }
+
+    /// Whose a blob is.
+    pub(crate) fn owners_of(&self, root: &Root) -> Result<Vec<(Label, Owned)>, StoreError> {
+        self.read(|transaction| owners::owners_of(transaction, root))
     }
 
     /// The files of an owner that follow `after`, in the order of their roots.
@@ -461,56 +449,23 @@ impl Shelf {
         let change = move |tables: &mut Open<'_>, _: &_| {
             counters::count(tables, &token, bytes, limit, expires_ms, now_ms)
         };
-        self.change(0, Some(now_ms), change, done);
+        self.change(Some(now_ms), change, done);
     }
 
-    // Partials.
-
-    /// Keeps how far the file has come that will be at `destination`. What is in the bitmap must be on the disk.
-    pub(crate) fn commit_partial(
+    /// Bytes that were counted and did not move after all.
+    pub(crate) fn give_back(
         &self,
-        destination: PathBuf,
-        partial: Partial,
-        done: impl FnOnce(Result<Result<(), PartialError>, StoreError>) + Send + 'static,
+        token: Label,
+        bytes: u64,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
-        let (bytes, now_ms) = (partial.verified.len(), partial.committed_ms);
-        let change =
-            move |tables: &mut Open<'_>, _: &_| partials::commit(tables, &destination, &partial);
-        self.change(bytes, Some(now_ms), change, done);
-    }
-
-    /// How far the file has come that will be there.
-    pub(crate) fn open_partial(&self, destination: &Path) -> Result<Option<Partial>, StoreError> {
-        self.read(|transaction| partials::open(transaction, destination))
-    }
-
-    /// Where a file is being received to.
-    pub(crate) fn partials_of(&self, root: &Root) -> Result<Vec<PathBuf>, StoreError> {
-        self.read(|transaction| partials::of(transaction, root))
-    }
-
-    /// All that are being received and follow `after`, in the order of their destinations.
-    pub(crate) fn partials(
-        &self,
-        after: Option<&Path>,
-        most: usize,
-    ) -> Result<Vec<(PathBuf, Partial)>, StoreError> {
-        self.read(|transaction| partials::after(transaction, after, most))
-    }
-
-    /// The file is whole, or given up. Whether it was being received.
-    pub(crate) fn end_partial(
-        &self,
-        destination: PathBuf,
-        done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
-    ) {
-        let change = move |tables: &mut Open<'_>, _: &_| partials::end(tables, &destination);
-        self.change(0, None, change, done);
+        let change = move |tables: &mut Open<'_>, _: &_| counters::give_back(tables, &token, bytes);
+        self.change(None, change, done);
     }
 
     // All.
 
-    /// Returns up to `most` reservations that have expired, and forgets as many leases and counters. How many these were: with
+    /// Returns up to `most` reservations that have expired, and forgets as many counters. How many these were: with
     /// `most` there may be more.
     pub(crate) fn expire(
         &self,
@@ -519,7 +474,7 @@ impl Shelf {
         done: impl FnOnce(Result<usize, StoreError>) + Send + 'static,
     ) {
         let change = move |tables: &mut Open<'_>, _: &_| tables.expire(now_ms, most);
-        self.change(0, Some(now_ms), change, done);
+        self.change(Some(now_ms), change, done);
     }
 
     /// Does what waits, ends the thread and lets go of the store, whoever still has a clone. What comes later ends with
@@ -530,12 +485,11 @@ impl Shelf {
 
     fn change<R: Send + 'static>(
         &self,
-        bytes: usize,
         now_ms: Option<u64>,
         change: impl FnOnce(&mut Open<'_>, &ShelfLimits) -> Result<R, redb::Error> + Send + 'static,
         done: impl FnOnce(Result<R, StoreError>) + Send + 'static,
     ) {
-        let need = Need { bytes, now_ms };
+        let need = Need { bytes: 0, now_ms };
         let busy = || Err(StoreError::Busy);
         self.0.hand_over(need, change, busy, done);
     }

@@ -7,10 +7,10 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::rows::{self, ended};
 use super::tables::{
-    Bytes, Ends, FILE_NAMES, FILE_TAGS, FILES, OWNERS, Open, TAGS, roots_under, under,
+    Bytes, Ends, FILE_NAMES, FILE_OWNERS, FILE_TAGS, FILES, OWNERS, Open, TAGS, roots_under, under,
 };
-use super::{Account, FILES_MAX, NewFile, Owned, QuotaError, ShelfLimits, TAGS_MAX, UPLOADS_MAX};
-use crate::proto::transfer::label::Label;
+use super::{Account, FILES_MAX, NewFile, Owned, QuotaError, ShelfLimits, UPLOADS_MAX};
+use crate::proto::transfer::label::{Label, TAGS_MAX};
 use crate::proto::transfer::root::Root;
 
 /// Expired reservations that are returned at once, before another is made.
@@ -89,7 +89,7 @@ fn fits(
     account: &Account,
     wanted: u64,
 ) -> Result<(), QuotaError> {
-    let Some(limit) = account.limit.or(limits.quota) else {
+    let Some(limit) = account.limit.or(limits.quota()) else {
         return Ok(());
     };
     let sum = [account.reserved, wanted]
@@ -203,6 +203,7 @@ pub(super) fn own(
         name,
         tags,
         charged,
+        guarded,
     } = file;
     let (prefix, key) = (ended(owner), file_key(owner, root));
     let before = tables
@@ -259,6 +260,7 @@ pub(super) fn own(
         name: name.clone(),
         charged: *charged,
         added_ms: before.as_ref().map_or(now_ms, |before| before.added_ms),
+        guarded: *guarded,
     };
     tables.files.insert(&key[..], &owned.encode()[..])?;
     tables.file_owners.insert(&owner_key(root, owner)[..], ())?;
@@ -266,10 +268,7 @@ pub(super) fn own(
         .file_names
         .insert(&name_key(owner, name, root)[..], ())?;
     for tag in tags {
-        tables.tags.insert(&name_key(owner, tag, root)[..], ())?;
-        tables
-            .file_tags
-            .insert(&[&key[..], tag.as_str().as_bytes()].concat()[..], ())?;
+        insert_tag(tables, owner, root, tag)?;
     }
     change_account(tables, owner.as_str().as_bytes(), |account| {
         *account = Account {
@@ -310,6 +309,36 @@ pub(super) fn disown(
     Ok(true)
 }
 
+pub(super) fn tag(
+    tables: &mut Open<'_>,
+    owner: &Label,
+    root: &Root,
+    tag: &Label,
+) -> Result<Result<bool, QuotaError>, redb::Error> {
+    let key = file_key(owner, root);
+    if tables.files.get(&key[..])?.is_none() {
+        return Ok(Ok(false));
+    }
+    let tags = tags_under(&tables.file_tags, &key)?;
+    if tags.len() >= TAGS_MAX && !tags.contains(tag) {
+        return Ok(Err(QuotaError::Tags(tags.len() + 1)));
+    }
+    insert_tag(tables, owner, root, tag)?;
+    Ok(Ok(true))
+}
+
+fn insert_tag(
+    tables: &mut Open<'_>,
+    owner: &Label,
+    root: &Root,
+    tag: &Label,
+) -> Result<(), redb::Error> {
+    let way_back = [&file_key(owner, root)[..], tag.as_str().as_bytes()].concat();
+    tables.tags.insert(&name_key(owner, tag, root)[..], ())?;
+    tables.file_tags.insert(&way_back[..], ())?;
+    Ok(())
+}
+
 pub(super) fn untag(
     tables: &mut Open<'_>,
     owner: &Label,
@@ -330,6 +359,26 @@ pub(super) fn file(
     let files = transaction.open_table(FILES)?;
     let row = files.get(&file_key(owner, root)[..])?;
     Ok(row.and_then(|row| Owned::decode(row.value())))
+}
+
+pub(super) fn owners_of(
+    transaction: &ReadTransaction,
+    root: &Root,
+) -> Result<Vec<(Label, Owned)>, redb::Error> {
+    let (files, owners) = (
+        transaction.open_table(FILES)?,
+        transaction.open_table(FILE_OWNERS)?,
+    );
+    let mut found = Vec::new();
+    for owner in under(&owners, root.as_bytes(), None, usize::MAX)? {
+        let Some(owner) = rows::label(&owner) else {
+            continue;
+        };
+        let row = files.get(&file_key(&owner, root)[..])?;
+        let owned = row.and_then(|row| Owned::decode(row.value()));
+        found.extend(owned.map(|owned| (owner, owned)));
+    }
+    Ok(found)
 }
 
 pub(super) fn files(

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Account, Blob, Owned, Partial, Place};
+use super::{Account, Blob, Owned, Place};
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
@@ -17,6 +17,8 @@ const COLLECTION: u8 = 1;
 const SHA256: u8 = 2;
 const OWN: u8 = 4;
 const OUTBOARD: u8 = 8;
+/// Of an [`Owned`].
+const GUARDED: u8 = 1;
 
 /// A label, ended.
 pub(super) fn ended(label: &Label) -> Vec<u8> {
@@ -102,18 +104,21 @@ impl Blob {
 
 impl Owned {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut row = self.charged.to_be_bytes().to_vec();
+        let mut row = vec![if self.guarded { GUARDED } else { 0 }];
+        row.extend(self.charged.to_be_bytes());
         row.extend(self.added_ms.to_be_bytes());
         row.extend(self.name.as_str().as_bytes());
         row
     }
 
     pub(super) fn decode(mut row: &[u8]) -> Option<Self> {
+        let [flags] = take(&mut row)?;
         let (charged, added_ms) = (number(&mut row)?, number(&mut row)?);
         Some(Self {
             name: label(row)?,
             charged,
             added_ms,
+            guarded: flags & GUARDED != 0,
         })
     }
 }
@@ -143,34 +148,6 @@ impl Account {
             reserved,
             files,
             uploads,
-        })
-    }
-}
-
-impl Partial {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut row = self.root.as_bytes().to_vec();
-        row.extend(self.size.to_be_bytes());
-        row.extend(self.committed_ms.to_be_bytes());
-        row.extend(self.unit.to_be_bytes());
-        put_counted(path_bytes(&self.part), &mut row);
-        row.extend(&self.verified);
-        row
-    }
-
-    pub(super) fn decode(mut row: &[u8]) -> Option<Self> {
-        let rest = &mut row;
-        let root = Root::from_bytes(take(rest)?);
-        let (size, committed_ms) = (number(rest)?, number(rest)?);
-        let unit = u32::from_be_bytes(take(rest)?);
-        let part = path(counted(rest)?);
-        (rest.len() as u64 == Self::bitmap_len(size, unit)).then(|| Self {
-            root,
-            size,
-            part,
-            unit,
-            verified: rest.to_vec(),
-            committed_ms,
         })
     }
 }
@@ -214,54 +191,33 @@ mod tests {
         )
     }
 
-    fn partials() -> impl Strategy<Value = Partial> {
-        (
-            any::<[u8; 32]>(),
-            0..100_000u64,
-            1..5000u32,
-            paths(),
-            any::<u64>(),
-        )
-            .prop_map(|(root, size, unit, part, committed_ms)| Partial {
-                root: Root::from_bytes(root),
-                size,
-                part,
-                unit,
-                verified: vec![0xa5; Partial::bitmap_len(size, unit) as usize],
-                committed_ms,
-            })
-    }
-
     proptest! {
         #[test]
         fn rows_go_round(
             blob in blobs(),
-            partial in partials(),
             numbers in any::<[u64; 4]>(),
             limit in any::<Option<u64>>(),
             name in "[a-zé ]{1,20}",
         ) {
             prop_assert_eq!(Blob::decode(&blob.encode()), Some(blob));
-            prop_assert_eq!(Partial::decode(&partial.encode()), Some(partial));
             let [used, reserved, files, uploads] = numbers;
             let account = Account { limit, used, reserved, files, uploads };
             prop_assert_eq!(Account::decode(&account.encode()), Some(account));
-            let owned = Owned { name: name.parse().unwrap(), charged: used, added_ms: files };
+            let name = name.parse().unwrap();
+            let owned = Owned { name, charged: used, added_ms: files, guarded: used.is_multiple_of(2) };
             prop_assert_eq!(Owned::decode(&owned.encode()), Some(owned));
         }
 
         #[test]
         fn any_row_is_judged_without_a_panic(
             blob in blobs(),
-            partial in partials(),
             cut in any::<prop::sample::Index>(),
             noise in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let _ = (Account::decode(&noise), Owned::decode(&noise));
-            let _ = (Blob::decode(&noise), Partial::decode(&noise));
-            let (blob, partial) = (blob.encode(), partial.encode());
+            let _ = Blob::decode(&noise);
+            let blob = blob.encode();
             prop_assert_eq!(Blob::decode(&blob[..cut.index(blob.len())]), None);
-            let _ = Partial::decode(&partial[..cut.index(partial.len())]);
         }
     }
 }

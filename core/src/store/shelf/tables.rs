@@ -6,9 +6,6 @@
 //! |---|---|---|
 //! | `blobs` | root | blob |
 //! | `blob_digests` | SHA-256 | root |
-//! | `blob_parts` | collection's root ‖ root | nothing: what it holds |
-//! | `blob_within` | root ‖ collection's root | nothing: the way back |
-//! | `leases` | root | until when |
 //! | `owners` | owner | account |
 //! | `files` | owner ‖ root | what is somebody's |
 //! | `file_owners` | root ‖ owner | nothing: the way back |
@@ -17,8 +14,6 @@
 //! | `file_tags` | owner ‖ root ‖ tag | nothing: the way back |
 //! | `reservations` | owner ‖ upload | bytes, until when |
 //! | `counters` | token's name | bytes, until when |
-//! | `partials` | destination | partial |
-//! | `partial_roots` | root ‖ destination | nothing: the way back |
 //! | `until` | until when (8, big-endian) ‖ what for (1) ‖ key | nothing: what goes next |
 
 use std::ops::Bound;
@@ -34,9 +29,6 @@ type Definition<'a, V> = TableDefinition<'a, Bytes<'static>, V>;
 
 pub(super) const BLOBS: Definition<'_, Bytes<'static>> = TableDefinition::new("blobs");
 pub(super) const DIGESTS: Definition<'_, Bytes<'static>> = TableDefinition::new("blob_digests");
-pub(super) const PARTS: Definition<'_, ()> = TableDefinition::new("blob_parts");
-pub(super) const WITHIN: Definition<'_, ()> = TableDefinition::new("blob_within");
-pub(super) const LEASES: Definition<'_, u64> = TableDefinition::new("leases");
 pub(super) const OWNERS: Definition<'_, Bytes<'static>> = TableDefinition::new("owners");
 pub(super) const FILES: Definition<'_, Bytes<'static>> = TableDefinition::new("files");
 pub(super) const FILE_OWNERS: Definition<'_, ()> = TableDefinition::new("file_owners");
@@ -45,8 +37,6 @@ pub(super) const TAGS: Definition<'_, ()> = TableDefinition::new("tags");
 pub(super) const FILE_TAGS: Definition<'_, ()> = TableDefinition::new("file_tags");
 pub(super) const RESERVATIONS: Definition<'_, (u64, u64)> = TableDefinition::new("reservations");
 pub(super) const COUNTERS: Definition<'_, (u64, u64)> = TableDefinition::new("counters");
-pub(super) const PARTIALS: Definition<'_, Bytes<'static>> = TableDefinition::new("partials");
-pub(super) const PARTIAL_ROOTS: Definition<'_, ()> = TableDefinition::new("partial_roots");
 pub(super) const UNTIL: Definition<'_, ()> = TableDefinition::new("until");
 
 pub(in crate::store) fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
@@ -59,9 +49,6 @@ type Rows<'t, V> = Table<'t, Bytes<'static>, V>;
 pub(in crate::store) struct Open<'t> {
     pub(super) blobs: Rows<'t, Bytes<'static>>,
     pub(super) digests: Rows<'t, Bytes<'static>>,
-    pub(super) parts: Rows<'t, ()>,
-    pub(super) within: Rows<'t, ()>,
-    pub(super) leases: Rows<'t, u64>,
     pub(super) owners: Rows<'t, Bytes<'static>>,
     pub(super) files: Rows<'t, Bytes<'static>>,
     pub(super) file_owners: Rows<'t, ()>,
@@ -70,8 +57,6 @@ pub(in crate::store) struct Open<'t> {
     pub(super) file_tags: Rows<'t, ()>,
     pub(super) reservations: Rows<'t, (u64, u64)>,
     pub(super) counters: Rows<'t, (u64, u64)>,
-    pub(super) partials: Rows<'t, Bytes<'static>>,
-    pub(super) partial_roots: Rows<'t, ()>,
     until: Rows<'t, ()>,
 }
 
@@ -81,7 +66,6 @@ pub(in crate::store) struct Open<'t> {
 pub(super) enum Ends {
     Reservation = 0,
     Counter = 1,
-    Lease = 2,
 }
 
 impl writer::Tables for ShelfLimits {
@@ -101,9 +85,6 @@ impl<'t> Open<'t> {
         Ok(Self {
             blobs: transaction.open_table(BLOBS)?,
             digests: transaction.open_table(DIGESTS)?,
-            parts: transaction.open_table(PARTS)?,
-            within: transaction.open_table(WITHIN)?,
-            leases: transaction.open_table(LEASES)?,
             owners: transaction.open_table(OWNERS)?,
             files: transaction.open_table(FILES)?,
             file_owners: transaction.open_table(FILE_OWNERS)?,
@@ -112,8 +93,6 @@ impl<'t> Open<'t> {
             file_tags: transaction.open_table(FILE_TAGS)?,
             reservations: transaction.open_table(RESERVATIONS)?,
             counters: transaction.open_table(COUNTERS)?,
-            partials: transaction.open_table(PARTIALS)?,
-            partial_roots: transaction.open_table(PARTIAL_ROOTS)?,
             until: transaction.open_table(UNTIL)?,
         })
     }
@@ -152,10 +131,8 @@ impl<'t> Open<'t> {
             };
             if *what == Ends::Reservation as u8 {
                 owners::return_reserved(self, key)?;
-            } else if *what == Ends::Counter as u8 {
-                self.counters.remove(key)?;
             } else {
-                self.leases.remove(key)?;
+                self.counters.remove(key)?;
             }
         }
         Ok(ended.len())

@@ -9,9 +9,9 @@ use crate::store::sparse::Sparse;
 use crate::store::{database, writer};
 
 mod accounts;
+mod counting;
 mod files;
 mod kill;
-mod progress;
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
 /// When the tests are.
@@ -53,6 +53,7 @@ fn new_file(owner: &str, number: u64, charged: u64) -> NewFile {
         name: label("a name"),
         tags: Vec::new(),
         charged,
+        guarded: false,
     }
 }
 
@@ -64,7 +65,7 @@ fn on(disk: &Sparse) -> Store {
 }
 
 fn shelf(quota: Option<u64>) -> Shelf {
-    Shelf::open(&on(&Sparse::default()), ShelfLimits { quota }).unwrap()
+    Shelf::open(&on(&Sparse::default()), ShelfLimits::new(quota)).unwrap()
 }
 
 /// What a change says, once it is on the disk.
@@ -77,9 +78,8 @@ fn wait<R: Send + 'static>(
 }
 
 impl Shelf {
-    fn adds(&self, number: u64, blob: Blob, children: &[u64]) -> Option<Blob> {
-        let children = children.iter().map(|number| root(*number)).collect();
-        wait(|done| self.add(root(number), blob, children, done))
+    fn adds(&self, number: u64, blob: Blob) -> Option<Blob> {
+        wait(|done| self.add(root(number), blob, done))
     }
 
     fn reserves(
@@ -109,20 +109,8 @@ impl Shelf {
         wait(|done| self.disown(label(owner), root(number), done))
     }
 
-    fn leases(&self, number: u64, until_ms: u64) -> bool {
-        wait(|done| self.lease(root(number), until_ms, done))
-    }
-
-    fn forgets(&self, number: u64, now_ms: u64) -> Forgotten {
-        wait(|done| self.forget(root(number), now_ms, done))
-    }
-
-    fn commits(&self, destination: &str, partial: &Partial) -> Result<(), PartialError> {
-        wait(|done| self.commit_partial(destination.into(), partial.clone(), done))
-    }
-
-    fn ends(&self, destination: &str) -> bool {
-        wait(|done| self.end_partial(destination.into(), done))
+    fn forgets(&self, number: u64) -> Forgotten {
+        wait(|done| self.forget(root(number), done))
     }
 
     fn counts(&self, token: &str, bytes: u64, limit: u64, expires_ms: u64) -> Counted {
@@ -146,25 +134,16 @@ impl Shelf {
         self.read(|transaction| {
             use tables::*;
             let mut rows = 0;
-            for table in [
-                PARTS,
-                WITHIN,
-                FILE_OWNERS,
-                FILE_NAMES,
-                TAGS,
-                FILE_TAGS,
-                PARTIAL_ROOTS,
-                UNTIL,
-            ] {
+            for table in [FILE_OWNERS, FILE_NAMES, TAGS, FILE_TAGS, UNTIL] {
                 rows += transaction.open_table(table)?.len()?;
             }
-            for table in [BLOBS, DIGESTS, OWNERS, FILES, PARTIALS] {
+            for table in [BLOBS, DIGESTS, OWNERS, FILES] {
                 rows += transaction.open_table(table)?.len()?;
             }
             for table in [RESERVATIONS, COUNTERS] {
                 rows += transaction.open_table(table)?.len()?;
             }
-            Ok(rows + transaction.open_table(LEASES)?.len()?)
+            Ok(rows)
         })
         .unwrap()
     }
@@ -195,6 +174,6 @@ fn a_store_of_an_older_program_gets_the_tables() {
         })
         .unwrap();
     drop(store);
-    let shelf = Shelf::open(&on(&disk), ShelfLimits::default()).unwrap();
+    let shelf = Shelf::open(&on(&disk), ShelfLimits::new(None)).unwrap();
     assert_eq!(shelf.blob(&root(1)).unwrap(), None);
 }

@@ -334,7 +334,7 @@ proptest! {
     #[test]
     fn accounts_are_what_the_model_says(steps in steps()) {
         let disk = Sparse::default();
-        let open = || Shelf::open(&on(&disk), ShelfLimits { quota: Some(QUOTA) }).unwrap();
+        let open = || Shelf::open(&on(&disk), ShelfLimits::new(Some(QUOTA))).unwrap();
         let mut shelf = open();
         let mut model = Model::default();
         let mut now = NOW;

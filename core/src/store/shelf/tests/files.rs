@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_blob_is_found_by_root_and_digest() {
     let shelf = shelf(None);
-    assert_eq!(shelf.adds(1, blob(5), &[]), None);
+    assert_eq!(shelf.adds(1, blob(5)), None);
     assert_eq!(shelf.blob(&root(1)).unwrap(), Some(blob(5)));
     assert_eq!(shelf.blob(&root(2)).unwrap(), None);
     assert_eq!(shelf.by_sha256(&[7; 32]).unwrap(), None);
@@ -20,7 +20,7 @@ fn a_blob_is_found_by_root_and_digest() {
         own: false,
         ..elsewhere.place
     };
-    assert_eq!(shelf.adds(1, elsewhere.clone(), &[]), Some(blob(5)));
+    assert_eq!(shelf.adds(1, elsewhere.clone()), Some(blob(5)));
     assert_eq!(shelf.by_sha256(&[7; 32]).unwrap(), Some(root(1)));
     assert_eq!(
         shelf.adds(
@@ -28,15 +28,14 @@ fn a_blob_is_found_by_root_and_digest() {
             Blob {
                 sha256: None,
                 ..elsewhere.clone()
-            },
-            &[]
+            }
         ),
         Some(elsewhere.clone())
     );
     assert_eq!(shelf.blob(&root(1)).unwrap(), Some(elsewhere.clone()));
-    assert_eq!(shelf.forgets(1, NOW), Forgotten::Gone(elsewhere));
+    assert_eq!(shelf.forgets(1), Forgotten::Gone(elsewhere));
     assert_eq!(shelf.by_sha256(&[7; 32]).unwrap(), None);
-    assert_eq!(shelf.forgets(1, NOW), Forgotten::NotHere);
+    assert_eq!(shelf.forgets(1), Forgotten::NotHere);
     assert_eq!(shelf.rows(), 0);
 }
 
@@ -173,78 +172,84 @@ fn too_many_tags_are_refused_and_nothing_is_changed() {
 #[test]
 fn what_nobody_holds_is_garbage_and_what_somebody_holds_is_not() {
     let shelf = shelf(None);
-    for number in 0..6 {
-        shelf.adds(number, blob(5), &[]);
+    for number in 0..3 {
+        shelf.adds(number, blob(5));
     }
-    let collection = Blob {
-        kind: Kind::Collection,
-        ..blob(9)
-    };
-    shelf.adds(6, collection.clone(), &[0, 1]);
-    let garbage = |now| {
-        let page = shelf.garbage(now, None, 100).unwrap();
+    let garbage = || {
+        let page = shelf.garbage(None, 100).unwrap();
         assert_eq!(page.next, None);
-        let mut numbers: Vec<u64> = (0..7)
+        (0..3)
             .filter(|number| page.rows.contains(&root(*number)))
-            .collect();
-        assert_eq!(numbers.len(), page.rows.len());
-        numbers.sort_unstable();
-        numbers
+            .collect::<Vec<u64>>()
     };
-    assert_eq!(garbage(NOW), [2, 3, 4, 5, 6]);
-    assert_eq!(shelf.owns(new_file("a", 6, 9)), Ok(()));
-    assert_eq!(shelf.owns(new_file("a", 2, 5)), Ok(()));
-    assert_eq!(shelf.owns(new_file("b", 2, 5)), Ok(()));
-    assert!(shelf.leases(3, NOW + 10) && shelf.leases(3, NOW + 5));
-    let partial = Partial {
-        root: root(4),
-        size: 5,
-        part: "/p".into(),
-        unit: 5,
-        verified: vec![1],
-        committed_ms: NOW,
+    assert_eq!(garbage(), [0, 1, 2]);
+    assert_eq!(shelf.owns(new_file("a", 1, 5)), Ok(()));
+    let guarded = NewFile {
+        guarded: true,
+        ..new_file("b", 1, 5)
     };
-    assert_eq!(shelf.commits("/to", &partial), Ok(()));
-    assert_eq!(garbage(NOW), [5]);
-    assert_eq!(garbage(NOW + 9), [5]);
-    assert_eq!(garbage(NOW + 10), [3, 5]);
-    for held in [0, 1, 2, 3, 4, 6] {
-        assert_eq!(shelf.forgets(held, NOW), Forgotten::Held, "{held}");
-    }
-    assert_eq!(shelf.forgets(5, NOW), Forgotten::Gone(blob(5)));
-    assert_eq!(shelf.expires(NOW + 11, 9), 1);
-    assert!(shelf.ends("/to"));
-    assert!(shelf.disowns("a", 2));
-    assert_eq!(garbage(NOW), [3, 4], "b still has 2, a the collection");
-    assert!(shelf.disowns("b", 2) && shelf.disowns("a", 6));
-    assert_eq!(garbage(NOW), [2, 3, 4, 6]);
-    assert!(
-        shelf.is_within(&root(0), &root(6)).unwrap()
-            && !shelf.is_within(&root(2), &root(6)).unwrap()
-    );
-    assert_eq!(shelf.forgets(6, NOW), Forgotten::Gone(collection));
-    assert_eq!(garbage(NOW), [0, 1, 2, 3, 4]);
-    assert!(!shelf.is_within(&root(0), &root(6)).unwrap());
-    for number in 0..5 {
-        assert_eq!(shelf.forgets(number, NOW), Forgotten::Gone(blob(5)));
+    assert_eq!(shelf.owns(guarded), Ok(()));
+    assert_eq!(garbage(), [0, 2]);
+    let owners = shelf.owners_of(&root(1)).unwrap();
+    let owners: Vec<(&str, bool)> = owners
+        .iter()
+        .map(|(owner, owned)| (owner.as_str(), owned.guarded))
+        .collect();
+    assert_eq!(owners, [("a", false), ("b", true)]);
+    assert_eq!(shelf.owners_of(&root(0)).unwrap(), []);
+    assert_eq!(shelf.forgets(1), Forgotten::Held);
+    assert!(shelf.disowns("a", 1));
+    assert_eq!(shelf.forgets(1), Forgotten::Held, "b still has it");
+    assert!(shelf.disowns("b", 1));
+    assert_eq!(garbage(), [0, 1, 2]);
+    let mut roots: Vec<Root> = (0..3).map(root).collect();
+    roots.sort_unstable();
+    let there = |after, most| -> Vec<Root> {
+        let blobs = shelf.blobs(after, most).unwrap().into_iter();
+        blobs.map(|(root, _)| root).collect()
+    };
+    assert_eq!(there(None, 9), roots);
+    assert_eq!(there(Some(roots[0]), 1), roots[1..2]);
+    for number in 0..3 {
+        assert_eq!(shelf.forgets(number), Forgotten::Gone(blob(5)));
     }
     assert_eq!(shelf.rows(), 0);
+}
+
+#[test]
+fn a_tag_is_given_to_what_is_there() {
+    let shelf = shelf(None);
+    let tags =
+        |number, tag: &str| wait(|done| shelf.tag(label("a"), root(number), label(tag), done));
+    assert_eq!(tags(1, "x"), Ok(false));
+    assert_eq!(shelf.rows(), 0);
+    assert_eq!(shelf.owns(new_file("a", 1, 5)), Ok(()));
+    assert_eq!((tags(1, "x"), tags(1, "x")), (Ok(true), Ok(true)));
+    assert_eq!(
+        shelf.by_tag(&label("a"), &label("x"), None, 9).unwrap(),
+        [root(1)]
+    );
+    for number in 1..TAGS_MAX {
+        assert_eq!(tags(1, &number.to_string()), Ok(true));
+    }
+    assert_eq!(tags(1, "more"), Err(QuotaError::Tags(TAGS_MAX + 1)));
+    assert_eq!(tags(1, "x"), Ok(true));
 }
 
 #[test]
 fn garbage_is_looked_for_page_by_page() {
     let shelf = shelf(None);
     for number in 0..10 {
-        shelf.adds(number, blob(5), &[]);
+        shelf.adds(number, blob(5));
         if number % 3 == 0 {
             assert_eq!(shelf.owns(new_file("a", number, 5)), Ok(()));
         }
     }
-    let whole = shelf.garbage(NOW, None, 10).unwrap();
+    let whole = shelf.garbage(None, 10).unwrap();
     assert_eq!((whole.rows.len(), whole.next), (6, None));
     let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = shelf.garbage(NOW, after, 3).unwrap();
+        let page = shelf.garbage(after, 3).unwrap();
         found.extend(page.rows);
         pages += 1;
         after = page.next;

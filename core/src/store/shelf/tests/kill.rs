@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::rng::Rng;
+use std::path::Path;
 
 const FOLDER: &str = "PSFS_TEST_SHELF";
 const FIRST: &str = "PSFS_TEST_FIRST";
@@ -15,23 +16,10 @@ const KILLS: u64 = 50;
 /// Files that a child receives at most, so that it ends when nobody kills it.
 const MOST: u64 = 1000;
 const SIZE: u64 = 64;
-const LIMITS: ShelfLimits = ShelfLimits {
-    quota: Some(SIZE * 1_000_000),
-};
 
-fn partial(number: u64, units: u64) -> Partial {
-    Partial {
-        root: root(number),
-        size: SIZE,
-        part: format!("/to/{number}.part").into(),
-        unit: 1,
-        verified: ((1u128 << units) - 1).to_le_bytes()[..8].into(),
-        committed_ms: NOW,
-    }
-}
-
-fn destination(number: u64) -> String {
-    format!("/to/{number}")
+fn open(folder: &Path) -> Shelf {
+    let limits = ShelfLimits::new(Some(SIZE * 1_000_000));
+    Shelf::open(&Store::open(folder).unwrap(), limits).unwrap()
 }
 
 fn upload(number: u64) -> String {
@@ -45,30 +33,25 @@ fn say(line: &str) {
         .unwrap();
 }
 
-/// What the child does with each file: reserves, commits some progress, adds it, settles and ends, and says so after each.
+/// What the child does with each file: reserves, adds it, counts, and settles, and says so after each.
 fn receive(folder: &Path, first: u64) {
-    let shelf = Shelf::open(&Store::open(folder).unwrap(), LIMITS).unwrap();
+    let shelf = open(folder);
     for number in first..first + MOST {
         assert_eq!(
             shelf.reserves("a", &upload(number), SIZE, NOW + DAY, NOW),
             Ok(())
         );
         say(&format!("RESERVED {number}"));
-        for units in [20, 40, 64] {
-            assert_eq!(
-                shelf.commits(&destination(number), &partial(number, units)),
-                Ok(())
-            );
-            say(&format!("UNITS{units} {number}"));
-        }
-        shelf.adds(number, blob(SIZE), &[]);
+        shelf.adds(number, blob(SIZE));
+        say(&format!("ADDED {number}"));
+        let counted = shelf.counts("token", SIZE, u64::MAX, NOW + DAY);
+        assert!(matches!(counted, Counted::Left(_)));
+        say(&format!("COUNTED {number}"));
         assert_eq!(
             shelf.settles(&upload(number), new_file("a", number, SIZE), NOW),
             Ok(())
         );
         say(&format!("SETTLED {number}"));
-        assert!(shelf.ends(&destination(number)));
-        say(&format!("ENDED {number}"));
     }
 }
 
@@ -79,7 +62,7 @@ fn no_acknowledged_step_is_lost_by_a_kill() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut dice = Rng::new(11);
-    let (mut first, mut unsaid) = (0, 0);
+    let (mut first, mut unsaid, mut counted) = (0, 0, 0);
     for _ in 0..KILLS {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
@@ -102,7 +85,7 @@ fn no_acknowledged_step_is_lost_by_a_kill() {
         child.wait().unwrap();
         said.extend(lines.map_while(Result::ok));
 
-        let shelf = Shelf::open(&Store::open(folder.path()).unwrap(), LIMITS).unwrap();
+        let shelf = open(folder.path());
         let owner = label("a");
         let mut last = first;
         // Of each file the last thing that was said.
@@ -112,47 +95,26 @@ fn no_acknowledged_step_is_lost_by_a_kill() {
             let number: u64 = number.parse().unwrap_or_else(|_| panic!("{line}"));
             steps.insert(number, what);
             last = number;
+            counted += u64::from(what == "COUNTED");
         }
         for (number, what) in steps {
-            let progress = shelf.open_partial(Path::new(&destination(number))).unwrap();
-            let file = shelf.file(&owner, &root(number)).unwrap();
-            let verified = progress.as_ref().map(|progress| {
-                progress
-                    .verified
-                    .iter()
-                    .map(|byte| byte.count_ones())
-                    .sum::<u32>()
-            });
-            let at_least = match what {
-                "RESERVED" => 0,
-                "UNITS20" => 20,
-                "UNITS40" => 40,
-                "UNITS64" => 64,
-                "SETTLED" | "ENDED" => {
-                    assert!(file.is_some(), "{number}");
-                    0
-                }
-                other => panic!("{other}"),
-            };
-            if file.is_none() {
-                assert!(
-                    verified.unwrap_or(0) >= at_least,
-                    "{number}: {what}, {verified:?}"
-                );
-            } else {
-                assert_eq!(
-                    shelf.blob(&root(number)).unwrap(),
-                    Some(blob(SIZE)),
-                    "{number}"
-                );
-            }
-            if what == "ENDED" {
-                assert_eq!(progress, None, "{number}");
-            }
-            unsaid += u64::from(
-                verified.is_some_and(|verified| verified > at_least) && what != "SETTLED",
+            let (there, settled) = (
+                shelf.blob(&root(number)).unwrap(),
+                shelf.file(&owner, &root(number)).unwrap().is_some(),
             );
+            match what {
+                "RESERVED" => unsaid += u64::from(there.is_some()),
+                "ADDED" | "COUNTED" => assert_eq!(there, Some(blob(SIZE)), "{number}"),
+                "SETTLED" => assert!(settled, "{number}"),
+                other => panic!("{other}"),
+            }
+            unsaid += u64::from(settled && what != "SETTLED");
         }
+        let over = shelf.counts("token", u64::MAX, u64::MAX - 1, NOW + DAY);
+        let Counted::Over { used, .. } = over else {
+            panic!("{over:?}");
+        };
+        assert!(used >= counted * SIZE, "{used} of {counted} files");
         // Never in between: an upload is reserved or settled, and the account says the same.
         let account = shelf.account(&owner).unwrap();
         let files = shelf.files(&owner, None, usize::MAX).unwrap();
@@ -163,9 +125,6 @@ fn no_acknowledged_step_is_lost_by_a_kill() {
         assert_eq!(account.reserved, account.uploads * SIZE);
         assert!(account.uploads <= 1, "{account:?}");
         // What was broken off is given up, so that all that is left is what is wrong.
-        for (destination, _) in shelf.partials(None, 100).unwrap() {
-            assert!(shelf.ends(destination.to_str().unwrap()));
-        }
         for number in first..=last + 1 {
             shelf.releases("a", &upload(number));
         }

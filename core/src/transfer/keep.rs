@@ -1,0 +1,538 @@
+//! Keeping files for others: what a server does that was told to.
+//!
+//! Who wants something kept says what it is; it is then got from there by the code that gets every file, so it can be broken off and goes on,
+//! also after a restart of either side. Room is reserved before the first byte comes and for as long as some come; what stands still for a
+//! lifetime is given up, with the room and the bytes.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Files;
+use super::get::{Getting, Progress};
+use super::options::GetOptions;
+use super::record::{Holding, remove_own};
+use super::sharing::{Load, Refusal, Sharing, read_token, told};
+use crate::error::{Code, TransferError};
+use crate::files::private_folder;
+use crate::identity::PeerId;
+use crate::net::clock;
+use crate::proto::transfer::keeping::{Denied, Find, Kept, Put, encode_rows};
+use crate::proto::transfer::label::Label;
+use crate::proto::transfer::message::{Ask, What};
+use crate::proto::transfer::outline::FILE_MAX;
+use crate::proto::transfer::root::Root;
+use crate::proto::transfer::ticket::Kind;
+use crate::proto::transfer::token::{Op, Token};
+use crate::satellite::Responder;
+use crate::store::shelf::NewFile;
+
+/// Name of the folder in the data folder.
+const FOLDER: &str = "files";
+/// What each owner may keep if nothing else is said.
+const QUOTA: u64 = 1 << 30;
+/// How long an upload may stand still.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const LIFETIME_MIN: Duration = Duration::from_millis(200);
+/// Uploads that come in at once.
+const UPLOADS_MAX: usize = 16;
+/// How long the client may be away before it has to ask again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the client is told how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+/// How often what has expired is looked for, at least.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// So much of it in one go.
+const EXPIRE_MOST: usize = 256;
+
+/// What a satellite keeps for others.
+#[derive(Clone, Debug)]
+pub struct KeepOptions {
+    quota: Option<u64>,
+    largest: u64,
+    folder: Option<PathBuf>,
+    lifetime: Duration,
+}
+
+impl Default for KeepOptions {
+    fn default() -> Self {
+        Self {
+            quota: Some(QUOTA),
+            largest: FILE_MAX,
+            folder: None,
+            lifetime: LIFETIME,
+        }
+    }
+}
+
+impl KeepOptions {
+    /// How many bytes each owner may keep that has no limit of his own ([`Files::set_quota`]); nothing for no limit. Default 1 GiB.
+    #[must_use]
+    pub fn quota(mut self, bytes: Option<u64>) -> Self {
+        self.quota = bytes;
+        self
+    }
+
+    /// The largest file or folder that is taken, in bytes. Default: what the quota leaves.
+    #[must_use]
+    pub fn largest(mut self, bytes: u64) -> Self {
+        self.largest = bytes;
+        self
+    }
+
+    /// Where they lie. Default: `files` in the data folder.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// How long an upload may stand still before it is given up: its room is free then, and what came of it is removed. Default 24 h, at
+    /// least 200 ms.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime.max(LIFETIME_MIN);
+        self
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Keeping {
+    /// Nothing: it was not told to.
+    terms: RwLock<Option<Terms>>,
+    /// What is coming in.
+    running: Mutex<HashSet<Root>>,
+    changed: Notify,
+}
+
+#[derive(Clone)]
+struct Terms {
+    largest: u64,
+    folder: PathBuf,
+    lifetime: Duration,
+}
+
+/// One of [`Keeping`]'s `running`.
+struct Slot<'a>(&'a Keeping, Root);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let running = self.0.running.lock();
+        running
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.1);
+    }
+}
+
+impl Keeping {
+    fn terms(&self) -> Option<Terms> {
+        let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
+        terms.clone()
+    }
+
+    fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.len() >= UPLOADS_MAX {
+            return Err(Refusal::new(Code::Busy, "many files are coming in already"));
+        }
+        if !running.insert(root) {
+            return Err(Refusal::new(Code::Busy, "this file is coming in already"));
+        }
+        Ok(Slot(self, root))
+    }
+}
+
+impl Files {
+    /// Keeps files for others from now on: for whoever has a token of [`Files::token`]. Called again, it changes what holds for what comes
+    /// then. It is to be called after each start; what is kept already is given to its owners without.
+    ///
+    /// # Errors
+    /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
+    pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
+        let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
+        let folder = options.folder.or_else(inside).ok_or_else(|| {
+            TransferError::BadInput(
+                "files are kept in a folder: give one, or give the satellite a data folder".into(),
+            )
+        })?;
+        let folder =
+            std::path::absolute(&folder).map_err(|error| TransferError::io(&folder, &error))?;
+        let made = folder.clone();
+        let made = self.sharing.base.blocking(move || {
+            private_folder(&made).map_err(|error| TransferError::io(&made, &error))
+        });
+        made.await.ok_or(TransferError::Closed)??;
+        self.sharing.shelf.limit_all(options.quota);
+        let keeping = &self.sharing.keeping;
+        *keeping
+            .terms
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Terms {
+            largest: options.largest,
+            folder,
+            lifetime: options.lifetime,
+        });
+        keeping.changed.notify_one();
+        Ok(())
+    }
+}
+
+impl Sharing {
+    /// Answers somebody who keeps files here.
+    pub(super) async fn keeps(self: &Arc<Self>, peer: PeerId, ask: Ask, responder: Responder) {
+        let done = match ask.what {
+            What::Put(put) => self.take(&peer, put, &ask.token, &responder).await,
+            What::Find(find) => self.tell(&peer, find, &ask.token, &responder).await,
+            What::Remove { root } => self.drop_for(&peer, root, &ask.token).await,
+            What::Get { .. } | What::Many { .. } => Err(Refusal::not_here()),
+        };
+        match done {
+            Ok(()) => responder.end(),
+            Err(Refusal { status, text }) => responder.end_with(status, &text),
+        }
+    }
+
+    /// The owner that a token names, and the token, if it allows this.
+    fn shown(
+        &self,
+        token: &[u8],
+        peer: &PeerId,
+        root: Option<Root>,
+        op: Op,
+    ) -> Result<(Label, Token), Refusal> {
+        if token.is_empty() {
+            return Err(Refusal::refused("this needs a token"));
+        }
+        let token = read_token(token)?;
+        self.verify(&token, peer, root, op)?;
+        match token.claims().name.clone() {
+            Some(owner) => Ok((owner, token)),
+            None => Err(Refusal::refused(
+                "the token does not say whose files it is about",
+            )),
+        }
+    }
+
+    async fn tell(
+        &self,
+        peer: &PeerId,
+        find: Find,
+        token: &[u8],
+        responder: &Responder,
+    ) -> Result<(), Refusal> {
+        let (owner, _) = self.shown(token, peer, None, Op::List)?;
+        let rows = self.rows(owner, find).await?;
+        let answer = responder.reply(encode_rows(&rows)).await;
+        answer.map_err(|error| Refusal::new(Code::Cancelled, error.to_string()))
+    }
+
+    async fn drop_for(&self, peer: &PeerId, root: Root, token: &[u8]) -> Result<(), Refusal> {
+        let (owner, _) = self.shown(token, peer, Some(root), Op::Delete)?;
+        if self.disown(owner, root).await? {
+            Ok(())
+        } else {
+            Err(Refusal::not_here())
+        }
+    }
+
+    /// Takes a file in.
+    async fn take(
+        self: &Arc<Self>,
+        peer: &PeerId,
+        put: Put,
+        token: &[u8],
+        responder: &Responder,
+    ) -> Result<(), Refusal> {
+        let Some(terms) = self.keeping.terms() else {
+            return Err(Refusal::refused("it keeps no files for others"));
+        };
+        let (owner, token) = self.shown(token, peer, Some(put.root), Op::Write)?;
+        if put.size > terms.largest {
+            let text = format!(
+                "it has {} bytes, at most {} are taken",
+                put.size, terms.largest
+            );
+            return Err(denied(Denied::TooLarge, text));
+        }
+        let _slot = self.keeping.begin(put.root)?;
+        if !self.has_already(&owner, &put).await? {
+            let upload = Upload {
+                sharing: Arc::clone(self),
+                peer: *peer,
+                name: upload_name(&put.root)?,
+                owner,
+                put,
+                terms,
+            };
+            // Counted first, so that too many are refused before any comes.
+            let counter = self.ledger.counter(token.claims());
+            if let Some(counter) = &counter {
+                counter.spend(upload.put.size).await?;
+            }
+            let taken = upload.run(responder).await;
+            if let (Err(_), Some(counter)) = (&taken, &counter) {
+                counter.unspend(upload.put.size).await;
+            }
+            taken?;
+        }
+        let kept = Kept {
+            kept: true,
+            ..Kept::default()
+        };
+        // Who does not hear it asks again.
+        let _unheard = responder.reply(kept.encode()).await;
+        Ok(())
+    }
+
+    /// Whether it is the owner's, who may call it something else from now on.
+    async fn has_already(&self, owner: &Label, put: &Put) -> Result<bool, Refusal> {
+        if self.about(&put.root).is_none() {
+            return Ok(false);
+        }
+        let (shelf, root, of) = (self.shelf.clone(), put.root, owner.clone());
+        let owned = self.base.blocking(move || shelf.file(&of, &root)).await;
+        let owned = owned.ok_or(TransferError::Closed)?;
+        let Some(owned) = owned.map_err(TransferError::from)? else {
+            return Ok(false);
+        };
+        let file = NewFile {
+            owner: owner.clone(),
+            root,
+            name: put.name.clone(),
+            tags: put.tags.clone(),
+            charged: owned.charged,
+            guarded: owned.guarded,
+        };
+        let named = told(|done| self.shelf.own(file, clock::now_ms(), done)).await?;
+        named.map_err(TransferError::from)?;
+        Ok(true)
+    }
+}
+
+/// What comes in.
+struct Upload {
+    sharing: Arc<Sharing>,
+    peer: PeerId,
+    owner: Label,
+    /// Under which room is reserved.
+    name: Label,
+    put: Put,
+    terms: Terms,
+}
+
+fn upload_name(root: &Root) -> Result<Label, Refusal> {
+    let name = root.to_string().parse();
+    name.map_err(|_| Refusal::new(Code::Internal, "64 digits are a label"))
+}
+
+impl Upload {
+    /// To the end: it is on the disk, and its owner's.
+    async fn run(&self, responder: &Responder) -> Result<(), Refusal> {
+        self.reserve().await?;
+        let done = self.fetch_and_settle(responder).await;
+        // Who comes back to go on finds his room; who cannot is not to take any.
+        if let Err(refusal) = &done
+            && Denied::of_status(refusal.status).is_some()
+        {
+            self.release().await;
+        }
+        done
+    }
+
+    async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
+        let load = self.fetch(responder).await?;
+        let Put { root, size, .. } = self.put;
+        if load.root != root {
+            let text = "what came is not what was announced";
+            return Err(Refusal::new(Code::Conflict, text));
+        }
+        if load.about.size != size {
+            let text = format!("it has {} bytes, {size} were announced", load.about.size);
+            return Err(denied(Denied::Unfit, text));
+        }
+        let holding = Holding {
+            owner: self.owner.clone(),
+            name: self.put.name.clone(),
+            tags: self.put.tags.clone(),
+            guarded: true,
+            sha256: None,
+            upload: Some(self.name.clone()),
+        };
+        self.sharing.share(load, holding).await?;
+        Ok(())
+    }
+
+    async fn reserve(&self) -> Result<(), Refusal> {
+        let now_ms = clock::now_ms();
+        let until = now_ms.saturating_add(self.terms.lifetime.as_millis() as u64);
+        let (owner, name, size) = (self.owner.clone(), self.name.clone(), self.put.size);
+        let reserved = told(|done| {
+            let shelf = &self.sharing.shelf;
+            shelf.reserve(owner, name, size, until, now_ms, done);
+        });
+        Ok(reserved.await?.map_err(TransferError::from)?)
+    }
+
+    async fn release(&self) {
+        let (owner, name) = (self.owner.clone(), self.name.clone());
+        let released = told(|done| self.sharing.shelf.release(owner, name, done)).await;
+        if let Err(error) = released {
+            // It expires by itself.
+            tracing::debug!(%error, "the room of an upload was not given back");
+        }
+    }
+
+    async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
+        let (tell, mut progress) = watch::channel(Progress::default());
+        let cancel = CancellationToken::new();
+        let destination = self.terms.folder.join(self.put.root.to_string());
+        let getting = Getting {
+            sharing: Arc::clone(&self.sharing),
+            root: self.put.root,
+            token: Bytes::new(),
+            size_max: self.put.size,
+            load: true,
+            destination,
+            options: GetOptions::default()
+                .sources([self.peer])
+                .patience(PATIENCE),
+            progress: tell,
+            cancel: cancel.clone(),
+        };
+        // What is here already does not come again; then it is seen whether he has it.
+        getting.proved_by(&self.peer).await?;
+        let fetching = getting.run(self.put.kind == Kind::Collection);
+        tokio::pin!(fetching);
+        let mut renew_at = clock::after(self.terms.lifetime / 4);
+        let mut before = 0;
+        let refused = loop {
+            tokio::select! {
+                got = &mut fetching => {
+                    let (_, load) = got?;
+                    return load.ok_or_else(Refusal::not_here);
+                }
+                () = self.sharing.base.sleep(TELL_EVERY.min(self.terms.lifetime / 8)) => {}
+            }
+            let Progress { bytes, rate, .. } = *progress.borrow_and_update();
+            let kept = Kept {
+                bytes,
+                rate,
+                kept: false,
+            };
+            if let Err(error) = responder.reply(kept.encode()).await {
+                break Refusal::new(Code::Cancelled, error.to_string());
+            }
+            // What stands still gets no more time.
+            if clock::now() >= renew_at && bytes > before {
+                (renew_at, before) = (clock::after(self.terms.lifetime / 4), bytes);
+                if let Err(refusal) = self.reserve().await {
+                    break refusal;
+                }
+            }
+        };
+        cancel.cancel();
+        // Until its threads have let go of the file.
+        let _cancelled = fetching.await;
+        Err(refused)
+    }
+}
+
+fn denied(why: Denied, text: String) -> Refusal {
+    Refusal {
+        status: why as i32,
+        text,
+    }
+}
+
+impl From<TransferError> for Refusal {
+    fn from(error: TransferError) -> Self {
+        let text = error.to_string();
+        match error {
+            TransferError::Quota(_) => denied(Denied::Quota, text),
+            TransferError::TooLarge(_) => denied(Denied::TooLarge, text),
+            TransferError::BadInput(_) => denied(Denied::Unfit, text),
+            TransferError::Refused { .. } => Self::refused(text),
+            // Paths of the server are not the client's.
+            TransferError::Path { reason, .. } => Self::new(Code::Io, reason),
+            TransferError::NoRoom { need, free, .. } => Self::new(
+                Code::Io,
+                format!("{need} bytes are needed, its disk has {free} free"),
+            ),
+            other => Self::new(crate::error::Error::from(other).code(), text),
+        }
+    }
+}
+
+/// Gives up what stands still, for as long as the satellite runs.
+pub(super) fn upkeep(sharing: &Arc<Sharing>) {
+    let this = Arc::clone(sharing);
+    sharing.base.spawn(async move {
+        loop {
+            // Who keeps nothing for others does not wake for this.
+            let Some(terms) = this.keeping.terms() else {
+                this.keeping.changed.notified().await;
+                continue;
+            };
+            let every = (terms.lifetime / 2).min(EXPIRE_EVERY);
+            tokio::select! {
+                () = this.base.sleep(every) => {}
+                () = this.keeping.changed.notified() => continue,
+            }
+            if let Err(error) = this.expire().await {
+                tracing::warn!(%error, "what has expired was not given up");
+            }
+            let sharing = Arc::clone(&this);
+            // Nothing: it ends.
+            let _ended = this.base.blocking(move || sharing.tidy(&terms)).await;
+        }
+    });
+}
+
+impl Sharing {
+    async fn expire(&self) -> Result<(), TransferError> {
+        loop {
+            let expired =
+                told(|done| self.shelf.expire(clock::now_ms(), EXPIRE_MOST, done)).await?;
+            if expired < EXPIRE_MOST {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes what came of uploads that stand still, and what came whole and became nobody's.
+    fn tidy(&self, terms: &Terms) {
+        let Ok(entries) = fs::read_dir(&terms.folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let (root, is_part) = name
+                .split_once('.')
+                .map_or((name, false), |(root, _)| (root, true));
+            let Ok(root) = root.parse::<Root>() else {
+                continue;
+            };
+            let age = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|at| at.elapsed().ok());
+            if age.is_none_or(|age| age < terms.lifetime) {
+                continue;
+            }
+            if let Ok(_slot) = self.keeping.begin(root)
+                && (is_part || matches!(self.shelf.blob(&root), Ok(None)))
+            {
+                remove_own(&entry.path());
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Clients that lie, over real sessions: what they announce is not what they have.
+
+use std::fs;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::sharing::By;
+use super::{KeepOptions, PutOptions, TokenOptions, share};
+use crate::config::Config;
+use crate::error::{Code, RequestError};
+use crate::proto::packet::PacketType;
+use crate::proto::transfer::keeping::{Denied, Kept, Put};
+use crate::proto::transfer::message::{Ask, NAMESPACE, What};
+use crate::proto::transfer::root::Root;
+use crate::proto::transfer::ticket::Kind;
+use crate::satellite::{RequestOptions, Satellite};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn config() -> Config {
+    Config::new("lying about files")
+        .mdns(false)
+        .listen("127.0.0.1:0")
+}
+
+/// A satellite that keeps files, and where it does.
+async fn server() -> (Satellite, TempDir) {
+    let data = tempfile::tempdir().unwrap();
+    let server = Satellite::new(config().data_dir(data.path())).unwrap();
+    server.start().await.unwrap();
+    server.files().keep(KeepOptions::default()).await.unwrap();
+    (server, data)
+}
+
+async fn client(server: &Satellite) -> Satellite {
+    let client = Satellite::new(config().bootstrap(server.addresses().remove(0))).unwrap();
+    client.start().await.unwrap();
+    client
+}
+
+fn put(root: Root, size: usize, kind: Kind) -> What {
+    What::Put(Put {
+        root,
+        size: size as u64,
+        kind,
+        name: "a name".parse().unwrap(),
+        tags: Vec::new(),
+    })
+}
+
+/// Whether it is kept, or the status and text of its end.
+async fn ask(
+    client: &Satellite,
+    server: &Satellite,
+    what: What,
+    owner: &str,
+) -> Result<bool, (i32, String)> {
+    let token = server.files().token(TokenOptions::new(owner)).unwrap();
+    let ask = Ask {
+        what,
+        token: token.into(),
+    };
+    let options = RequestOptions::default().deadline(PATIENCE);
+    let said = |error| match error {
+        RequestError::Failed { code, text, .. } => (code, text),
+        RequestError::Refused { reason, .. } => (Code::Refused as i32, reason),
+        error => panic!("{error}"),
+    };
+    let to = server.peer_id();
+    let base = client.base();
+    let replies = base.request(&to, NAMESPACE, ask.encode(), options);
+    let mut replies = replies.await.map_err(said)?;
+    let mut kept = false;
+    while let Some(reply) = replies.next().await {
+        let reply = reply.map_err(said)?;
+        kept |= Kept::decode(reply.content().clone()).unwrap().kept;
+    }
+    Ok(kept)
+}
+
+async fn end(satellites: &[&Satellite]) {
+    for satellite in satellites {
+        satellite.shutdown(PATIENCE).await.unwrap();
+    }
+}
+
+#[test]
+fn who_knows_an_id_alone_does_not_become_an_owner() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let anna = client(&server).await;
+        let path = data.path().join("letter");
+        fs::write(&path, vec![7; 100_000]).unwrap();
+        let token = server.files().token(TokenOptions::new("anna")).unwrap();
+        let there = server.peer_id();
+        let transfer = anna.files().put(&there, &path, PutOptions::new(token));
+        let root = transfer.unwrap().received().await.unwrap().root;
+        end(&[&anna]).await;
+
+        // It answers asks, and has nothing.
+        let bob = Satellite::bare(config().bootstrap(server.addresses().remove(0))).unwrap();
+        let mut events = bob.base().events(PacketType::Request, NAMESPACE).unwrap();
+        bob.start().await.unwrap();
+        bob.base().spawn(async move {
+            while let Some(event) = events.next().await {
+                if let Ok(responder) = event.take_responder() {
+                    drop(responder.reply(Bytes::from_static(b"\x08\x05")).await);
+                    responder.end();
+                }
+            }
+        });
+        let refused = ask(&bob, &server, put(root, 100_000, Kind::File), "bob").await;
+        refused.unwrap_err();
+        let bobs = server.files().quota("bob").await.unwrap();
+        assert_eq!((bobs.files, bobs.used), (0, 0));
+        let annas = server.files().quota("anna").await.unwrap();
+        assert_eq!((annas.files, annas.used), (1, 100_000));
+        end(&[&bob, &server]).await;
+    });
+}
+
+#[test]
+fn what_is_announced_is_what_comes() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let path = data.path().join("file");
+        let size = 3 << 20;
+        fs::write(&path, vec![5; size]).unwrap();
+        let (load, _) = share::load(&path, false, |_| true).unwrap();
+        let root = load.root;
+        client
+            .files()
+            .sharing
+            .enter(&load, By::Lent(server.peer_id()));
+        let less = ask(&client, &server, put(root, size - 1, Kind::File), "anna").await;
+        let (status, text) = less.unwrap_err();
+        assert_eq!(status, Denied::TooLarge as i32, "{text}");
+        let more = ask(&client, &server, put(root, size + 1, Kind::File), "anna").await;
+        let (status, text) = more.unwrap_err();
+        assert_eq!(status, Denied::Unfit as i32, "{text}");
+        let folder = ask(&client, &server, put(root, size, Kind::Collection), "anna").await;
+        let (status, text) = folder.unwrap_err();
+        assert_eq!(status, Denied::Unfit as i32, "{text}");
+        let quota = server.files().quota("anna").await.unwrap();
+        assert_eq!((quota.files, quota.used, quota.reserved), (0, 0, 0));
+        // The same, told as it is.
+        let right = ask(&client, &server, put(root, size, Kind::File), "anna").await;
+        assert_eq!(right, Ok(true));
+        end(&[&client, &server]).await;
+    });
+}
