@@ -20,8 +20,10 @@ use crate::proto::parts::Assembler;
 use crate::proto::testing::{NOW, identities};
 use crate::proto::transfer::collection::Collection;
 use crate::proto::transfer::names::Name;
+use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::{self, Ticket};
 use crate::proto::transfer::token::{Op, Shown, Token};
+use crate::proto::transfer::{keeping, message, outline};
 use crate::proto::wire;
 
 pub use crate::proto::session::fuzz::session;
@@ -170,7 +172,7 @@ pub fn answers(data: &[u8]) {
                 value(entry, found.content.as_ref());
             }
         }
-        Answer::Verdict(_) => {}
+        Answer::Verdict(_) | Answer::Stored(_) => {}
         Answer::Content { entry, content } => value(entry, Some(content)),
         Answer::Slice(proof) => {
             let (claimed, proof) = proof.split_at(proof.len().min(20));
@@ -255,7 +257,8 @@ pub fn tickets(data: &[u8]) {
 
 /// A collection, and a name.
 pub fn collections(data: &[u8]) {
-    if let Ok(name) = Name::from_bytes(data) {
+    let name = std::str::from_utf8(data).ok().map(str::parse::<Name>);
+    if let Some(Ok(name)) = name {
         let path = std::path::Path::new("/folder").join(name.to_path());
         assert!(
             path.starts_with("/folder") && !path.components().any(|part| part.as_os_str() == "..")
@@ -269,6 +272,22 @@ pub fn collections(data: &[u8]) {
         let again = collection.encode().expect("it was read");
         assert_eq!(Collection::decode(again), Ok(collection));
     }
+}
+
+/// What satellites ask each other of files, and answer.
+pub fn files(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    if let Ok(ask) = message::Ask::decode(bytes.clone()) {
+        assert_eq!(message::Ask::decode(ask.encode()), Ok(ask));
+    }
+    if let Ok(came) = message::Came::decode(bytes.clone()) {
+        let root = Root::from_bytes([7; 32]);
+        let checked = outline::check(&root, came.size, came.piece, &came.proof, &came.data);
+        assert_eq!(checked, None);
+    }
+    let _batch = message::Batch::decode(bytes.clone());
+    let _kept = keeping::Kept::decode(bytes.clone());
+    let _rows = keeping::decode_rows(bytes);
 }
 
 /// An address, as a peer tells it or a person writes it.
