@@ -133,7 +133,8 @@ fn every_value_is_fetched_after_kill_9_of_a_third_of_twenty() {
                 .unwrap_or_else(|why| panic!("node {}: {line}: {why}", node.number));
         }
     };
-    all(&mut nodes, &|_| format!("KNOWS {}", NODES - 1));
+    // As many as keep a value; a walk finds the others.
+    all(&mut nodes, &|_| "KNOWS 8".to_owned());
     for value in 0..EACH {
         // Some small, some in pieces.
         all(&mut nodes, &|number| {
