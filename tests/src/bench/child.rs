@@ -80,6 +80,15 @@ impl Child {
         Ok(self.hear(word)?.parse()?)
     }
 
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn wait(mut self) -> Result<(), Failure> {
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// Says one line.
     ///
     /// # Errors

@@ -103,8 +103,11 @@ pub async fn measure(count: usize) -> Result<(), Failure> {
     let fetchers: Vec<&Satellite> = (0..FETCHERS)
         .map(|at| &satellites[at * count / FETCHERS])
         .collect();
+    let before = sent()?;
     let (rate, missing) = fetch(&fetchers, &keys, AT_ONCE).await?;
     figure(&name("fetch_per_s"), rate, "1/s")?;
+    let fetched = (fetchers.len() * keys.len()) as f64;
+    figure(&name("bytes_per_fetch"), (sent()? - before) / fetched, "B")?;
     figure(&name("fetch_missing"), missing as f64, "")?;
 
     let (mut times, mut hops) = (Vec::new(), 0);
@@ -134,6 +137,61 @@ pub async fn measure(count: usize) -> Result<(), Failure> {
     let (rate, missing) = fetch(&fetchers[1..3], &keys, 4).await?;
     figure(&name("fetch_mib_per_s"), rate, "MiB/s")?;
     figure(&name("fetch_large_missing"), missing as f64, "")?;
+    for satellite in &satellites {
+        satellite.shutdown(PATIENCE).await?;
+    }
+    Ok(())
+}
+
+/// Bytes that went over loopback, with all that TCP adds.
+fn sent() -> Result<f64, Failure> {
+    Ok(
+        std::fs::read_to_string("/sys/class/net/lo/statistics/tx_bytes")?
+            .trim()
+            .parse()?,
+    )
+}
+
+/// Values of 1 KiB on the disk of two satellites, after which memory is looked at.
+const ON_DISK: [usize; 2] = [2000, 20_000];
+
+/// Memory of a process with two satellites that keep more and more values on the disk.
+///
+/// # Errors
+/// They do not start, or a value cannot be stored.
+pub async fn memory() -> Result<(), Failure> {
+    let mut satellites: Vec<Satellite> = Vec::new();
+    let folder = tempfile::tempdir()?;
+    for number in 0..2 {
+        let mut config = Config::new(RENDEZVOUS)
+            .identity(key(number))
+            .data_dir(folder.path().join(number.to_string()))
+            .mdns(false)
+            .listen("127.0.0.1:0")
+            .runtime(Handle::current());
+        if let Some(first) = satellites.first() {
+            config = config.bootstrap(first.addresses().remove(0));
+        }
+        let satellite = Satellite::new(config)?;
+        satellite.start().await?;
+        satellites.push(satellite);
+    }
+    satellites[1].wait_connected(1, PATIENCE).await?;
+    let dht = satellites[1].dht();
+    dht.joined(PATIENCE).await?;
+    let mut stored = 0;
+    for count in ON_DISK {
+        let fresh = stream::iter(stored..count)
+            .map(|number| dht.store(content(number, 1024), StoreOptions::default()))
+            .buffered(AT_ONCE);
+        let _all: Vec<_> = fresh.try_collect().await?;
+        stored = count;
+        figure(
+            &format!("dht_rss_mib_{count}_values"),
+            super::cost::resident_mib()?,
+            "MiB",
+        )?;
+    }
     for satellite in &satellites {
         satellite.shutdown(PATIENCE).await?;
     }

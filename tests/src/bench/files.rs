@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use psfs_core::{GetOptions, Root, Satellite, ShareOptions, Signing};
+use psfs_core::{GetOptions, Root, Satellite, ShareOptions, Signing, Wanted};
 
 use super::child::{self, Child};
 use super::report::{beside, figure};
@@ -18,8 +18,8 @@ use crate::PATIENCE;
 
 /// Bytes of the file.
 const SIZE: usize = 1 << 30;
-/// Where both processes of nginx and its files are.
-const NGINX: &str = "nginx";
+/// On the PATH, or where Debian puts it, which is not on everybody's.
+const NGINX: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
 /// The child that shares: says where it is, then the root.
 ///
@@ -43,22 +43,74 @@ pub fn share(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How the other child gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// To the disk.
+    Durable,
+    /// To the page cache, as curl does.
+    Cached,
+    /// A folder, to the disk.
+    Folder,
+    /// To the disk, and the process ends in the middle, as if it was killed.
+    Half,
+}
+
+impl How {
+    const ALL: [(&'static str, Self); 4] = [
+        ("durable", Self::Durable),
+        ("cached", Self::Cached),
+        ("folder", Self::Folder),
+        ("half", Self::Half),
+    ];
+
+    /// As children are told it.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn of(name: &str) -> Result<Self, Failure> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name);
+        Ok(found.ok_or("no such way to get a file")?.1)
+    }
+
+    fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, how)| *how == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 /// The child that gets: says how many seconds that took, and how much memory it had at most.
 ///
 /// # Errors
 /// The file does not come.
-pub fn get(address: &str, root: &str, to: &str, durable: bool) -> Result<(), Failure> {
+pub fn get(address: &str, root: &str, to: &str, how: How) -> Result<(), Failure> {
     let runtime = runtime()?;
     let (root, to): (Root, _) = (root.parse()?, PathBuf::from(to));
+    let wanted = match how {
+        How::Folder => Wanted::folder(root),
+        _ => root.into(),
+    };
     let address = address.to_owned();
     let seconds = run(&runtime, async move {
         let satellite = Satellite::new(serve::config(Signing::Every))?;
         satellite.start().await?;
         let start = now();
-        let options = GetOptions::default().addresses([address]).durable(durable);
+        let options = GetOptions::default()
+            .addresses([address])
+            .durable(how != How::Cached);
+        if how == How::Half {
+            let mut transfer = satellite.files().get(wanted, &to, options)?;
+            while let Some(progress) = transfer.advanced().await {
+                if progress.size > 0 && progress.bytes >= progress.size / 2 {
+                    child::say("took", start.elapsed().as_secs_f64())?;
+                    std::process::exit(0);
+                }
+            }
+            return Err("it was whole before it was half".into());
+        }
         satellite
             .files()
-            .get(root, &to, options)?
+            .get(wanted, &to, options)?
             .received()
             .await?;
         let seconds = start.elapsed().as_secs_f64();
@@ -112,15 +164,17 @@ impl Nginx {
         );
         let path = folder.join("nginx.conf");
         fs::write(&path, config)?;
-        let process = Command::new(NGINX)
-            .arg("-c")
-            .arg(&path)
-            .stderr(Stdio::null())
-            .spawn()
+        let spawn = |program| {
+            Command::new(program)
+                .arg("-c")
+                .arg(&path)
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        let process = spawn(NGINX[0])
+            .or_else(|_| spawn(NGINX[1]))
             .map_err(|error| {
-                format!(
-                    "nginx cannot be started ({error}): install it, it is what is measured beside"
-                )
+                format!("nginx cannot be started ({error}): run scripts/setup bench")
             })?;
         let nginx = Self(process);
         let small = folder.join("small");
@@ -143,11 +197,11 @@ impl Drop for Nginx {
     }
 }
 
-fn random_file(path: &Path) -> Result<(), Failure> {
+fn random_file(path: &Path, size: usize) -> Result<(), Failure> {
     let mut file = File::create(path)?;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut buffer = vec![0; 1 << 20];
-    for _ in 0..SIZE / buffer.len() {
+    for _ in 0..size / buffer.len() {
         for chunk in buffer.chunks_exact_mut(8) {
             state ^= state << 13;
             state ^= state >> 7;
@@ -168,7 +222,7 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
         .prefix("files")
         .tempdir_in(folder)?;
     let file = folder.path().join("file");
-    random_file(&file)?;
+    random_file(&file, SIZE)?;
     let text = |path: &Path| path.display().to_string();
     let sharing = Child::start(&["share", &text(&file)])?;
     let (address, root) = (sharing.hear("at")?, sharing.hear("root")?);
@@ -178,10 +232,11 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
     let (mut ours, mut curls, mut copies) =
         (Rounds::default(), Rounds::default(), Rounds::default());
     let (mut durable, mut synced) = (Rounds::default(), Rounds::default());
+    let mut resumed = Rounds::default();
     let mut peak = 0.0_f64;
     while ours.go_on() {
-        for (rounds, durable) in [(&mut ours, "no"), (&mut durable, "yes")] {
-            let getting = Child::start(&["get", &address, &root, &target, durable])?;
+        for (rounds, how) in [(&mut ours, How::Cached), (&mut durable, How::Durable)] {
+            let getting = Child::start(&["get", &address, &root, &target, how.name()])?;
             rounds.add(getting.hear_number("took")?);
             peak = peak.max(getting.hear_number("peak")?);
             drop(getting);
@@ -194,6 +249,13 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
             &target,
             "https://127.0.0.1:8443/file",
         ];
+        let half = Child::start(&["get", &address, &root, &target, How::Half.name()])?;
+        let before = half.hear_number("took")?;
+        half.wait()?;
+        let rest = Child::start(&["get", &address, &root, &target, How::Durable.name()])?;
+        resumed.add(before + rest.hear_number("took")?);
+        drop(rest);
+        fs::remove_file(&to)?;
         curls.add(timed("curl", &curl)?);
         fs::remove_file(&to)?;
         let unsynced = timed("curl", &curl)?;
@@ -215,5 +277,78 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
         "s",
     )?;
     figure(&format!("cp_1g_s_{place}"), copies.median(), "s")?;
+    figure(
+        &format!("resume_overhead_{place}"),
+        resumed.median() / durable.median(),
+        "",
+    )?;
     figure(&format!("transfer_rss_mib_{place}"), peak, "MiB")
+}
+
+/// Files of 4 KiB: how many, on the disk.
+const SMALL_FILES: usize = 100_000;
+/// Receivers at once, and the bytes of their file, in memory.
+const RECEIVERS: usize = 20;
+const RECEIVED: usize = 128 << 20;
+
+/// A folder of small files, beside `cp -r` and `sync`.
+///
+/// # Errors
+/// Something does not work at all.
+pub fn small(folder: &Path) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new()
+        .prefix("small")
+        .tempdir_in(folder)?;
+    let from = folder.path().join("from");
+    for number in 0..SMALL_FILES {
+        let at = from.join((number / 1000).to_string());
+        if number % 1000 == 0 {
+            fs::create_dir_all(&at)?;
+        }
+        let mut content = format!("{number:016x}").into_bytes();
+        content.resize(4096, 7);
+        fs::write(at.join(number.to_string()), content)?;
+    }
+    let text = |path: &Path| path.display().to_string();
+    let sharing = Child::start(&["share", &text(&from)])?;
+    let (address, root) = (sharing.hear("at")?, sharing.hear("root")?);
+    let target = text(&folder.path().join("to"));
+    let getting = Child::start(&["get", &address, &root, &target, How::Folder.name()])?;
+    let seconds = getting.hear_number("took")?;
+    let copy = text(&folder.path().join("copy"));
+    let copied = timed("cp", &["-r", &text(&from), &copy])? + timed("sync", &["-f", &copy])?;
+    beside(
+        "transfer_4k_files_per_s",
+        SMALL_FILES as f64 / seconds,
+        SMALL_FILES as f64 / copied,
+        "1/s",
+    )
+}
+
+/// One file to many at once.
+///
+/// # Errors
+/// Something does not work at all.
+pub fn many() -> Result<(), Failure> {
+    let folder = tempfile::Builder::new()
+        .prefix("many")
+        .tempdir_in("/dev/shm")?;
+    let file = folder.path().join("file");
+    random_file(&file, RECEIVED)?;
+    let text = |path: &Path| path.display().to_string();
+    let sharing = Child::start(&["share", &text(&file)])?;
+    let (address, root) = (sharing.hear("at")?, sharing.hear("root")?);
+    let start = now();
+    let receivers = (0..RECEIVERS)
+        .map(|number| {
+            let to = text(&folder.path().join(number.to_string()));
+            Child::start(&["get", &address, &root, &to, How::Cached.name()])
+        })
+        .collect::<Result<Vec<Child>, Failure>>()?;
+    for receiver in &receivers {
+        receiver.hear_number("took")?;
+    }
+    let bytes = (RECEIVERS * RECEIVED) as f64;
+    let rate = bytes / f64::from(1 << 20) / start.elapsed().as_secs_f64();
+    figure("transfer_20_receivers_mib_s", rate, "MiB/s")
 }

@@ -12,7 +12,7 @@ enum Aim {
 }
 
 /// What was aimed at on two cores.
-const AIMS: [(&str, Aim); 19] = [
+const AIMS: [(&str, Aim); 28] = [
     ("request_rtt_p50_us", Aim::AtMost(100.0)),
     ("request_rtt_p50_us_ratio", Aim::AtMost(0.5)),
     ("request_rate_64", Aim::AtLeast(100_000.0)),
@@ -27,6 +27,15 @@ const AIMS: [(&str, Aim); 19] = [
     ("event_to_callback_us_p50", Aim::AtMost(50.0)),
     ("dht_fetch_missing_10", Aim::AtMost(0.0)),
     ("dht_fetch_missing_50", Aim::AtMost(0.0)),
+    ("transfer_1g_s_disk_ratio", Aim::AtMost(1.25)),
+    ("transfer_1g_s_memory_ratio", Aim::AtMost(1.25)),
+    ("transfer_1g_nosync_s_disk_ratio", Aim::AtMost(1.25)),
+    ("transfer_1g_nosync_s_memory_ratio", Aim::AtMost(1.25)),
+    ("transfer_rss_mib_disk", Aim::AtMost(64.0)),
+    ("transfer_rss_mib_memory", Aim::AtMost(64.0)),
+    ("transfer_4k_files_per_s", Aim::AtLeast(10_000.0)),
+    ("resume_overhead_disk", Aim::AtMost(1.1)),
+    ("resume_overhead_memory", Aim::AtMost(1.1)),
     ("rss_idle_mib", Aim::AtMost(15.0)),
     ("rss_100_mib", Aim::AtMost(300.0)),
     ("start_ms", Aim::AtMost(50.0)),

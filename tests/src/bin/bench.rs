@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use psfs_tests::bench::child::{self, Child};
+use psfs_tests::bench::files::How;
 use psfs_tests::bench::report::{beside, figure};
 use psfs_tests::bench::talk::{self, Pair};
 use psfs_tests::bench::{
@@ -54,7 +55,7 @@ fn as_child(role: &[&str]) -> Result<(), Failure> {
         ["wake"] => wake::main(),
         ["idle"] => cost::idle(),
         ["share", path] => files::share(path),
-        ["get", address, root, to, durable] => files::get(address, root, to, *durable == "yes"),
+        ["get", address, root, to, how] => files::get(address, root, to, How::of(how)?),
         ["starts"] => cost::starts(),
         ["many"] => cost::many(),
         _ => Err(format!("no such role: {role:?}").into()),
@@ -184,7 +185,7 @@ fn values(runtime: &Runtime) -> Result<(), Failure> {
     for count in [10, 50] {
         run(runtime, dht::measure(count))?;
     }
-    Ok(())
+    run(runtime, dht::memory())
 }
 
 fn transfers(_: &Runtime) -> Result<(), Failure> {
@@ -192,7 +193,9 @@ fn transfers(_: &Runtime) -> Result<(), Failure> {
     let here = std::env::current_exe()?;
     let disk = here.parent().ok_or("this program lies nowhere")?;
     files::measure("disk", disk)?;
-    files::measure("memory", std::path::Path::new("/dev/shm"))
+    files::measure("memory", std::path::Path::new("/dev/shm"))?;
+    files::small(disk)?;
+    files::many()
 }
 
 fn stream(runtime: &Runtime) -> Result<(), Failure> {
