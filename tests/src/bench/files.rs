@@ -264,9 +264,10 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
         copies.add(timed("cp", &[&text(&file), &target])?);
         fs::remove_file(&to)?;
     }
+    let unbroken = durable.median();
     beside(
         &format!("transfer_1g_s_{place}"),
-        durable.median(),
+        unbroken,
         synced.median(),
         "s",
     )?;
@@ -279,7 +280,7 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
     figure(&format!("cp_1g_s_{place}"), copies.median(), "s")?;
     figure(
         &format!("resume_overhead_{place}"),
-        resumed.median() / durable.median(),
+        resumed.median() / unbroken,
         "",
     )?;
     figure(&format!("transfer_rss_mib_{place}"), peak, "MiB")
