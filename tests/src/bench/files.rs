@@ -45,6 +45,7 @@ pub fn share(path: &str) -> Result<(), Failure> {
 
 /// How the other child gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum How {
     /// To the disk.
     Durable,
