@@ -563,8 +563,8 @@ static void dht(const psfs_satellite *s, const psfs_value *sealed) {
     REFUSED(psfs_dht_broadcast_async, NULL, x, 1, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_dht_broadcast_async, s, NULL, 1, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_dht_broadcast_async, s, x, 1, NULL, &dropped, count_drop, &op, want);
-    /* Every one of those 61 was tried twice, and gave its ud back each time. */
-    CHECK(latch_count(&dropped) - before == 2 * 61);
+    /* Every one of those 65 was tried twice, and gave its ud back each time. */
+    CHECK(latch_count(&dropped) - before == 2 * 65);
     CHECK(sub == NULL && op == NULL && stored == NULL && value == NULL && opened == NULL && answers == NULL && trace == NULL);
 }
 
