@@ -13,6 +13,7 @@ static const std::function<void(const psfs::peer_event &)> no_peer_event;
 static const std::function<void(const psfs::reply &)> no_reply;
 static const std::function<void(const psfs::offer &)> no_offer;
 static const std::function<void(const psfs::dht_value &)> no_value;
+static const std::function<void(const std::string &, const std::string &)> no_line;
 static void never(const psfs::event &) { CHECK(false && "called"); }
 static void never_offer(const psfs::offer &) { CHECK(false && "called"); }
 static void never_value(const psfs::dht_value &) { CHECK(false && "called"); }
@@ -240,6 +241,11 @@ static void values_of_the_dht() {
     FAILS(status::null, nobodys.storage_size());
     FAILS(status::null, nobodys.routing_table());
     FAILS(status::null, nobodys.role());
+    FAILS(status::null, nobodys.joined());
+    FAILS(status::null, nobodys.joined_async());
+    FAILS(status::null, nobodys.permit_debug());
+    FAILS(status::null, nobodys.permit_proxy());
+    FAILS(status::null, dht.debug(no_line));
     MUST(satellite.shutdown(long_time));
     FAILS(status::closed, dht.fetch(key));
     FAILS(status::closed, dht.watch(key, never_value));
