@@ -281,6 +281,7 @@ NETWORK: list[tuple[str, str, Callable[[Any], Any], type[Exception], str]] = [
     ("slow", "latency", lambda net: net.slow(0, 1, latency=-1), psfs.BadInput, "latency"),
     ("slow", "loss", lambda net: net.slow(0, 1, loss=2), psfs.BadInput, "loss"),
     ("slow", "rate", lambda net: net.slow(0, 1, rate=-1), psfs.BadInput, "rate is -1"),
+    ("lie", "nobody", lambda net: net.lie(9), IndexError, "range"),
     ("heal", "oneself", lambda net: net.heal(0, 0), psfs.BadInput, "itself"),
     ("kill", "nobody", lambda net: net.kill(9), IndexError, "range"),
     ("events", "nobody", lambda net: net.events(9), IndexError, "range"),
