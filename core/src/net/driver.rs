@@ -98,6 +98,14 @@ pub(crate) enum Command {
 
 pub(crate) type Reply = oneshot::Sender<Result<Arc<Link>, ReachFailure>>;
 
+/// A call that waits for a session with a peer.
+#[derive(Debug)]
+struct Waiter {
+    reply: Reply,
+    /// The application's; else one of the library's own questions, which ask nobody whose session an application has ended.
+    by_user: bool,
+}
+
 /// Why there is no session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReachFailure {
@@ -150,7 +158,7 @@ pub(crate) struct State {
     start: Instant,
     dials: HashMap<ConnectionId, (Target, Option<PeerId>)>,
     links: HashMap<PeerId, Arc<Link>>,
-    by_peer: HashMap<PeerId, Vec<Reply>>,
+    by_peer: HashMap<PeerId, Vec<Waiter>>,
     by_address: HashMap<Arc<str>, Vec<Reply>>,
     waiters: usize,
     outbox: Outbox,

@@ -22,6 +22,7 @@ use super::gate::Gate;
 use super::handler::{Handler, Notice, Order};
 use super::link::{Ended, Link};
 use super::{NetShared, address, clock, from_libp2p, to_libp2p};
+use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::proto::pair::{self, CloseReason, Dialer, Pair};
@@ -141,6 +142,33 @@ impl Packets {
         for name in names {
             self.order(name, Order::Close(left_alone()));
         }
+    }
+
+    /// This connection has ended. If an application wanted the session to end that it carried, no other takes over: neither one that
+    /// waits, nor one that has done so already, where the peer's application ended it and what came of a dial of this side, which was
+    /// under way, was taken for a new wish.
+    fn part_if_wanted(&mut self, name: pair::ConnectionId) {
+        let Some(connection) = self.connections.get(&name) else {
+            return;
+        };
+        let peer = connection.peer;
+        let of_session = connection.link.is_some();
+        let Some(ended) = connection.ended.as_ref().filter(|ended| {
+            // One that never opened was only turned away.
+            of_session && ended.code == Code::Cancelled
+        }) else {
+            return;
+        };
+        let dialled = |(other, c): &(&pair::ConnectionId, &Connection)| {
+            c.peer == peer && c.dialled.is_some() && **other != name
+        };
+        if ended.by_peer {
+            let links = self.connections.iter().filter(dialled);
+            for link in links.filter_map(|(_, c)| c.link.as_ref()) {
+                link.close(left_alone(), clock::now() + LINGER_MAX);
+            }
+        }
+        self.part(peer);
     }
 
     /// Asks all peers with a session for a sign of life.
@@ -336,6 +364,11 @@ impl Packets {
         };
         let peer = connection.peer;
         let begun = connection.begun;
+        // Another may have come up since it said that it ends.
+        self.part_if_wanted(name);
+        let Some(connection) = self.connections.get(&name) else {
+            return;
+        };
         let refused = (begun && connection.link.is_none() && !connection.foreign).then(|| {
             connection.ended.clone().unwrap_or_else(|| {
                 let text = "the connection ended before a session was open";
@@ -394,8 +427,7 @@ impl Packets {
 }
 
 fn left_alone() -> Ended {
-    // As one that gives way to another connection: nobody is refused.
-    Ended::new(Code::Busy, "the application ended the session")
+    Ended::new(Code::Cancelled, "the application ended the session")
 }
 
 fn ended_by(reason: CloseReason) -> Ended {

@@ -241,6 +241,7 @@ async fn one_session_per_pair_when_both_dial_at_once_200_times() {
     echo(&bob, "echo");
     let (ada_id, bob_id) = (ada.peer_id(), bob.peer_id());
     for round in 1..=200 {
+        let before = [&ada, &bob].map(|satellite| satellite.stats().sessions_ended);
         let (one, other) = tokio::join!(ada.connect(&to_bob, TIME), bob.connect(&to_ada, TIME));
         assert_eq!(
             (one, other),
@@ -261,24 +262,52 @@ async fn one_session_per_pair_when_both_dial_at_once_200_times() {
             (vec!["a".into()], vec!["b".into()]),
             "round {round}"
         );
-        for satellite in [&ada, &bob] {
+        for (satellite, before) in [(&ada, before[0]), (&bob, before[1])] {
             let stats = satellite.stats();
             assert_eq!(satellite.connected_count(), 1, "round {round}");
             assert_eq!(
                 (stats.sessions_opened, stats.sessions_ended),
-                (round, round - 1),
+                (before + 1, before),
                 "round {round}"
             );
         }
         ada.disconnect(&bob.peer_id()).await.unwrap();
-        until("the session is over", || {
-            let over = |satellite: &Satellite| satellite.stats().sessions_ended == round;
-            !connected(&ada, &bob) && !connected(&bob, &ada) && over(&ada) && over(&bob)
-        })
-        .await;
+        until("the session is over", || both_apart(&ada, &bob)).await;
     }
     assert_eq!(ada.stats().violations + bob.stats().violations, 0);
     stop(&[&ada, &bob]).await;
+}
+
+/// Both had asked for it, and one of the two dials was still under way when the session of the other was ended: what came of it took the
+/// session over, and nobody ended that one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_ended_by_hand_ends_also_where_a_dial_is_under_way() {
+    let (ada, bob) = (quiet("cut off", 0).await, quiet("cut off", 1).await);
+    let (to_ada, to_bob) = (ada.addresses()[0].clone(), bob.addresses()[0].clone());
+    for round in 1..=500 {
+        let (one, other) = tokio::join!(ada.connect(&to_bob, TIME), bob.connect(&to_ada, TIME));
+        assert_eq!(
+            (one, other),
+            (Ok(bob.peer_id()), Ok(ada.peer_id())),
+            "round {round}"
+        );
+        until("both have the session", || {
+            connected(&ada, &bob) && connected(&bob, &ada)
+        })
+        .await;
+        ada.disconnect(&bob.peer_id()).await.unwrap();
+        until("the session is over", || both_apart(&ada, &bob)).await;
+    }
+    stop(&[&ada, &bob]).await;
+}
+
+/// Neither has a session with the other, nor one that was opened and is not counted as ended.
+fn both_apart(one: &Satellite, other: &Satellite) -> bool {
+    let none = |satellite: &Satellite| {
+        let stats = satellite.stats();
+        stats.sessions_opened == stats.sessions_ended
+    };
+    !connected(one, other) && !connected(other, one) && none(one) && none(other)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

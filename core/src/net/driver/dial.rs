@@ -9,7 +9,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 
 use super::wait::answer;
-use super::{Driver, ReachFailure, TRIMMED};
+use super::{Driver, ReachFailure, TRIMMED, Waiter};
 use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
@@ -196,7 +196,13 @@ impl Driver {
                 }
                 // An empty entry would be somebody who asks for it.
                 None if waiting.is_empty() => {}
-                None => self.state.by_peer.entry(peer).or_default().extend(waiting),
+                None => {
+                    let waiting = waiting.into_iter().map(|reply| Waiter {
+                        reply,
+                        by_user: true,
+                    });
+                    self.state.by_peer.entry(peer).or_default().extend(waiting);
+                }
             }
         }
         self.tell_roster(roster::Event::Dialled { target, peer });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Driver, LOOK_FIRST, ReachFailure};
+use crate::config::LINGER_MAX;
 use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::gossip::Check;
@@ -47,6 +48,10 @@ impl Driver {
                 self.answer_peer(&peer, &Ok(link));
             }
             SessionEvent::Moved { link } => {
+                if self.roster.is_left_alone(&link.peer) {
+                    // It was to end where it was before.
+                    link.close(parted(), clock::now() + LINGER_MAX);
+                }
                 self.goodbye_also_to(&link);
                 self.answer_peer(&link.peer.clone(), &Ok(Arc::clone(&link)));
                 self.state.links.insert(link.peer, link);
@@ -85,8 +90,11 @@ impl Driver {
     }
 
     fn on_refused(&mut self, peer: PeerId, ended: Ended) {
-        // A duplicate that gave way is no refusal: the session is, or will be, on another connection.
-        if ended.code == Code::Busy || self.state.links.contains_key(&peer) {
+        // A duplicate that gave way is no refusal: the session is, or will be, on another connection. Nor is one that the application
+        // did not want any more.
+        if matches!(ended.code, Code::Busy | Code::Cancelled)
+            || self.state.links.contains_key(&peer)
+        {
             return;
         }
         tracing::info!(%peer, reason = %ended.text, "no session");
@@ -115,6 +123,11 @@ impl Driver {
             });
         }
     }
+}
+
+/// The end that this side's application wants.
+pub(super) fn parted() -> Ended {
+    Ended::new(Code::Cancelled, "the application disconnected")
 }
 
 /// What the roster makes of a session's end.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 
-use super::{Command, Driver, ReachFailure, Reply, WAITERS_MAX};
+use super::session::parted;
+use super::{Command, Driver, ReachFailure, Reply, WAITERS_MAX, Waiter};
 use crate::config::LINGER_MAX;
-use crate::error::Code;
 use crate::identity::PeerId;
 use crate::net::gossip::Outbox;
-use crate::net::link::{Ended, Link};
+use crate::net::link::Link;
 use crate::net::{address, clock, from_libp2p, to_libp2p};
 use crate::proto::roster;
 
@@ -28,8 +28,7 @@ impl Driver {
                 self.apply(actions);
                 self.swarm.behaviour_mut().packets.part(peer);
                 if let Some(link) = self.state.links.get(&peer) {
-                    let ended = Ended::new(Code::Cancelled, "the application disconnected");
-                    link.close(ended, clock::now() + LINGER_MAX);
+                    link.close(parted(), clock::now() + LINGER_MAX);
                 }
             }
             Command::Broadcast(waiting) => {
@@ -60,7 +59,13 @@ impl Driver {
                             peer,
                             addresses,
                         });
-                        self.push_waiter(peer, reply);
+                        self.push_waiter(
+                            peer,
+                            Waiter {
+                                reply,
+                                by_user: true,
+                            },
+                        );
                     }
                 }
                 None => answer(
@@ -91,7 +96,16 @@ impl Driver {
             if self.roster.find(&peer).is_none() {
                 return answer(reply, Err(ReachFailure::Unknown));
             }
-            self.push_waiter(peer, reply);
+            if !pin && self.roster.is_left_alone(&peer) {
+                return answer(reply, Err(left_alone()));
+            }
+            self.push_waiter(
+                peer,
+                Waiter {
+                    reply,
+                    by_user: pin,
+                },
+            );
             self.tell_roster(roster::Event::Connect {
                 pin,
                 peer,
@@ -129,12 +143,14 @@ impl Driver {
     /// Whether too many wait already, who still do.
     fn is_full(&mut self) -> bool {
         if self.state.waiters >= WAITERS_MAX {
-            let still = |waiting: &mut Vec<Reply>| {
+            self.state.by_peer.retain(|_, waiting| {
+                waiting.retain(|waiter| !waiter.reply.is_closed());
+                !waiting.is_empty()
+            });
+            self.state.by_address.retain(|_, waiting| {
                 waiting.retain(|reply| !reply.is_closed());
                 !waiting.is_empty()
-            };
-            self.state.by_peer.retain(|_, waiting| still(waiting));
-            self.state.by_address.retain(|_, waiting| still(waiting));
+            });
             let by_peer = self.state.by_peer.values().map(Vec::len).sum::<usize>();
             let by_address = self.state.by_address.values().map(Vec::len).sum::<usize>();
             self.state.waiters = by_peer + by_address;
@@ -152,13 +168,24 @@ impl Driver {
         self.state.outbox = Outbox::default();
     }
 
-    fn push_waiter(&mut self, peer: PeerId, reply: Reply) {
+    fn push_waiter(&mut self, peer: PeerId, waiter: Waiter) {
         self.state.waiters += 1;
-        self.state.by_peer.entry(peer).or_default().push(reply);
+        self.state.by_peer.entry(peer).or_default().push(waiter);
     }
 
     /// Its session is over. Who asked for one since it ended gets a new one.
     pub(super) fn ask_again(&mut self, peer: PeerId) {
+        if self.roster.is_left_alone(&peer)
+            && let Some(waiting) = self.state.by_peer.get_mut(&peer)
+        {
+            for waiter in waiting.extract_if(.., |waiter| !waiter.by_user) {
+                self.state.waiters -= 1;
+                answer(waiter.reply, Err(left_alone()));
+            }
+            if waiting.is_empty() {
+                self.state.by_peer.remove(&peer);
+            }
+        }
         if self.state.by_peer.contains_key(&peer) {
             self.tell_roster(roster::Event::Connect {
                 pin: false,
@@ -171,8 +198,8 @@ impl Driver {
     pub(super) fn answer_peer(&mut self, peer: &PeerId, result: &Result<Arc<Link>, ReachFailure>) {
         let waiting = self.state.by_peer.remove(peer).unwrap_or_default();
         self.state.waiters -= waiting.len();
-        for reply in waiting {
-            answer(reply, result.clone());
+        for waiter in waiting {
+            answer(waiter.reply, result.clone());
         }
     }
 
@@ -191,6 +218,10 @@ impl Driver {
             answer(reply, Err(failure.clone()));
         }
     }
+}
+
+fn left_alone() -> ReachFailure {
+    ReachFailure::Unreachable("the session with it was ended by an application".into())
 }
 
 pub(super) fn answer(reply: Reply, result: Result<Arc<Link>, ReachFailure>) {

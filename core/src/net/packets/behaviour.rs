@@ -12,7 +12,6 @@ use libp2p::swarm::{
 };
 
 use super::{FromHandler, Packets, SessionEvent};
-use crate::error::Code;
 use crate::net::handler::{Handler, Notice, Order};
 use crate::net::{address, clock};
 use crate::proto::pair;
@@ -99,11 +98,8 @@ impl NetworkBehaviour for Packets {
             }
             Notice::Ending { ended } => connection.ended = Some(ended),
             Notice::Ended { ended } => {
-                let by_application = ended.code == Code::Cancelled;
                 connection.ended = Some(ended);
-                if by_application {
-                    self.part(satellite);
-                }
+                self.part_if_wanted(name);
                 self.queue.push_back(ToSwarm::CloseConnection {
                     peer_id: peer,
                     connection: CloseConnection::One(id),
