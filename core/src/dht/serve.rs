@@ -1,15 +1,17 @@
 //! Answering the asks of others.
 //!
-//! What is quick is answered in the loop; what waits for the disk, the application or a large content by a task of its own. How many
-//! of those run is bounded: over it, who offers is told to come again.
+//! What is quick is answered in the loop, if its asker has room for the answer; what waits for the disk, the application, a large content or
+//! its asker by a task of its own, so that nobody waits for anybody else. How many of those run is bounded: over it, who asks is told to come
+//! again.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::FutureExt;
 
 use super::ask::MOVE_TIMEOUT;
 use super::node::{Node, REPLICAS};
+use super::places::Place;
 use crate::config::{BATCH_EVENTS, Role};
 use crate::error::Code;
 use crate::identity::PeerId;
@@ -21,23 +23,26 @@ use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
 use crate::satellite::{Event, Events, Responder};
 use crate::store::values::{Brought, Put as Outcome};
 
-/// Asks that are worked on at once, beside those answered at once.
-const WORKED_MAX: usize = 512;
+/// Asks that are worked on at once, beside those answered at once; for one asker.
+pub(super) const WORKED_MAX: usize = 512;
+pub(super) const WORKED_EACH: usize = 384;
+/// Quick answers that wait for their askers to have room for them; for one asker.
+pub(super) const WAITING_MAX: usize = 512;
+pub(super) const WAITING_EACH: usize = 128;
 /// Bytes of values that are sent at once, by the answers that have them alone.
 pub(super) const SENDING_MAX: u32 = 64 << 20;
 
 pub(super) async fn serve(node: Arc<Node>, mut events: Events) {
-    let room = Arc::new(Semaphore::new(WORKED_MAX));
     let mut batch = Vec::new();
     while events.next_batch(&mut batch, BATCH_EVENTS).await {
         for event in batch.drain(..) {
-            node.serve(event, &room).await;
+            node.serve(event);
         }
     }
 }
 
 impl Node {
-    async fn serve(self: &Arc<Self>, event: Event, room: &Arc<Semaphore>) {
+    pub(super) fn serve(self: &Arc<Self>, event: Event) {
         if !self.role().serves() {
             return refuse(&event, Code::UnknownNamespace, "");
         }
@@ -58,48 +63,47 @@ impl Node {
         if let Ask::Find(find) = &ask
             && !find.value
         {
-            let nodes = self.nodes_near(&find.key, &peer);
-            return answer(
-                &event,
-                &Answer::Found(Found {
-                    nodes,
-                    ..Found::default()
-                }),
-            )
-            .await;
+            let found = Found {
+                nodes: self.nodes_near(&find.key, &peer),
+                ..Found::default()
+            };
+            return self.answer_soon(event, Answer::Found(found));
         }
+        let node = Arc::clone(self);
         if let Ask::Watch { key, newer_than } = ask {
             // It waits for long; how many do is bounded where they wait.
-            let node = Arc::clone(self);
             return self
                 .base
-                .spawn(async move { node.on_watch(&event, key, newer_than).await });
+                .spawn(async move { node.on_watch(event, key, newer_than).await });
         }
-        let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
-            let nodes = Vec::new();
-            let text = "it works on too much at once".to_owned();
-            return answer(
-                &event,
-                &Answer::Verdict(Verdict::Refused {
-                    reason: Reason::Busy,
-                    text,
-                    nodes,
-                }),
-            )
-            .await;
+        let Some(place) = self.worked.take(peer) else {
+            let busy = refused(Reason::Busy, "it works on too much at once");
+            return self.answer_soon(event, Answer::Verdict(busy));
         };
-        let node = Arc::clone(self);
         self.base
-            .spawn(async move { node.work(&event, peer, ask, permit).await });
+            .spawn(async move { node.work(&event, peer, ask, place).await });
     }
 
-    async fn work(
-        self: Arc<Self>,
-        event: &Event,
-        peer: PeerId,
-        ask: Ask,
-        _permit: OwnedSemaphorePermit,
-    ) {
+    /// Answers at once, or by a task where the asker or its session has no room for the answer yet. Over a number of these the question
+    /// ends without one.
+    pub(super) fn answer_soon(self: &Arc<Self>, event: Event, said: Answer) {
+        let asked = event.clone();
+        let mut answering = Box::pin(async move { answer(&asked, &said).await });
+        if answering.as_mut().now_or_never().is_some() {
+            return;
+        }
+        let Some(place) = self.waiting.take(*event.peer()) else {
+            let text = "enough answers wait until their askers take them";
+            return refuse(&event, Code::Refused, text);
+        };
+        let node = Arc::clone(self);
+        self.base.spawn(async move {
+            node.answer_in_time(answering).await;
+            drop(place);
+        });
+    }
+
+    async fn work(self: Arc<Self>, event: &Event, peer: PeerId, ask: Ask, _place: Place) {
         if let Some(lie) = self.lie(&ask) {
             return self.answer_in_time(answer(event, &lie)).await;
         }
@@ -107,14 +111,12 @@ impl Node {
             Ask::Find(find) => self.find(&find, &peer).await,
             Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),
             Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
-            Ask::Get { key, root } => match (self.held(&key), event.take_responder()) {
-                (Some(entry), Ok(responder)) if entry.root == root => {
-                    return self.send_value(responder, entry, &peer).await;
-                }
-                (_, Ok(responder)) => {
-                    return respond(responder, &self.not_found(key, &peer)).await;
-                }
-                (_, Err(_)) => return,
+            Ask::Get { key, root } => match self.held(&key).filter(|entry| entry.root == root) {
+                Some(entry) => match event.take_responder() {
+                    Ok(responder) => return self.send_value(responder, entry, &peer).await,
+                    Err(_) => return,
+                },
+                None => self.not_found(key, &peer),
             },
             Ask::Challenge(challenge) => self.on_challenge(challenge, &peer).await,
             Ask::Forget { key, root } => Answer::Verdict(self.on_forget(key, root, peer).await),

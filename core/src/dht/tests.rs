@@ -21,6 +21,7 @@ use crate::satellite::{Event, Satellite};
 
 mod context;
 mod proxy;
+mod serving;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
