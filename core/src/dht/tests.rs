@@ -20,6 +20,7 @@ use crate::proto::packet::PacketType;
 use crate::satellite::{Event, Satellite};
 
 mod context;
+mod promises;
 mod proxy;
 mod serving;
 
