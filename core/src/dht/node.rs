@@ -290,6 +290,14 @@ impl Node {
         put.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Lets a value that is here live longer, or keeps what was a copy: [`Values::refresh`].
+    pub(super) async fn refresh(&self, entry: Entry, brought: Brought) -> Result<Put, StoreError> {
+        let (done, put) = oneshot::channel();
+        let done = move |result| drop(done.send(result));
+        self.values.refresh(entry, brought, clock::now_ms(), done);
+        put.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     /// Removes a value that this peer stored.
     pub(super) async fn remove(&self, key: Key, by: PeerId) -> Result<bool, StoreError> {
         let (done, removed) = oneshot::channel();

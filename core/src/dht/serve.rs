@@ -305,15 +305,24 @@ impl Node {
             return refused(invalid.reason(), invalid.to_string());
         }
         let brought = self.brought(peer, why, if_sequence);
-        match self.values.check(&entry, &brought, now) {
-            Ok(Outcome::Kept) => {}
+        let said = match self.values.check(&entry, &brought, now) {
             Ok(Outcome::Had) => return Verdict::Have(self.receipt(&entry, nonce)),
             Ok(Outcome::Refused(reason, text)) => return refused(reason, text),
+            Ok(said) => said,
             Err(error) => return refused(Reason::Busy, error.to_string()),
+        };
+        if let Err((reason, text)) = self.decide(peer, &entry, None).await {
+            return refused(reason, text);
         }
-        match self.decide(peer, &entry, None).await {
-            Ok(()) => Verdict::Accept,
-            Err((reason, text)) => refused(reason, text),
+        if said == Outcome::Kept {
+            return Verdict::Accept;
+        }
+        match self.refresh(entry.clone(), brought).await {
+            // Gone since.
+            Ok(Outcome::Kept) => Verdict::Accept,
+            Ok(Outcome::Had | Outcome::Refreshed) => Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Refused(reason, text)) => refused(reason, text),
+            Err(error) => refused(Reason::Busy, error.to_string()),
         }
     }
 
@@ -333,7 +342,7 @@ impl Node {
             .await
         {
             Ok(Outcome::Kept) => Verdict::Receipt(self.receipt(&entry, nonce)),
-            Ok(Outcome::Had) => Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Had | Outcome::Refreshed) => Verdict::Have(self.receipt(&entry, nonce)),
             Ok(Outcome::Refused(reason, text)) => refused(reason, text),
             Err(error) => refused(Reason::Busy, error),
         }
@@ -394,7 +403,7 @@ impl Node {
                     .tell(|| format!("keeps {key} ({} bytes) from {peer}", entry.size));
                 self.watchers.changed(&entry);
             }
-            Outcome::Had => self
+            Outcome::Had | Outcome::Refreshed => self
                 .telling
                 .tell(|| format!("had {key}, which {peer} offers")),
             Outcome::Refused(reason, text) => {

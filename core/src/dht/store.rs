@@ -397,7 +397,7 @@ impl Node {
                 .await;
             Some(match kept {
                 Ok(Kept::Kept) => Outcome::Kept,
-                Ok(Kept::Had) => Outcome::Had,
+                Ok(Kept::Had | Kept::Refreshed) => Outcome::Had,
                 Ok(Kept::Refused(reason, text)) => Outcome::Refused { reason, text },
                 Err(text) => Outcome::Failed(text),
             })

@@ -61,3 +61,52 @@ fn an_asker_who_takes_no_answers_keeps_nobody_waiting_and_holds_a_few_places() {
         end(&[&honest, &other]).await;
     });
 }
+
+/// What `of` answers to a question of `from`.
+async fn said(from: &Satellite, of: &Satellite, ask: Ask) -> Answer {
+    let (base, to) = (from.base(), of.peer_id());
+    let options = crate::satellite::RequestOptions::default();
+    let asked = base.request(&to, NAMESPACE, ask.encode(true), options);
+    let reply = asked.await.unwrap().next().await.unwrap().unwrap();
+    Answer::decode(reply.content().clone()).unwrap()
+}
+
+#[test]
+fn what_is_announced_again_lives_longer_and_a_copy_is_kept() {
+    runtime().block_on(async {
+        let honest = honest("refresh").await;
+        let peer = liar("refresh", &honest, |_, _| found(None, None)).await;
+        let content = Bytes::from(vec![7; 5 * 1024]);
+        let plain = |expires| Entry::plain(&content, peer.peer_id(), expires);
+        let soon = clock::now_ms() + 60_000;
+        let put = Ask::Put(Put {
+            entry: plain(soon),
+            content: content.clone(),
+            nonce: [1; 16],
+            why: Why::Cache,
+            if_sequence: None,
+        });
+        let answer = said(&peer, &honest, put).await;
+        assert!(matches!(answer, Answer::Verdict(Verdict::Receipt(_))));
+        let key = Key::of_content(&content);
+        let held = || honest.dht().node.values.entry(&key).unwrap().unwrap();
+        assert!(held().cached);
+        for (why, expires) in [(Why::Republish, soon), (Why::Store, later())] {
+            let announced = Ask::Offer(Offer {
+                entry: plain(expires),
+                content: None,
+                nonce: [1; 16],
+                why,
+                if_sequence: None,
+            });
+            let answer = said(&peer, &honest, announced).await;
+            assert!(
+                matches!(answer, Answer::Verdict(Verdict::Have(_))),
+                "{answer:?}"
+            );
+            assert!(!held().cached, "{why:?}");
+            assert_eq!(held().entry.expires_ms, expires);
+        }
+        end(&[&honest, &peer]).await;
+    });
+}
