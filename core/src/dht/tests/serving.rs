@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Signing;
+use crate::dht::SignedOptions;
 use crate::dht::serve::{WAITING_EACH, WORKED_MAX};
 use crate::net::Link;
 use crate::proto::dht::message::Find;
@@ -108,5 +109,44 @@ fn what_is_announced_again_lives_longer_and_a_copy_is_kept() {
             assert_eq!(held().entry.expires_ms, expires);
         }
         end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
+fn one_node_that_has_nothing_does_not_decide_for_all() {
+    runtime().block_on(async {
+        let author = honest("majority").await;
+        let mut keepers = Vec::new();
+        for _ in 0..2 {
+            let bootstrap = author.addresses().remove(0);
+            let keeper = Satellite::new(config("majority").bootstrap(bootstrap)).unwrap();
+            keeper.start().await.unwrap();
+            keepers.push(keeper);
+        }
+        let dht = author.dht();
+        until("they know each other", || {
+            let known = |keeper: &Satellite| {
+                dht.node
+                    .table(|table, _| table.is_proved(&keeper.peer_id()))
+            };
+            keepers.iter().all(known)
+        })
+        .await;
+        let options = SignedOptions::default;
+        let six = dht.store_signed(b"", "six", options().sequence(6)).await;
+        let six = six.unwrap();
+        assert_eq!(six.nodes(), 3, "{six:?}");
+        // One of them is new.
+        let emptied = &keepers[0].dht().node;
+        for options in [options().sequence(3), options().if_sequence(0)] {
+            drop(emptied.remove(six.key(), author.peer_id()).await.unwrap());
+            let error = dht.store_signed(b"", "other", options).await.unwrap_err();
+            assert_eq!(error.code(), Code::Conflict, "{error}");
+        }
+        let swapped = dht
+            .store_signed(b"", "seven", options().if_sequence(6))
+            .await;
+        assert!(swapped.unwrap().nodes() >= 2);
+        end(&[&author, &keepers[0], &keepers[1]]).await;
     });
 }
