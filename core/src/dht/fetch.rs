@@ -9,6 +9,7 @@ use super::Dht;
 use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT};
 use super::node::{Node, REPLICAS};
 use super::options::FetchOptions;
+use super::serve::INLINE;
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
@@ -19,8 +20,6 @@ use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Verdict, Why};
 use crate::proto::dht::sealed;
 use crate::proto::dht::value::{self, Entry, Kind};
 
-/// A content of up to so many bytes comes with the answer that says where it is.
-const INLINE: u32 = 64 * 1024;
 /// Nodes asked at once while one answer is enough.
 const FEW: usize = 2;
 /// Walks of their own, where answers have to be compared.

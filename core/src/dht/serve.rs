@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use tokio::sync::SemaphorePermit;
 
 use super::ask::MOVE_TIMEOUT;
 use super::node::{Node, REPLICAS};
@@ -29,7 +30,11 @@ pub(super) const WORKED_EACH: usize = 384;
 /// Quick answers that wait for their askers to have room for them; for one asker.
 pub(super) const WAITING_MAX: usize = 512;
 pub(super) const WAITING_EACH: usize = 128;
-/// Bytes of values that are sent at once, by the answers that have them alone.
+/// Largest content that goes along with the answer that says where it is, in bytes; whatever is asked for.
+pub(super) const INLINE: u32 = 64 * 1024;
+/// Contents up to so many bytes need no room among those that are sent at once.
+const FREE: u64 = 4096;
+/// Bytes of values that are read, proved and sent at once.
 pub(super) const SENDING_MAX: u32 = 64 << 20;
 
 pub(super) async fn serve(node: Arc<Node>, mut events: Events) {
@@ -107,8 +112,10 @@ impl Node {
         if let Some(lie) = self.lie(&ask) {
             return self.answer_in_time(answer(event, &lie)).await;
         }
+        // For a content in the answer; until that is taken.
+        let mut room = None;
         let said = match ask {
-            Ask::Find(find) => self.find(&find, &peer).await,
+            Ask::Find(find) => self.find(&find, &peer, &mut room).await,
             Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),
             Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
             Ask::Get { key, root } => match self.held(&key).filter(|entry| entry.root == root) {
@@ -118,10 +125,10 @@ impl Node {
                 },
                 None => self.not_found(key, &peer),
             },
-            Ask::Challenge(challenge) => self.on_challenge(challenge, &peer).await,
+            Ask::Challenge(challenge) => self.on_challenge(challenge, &peer, &mut room).await,
             Ask::Forget { key, root } => Answer::Verdict(self.on_forget(key, root, peer).await),
             // In boxes: a walk is larger than all other answers, each of which would be as large.
-            Ask::Fetch(key) => Box::pin(self.on_fetch(key, peer)).await,
+            Ask::Fetch(key) => Box::pin(self.on_fetch(key, peer, &mut room)).await,
             Ask::Store(store) => Box::pin(self.on_store(store, peer)).await,
             Ask::Watch { .. } => return,
         };
@@ -138,11 +145,8 @@ impl Node {
 
     /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits.
     pub(super) async fn send_value(&self, responder: Responder, entry: Entry, asker: &PeerId) {
-        let room = u32::try_from(entry.size)
-            .unwrap_or(u32::MAX)
-            .min(SENDING_MAX);
         self.answer_in_time(async {
-            let Ok(_room) = self.sending.acquire_many(room).await else {
+            let Ok(_room) = self.sending.acquire_many(room_of(entry.size)).await else {
                 return;
             };
             let key = entry.key;
@@ -155,10 +159,22 @@ impl Node {
         .await;
     }
 
-    async fn find(&self, find: &Find, asker: &PeerId) -> Answer {
+    /// Whether there is room now for a content of so many bytes, which is taken then.
+    pub(super) fn has_room<'a>(&'a self, bytes: u64, room: &mut Room<'a>) -> bool {
+        if bytes > FREE {
+            *room = self.sending.try_acquire_many(room_of(bytes)).ok();
+        }
+        bytes <= FREE || room.is_some()
+    }
+
+    async fn find<'a>(&'a self, find: &Find, asker: &PeerId, room: &mut Room<'a>) -> Answer {
         let held = self.held(&find.key);
+        let most = u64::from(find.inline.min(INLINE));
         let content = match &held {
-            Some(entry) if entry.size <= u64::from(find.inline) => self.content(entry).await,
+            // Without room it can be asked for by itself, and waited for.
+            Some(entry) if entry.size <= most && self.has_room(entry.size, room) => {
+                self.content(entry).await
+            }
             _ => None,
         };
         let key = find.key;
@@ -224,15 +240,26 @@ impl Node {
         })
     }
 
-    async fn on_challenge(&self, challenge: Challenge, asker: &PeerId) -> Answer {
+    async fn on_challenge<'a>(
+        &'a self,
+        challenge: Challenge,
+        asker: &PeerId,
+        room: &mut Room<'a>,
+    ) -> Answer {
         let Challenge {
             key,
             root,
             offset,
             length,
         } = challenge;
-        if let Some(entry) = self.held(&key)
-            && entry.root == root
+        let held = self.held(&key).filter(|entry| entry.root == root);
+        if held
+            .as_ref()
+            .is_some_and(|entry| !self.has_room(entry.size, room))
+        {
+            return Answer::Verdict(refused(Reason::Busy, "it sends too much at once"));
+        }
+        if let Some(entry) = held
             && let Some(content) = self.content(&entry).await
         {
             let proof = self
@@ -433,6 +460,13 @@ impl Node {
             self.mirror(key);
         }
     }
+}
+
+/// Room for a content on its way: see [`SENDING_MAX`].
+pub(super) type Room<'a> = Option<SemaphorePermit<'a>>;
+
+fn room_of(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX).min(SENDING_MAX)
 }
 
 /// Contents up to so many bytes are read and checked where they are needed; larger ones off the network's tasks.

@@ -113,6 +113,63 @@ fn what_is_announced_again_lives_longer_and_a_copy_is_kept() {
 }
 
 #[test]
+fn contents_in_answers_are_small_and_what_is_sent_at_once_is_bounded() {
+    runtime().block_on(async {
+        let honest = honest("inline").await;
+        let peer = liar("inline", &honest, |_, _| found(None, None)).await;
+        let node = &honest.dht().node;
+        let mut keys = Vec::new();
+        for size in [1000, 64 * 1024, 64 * 1024 + 1] {
+            let content = Bytes::from(vec![7; size]);
+            let entry = Entry::plain(&content, honest.peer_id(), later());
+            let kept = node
+                .keep(node.local, entry.clone(), content, Why::Store, None)
+                .await;
+            assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+            keys.push(entry);
+        }
+        let given = async || {
+            let mut given = Vec::new();
+            for entry in &keys {
+                let find = Find {
+                    key: entry.key,
+                    value: true,
+                    inline: u32::MAX,
+                };
+                match said(&peer, &honest, Ask::Find(find)).await {
+                    Answer::Found(found) => {
+                        assert_eq!(found.entry.as_ref(), Some(entry));
+                        given.push(found.content.is_some());
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            given
+        };
+        assert_eq!(given().await, [true, true, false]);
+        let challenge = |entry: &Entry| {
+            Ask::Challenge(crate::proto::dht::message::Challenge {
+                key: entry.key,
+                root: entry.root,
+                offset: 0,
+                length: 100,
+            })
+        };
+        let slice = said(&peer, &honest, challenge(&keys[2])).await;
+        assert!(matches!(slice, Answer::Slice(_)), "{slice:?}");
+
+        let room = node.sending.available_permits();
+        let _all = node.sending.try_acquire_many(room as u32).unwrap();
+        assert_eq!(given().await, [true, false, false]);
+        match said(&peer, &honest, challenge(&keys[2])).await {
+            Answer::Verdict(Verdict::Refused { reason, .. }) => assert_eq!(reason, Reason::Busy),
+            other => panic!("{other:?}"),
+        }
+        end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
 fn one_node_that_has_nothing_does_not_decide_for_all() {
     runtime().block_on(async {
         let author = honest("majority").await;
