@@ -462,7 +462,10 @@ impl Node {
                 Err(self.lied(peer, "its receipt is for something else"))
             }
             Verdict::Receipt(_) => {
-                self.promised(*peer, entry);
+                // A copy gives way to what has to be kept.
+                if why != Why::Cache {
+                    self.promised(*peer, entry);
+                }
                 Ok(verdict)
             }
             _ => Ok(verdict),

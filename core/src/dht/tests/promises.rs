@@ -31,3 +31,33 @@ fn who_has_too_much_to_do_is_no_liar() {
         end(&[&honest, &other]).await;
     });
 }
+
+#[test]
+fn a_copy_that_a_node_takes_is_no_promise() {
+    runtime().block_on(async {
+        let honest = honest("copies").await;
+        let other = liar("copies", &honest, |own, ask| match ask {
+            Ask::Offer(offer) => Some(Answer::Verdict(Verdict::Receipt(Receipt::new(
+                &offer.entry,
+                offer.nonce,
+                *own,
+                0,
+            )))),
+            _ => found(None, None),
+        })
+        .await;
+        let node = &honest.dht().node;
+        let (content, id) = (Bytes::from_static(b"the truth"), other.peer_id());
+        let entry = Entry::plain(&content, honest.peer_id(), later());
+        let most = node.promises.max_capacity();
+        for why in [Why::Cache, Why::Store] {
+            // One of sixteen promises is checked.
+            for _ in 0..300 {
+                let verdict = node.offer(&id, &entry, &content, why, None).await;
+                assert!(matches!(verdict, Ok(Verdict::Receipt(_))), "{verdict:?}");
+            }
+            assert_eq!(node.promises.capacity() < most, why == Why::Store);
+        }
+        end(&[&honest, &other]).await;
+    });
+}
