@@ -61,3 +61,34 @@ fn a_copy_that_a_node_takes_is_no_promise() {
         end(&[&honest, &other]).await;
     });
 }
+
+#[test]
+fn who_forgot_for_its_publisher_is_not_blamed_by_who_is_not_told() {
+    runtime().block_on(async {
+        let honest = honest("obeyed").await;
+        let not_found = |ask: Ask| match ask {
+            Ask::Challenge(challenge) => Some(Answer::Verdict(Verdict::NotFound {
+                key: challenge.key,
+                nodes: Vec::new(),
+            })),
+            _ => found(None, None),
+        };
+        let other = liar("obeyed", &honest, move |_, ask| not_found(ask)).await;
+        let (dht, id) = (honest.dht(), other.peer_id());
+        // As a proxy that stored it, or a node that handed it over and forgot it itself.
+        let publisher = PeerId::from_bytes(&[&[0x12, 0x20][..], &[7; 32]].concat()).unwrap();
+        let entry = Entry::plain(b"not mine", publisher, later());
+        dht.node.check_promise(id, &entry).await;
+        assert!(!is_blacklisted(&dht, &id));
+        // Who keeps it itself would have been told.
+        let content = Bytes::from_static(b"not mine");
+        let kept = dht
+            .node
+            .keep(publisher, entry.clone(), content, Why::Store, None)
+            .await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        dht.node.check_promise(id, &entry).await;
+        assert!(is_blacklisted(&dht, &id));
+        end(&[&honest, &other]).await;
+    });
+}
