@@ -206,9 +206,10 @@ impl Node {
         }
         // Nobody would keep it, and this node would be the one who offered it.
         let value = match self.checked(entry, content).await {
-            Ok(value) if !value.content().is_empty() || value.entry().is_deleted() => value,
-            Ok(_) => return refused(Reason::Invalid, "it is empty".into()),
-            Err(text) => return refused(Reason::Invalid, text),
+            Some(Ok(value)) if !value.content().is_empty() || value.entry().is_deleted() => value,
+            Some(Ok(_)) => return refused(Reason::Invalid, "it is empty".into()),
+            Some(Err(invalid)) => return refused(invalid.reason(), invalid.to_string()),
+            None => return refused(Reason::Busy, "it ends".into()),
         };
         let (key, entry, content) = (value.key(), value.entry().clone(), value.content().clone());
         self.telling.tell(|| format!("stores {key} for {peer}"));
@@ -359,20 +360,20 @@ impl Node {
                 }
             };
             asked += 1;
-            let value = if entry.key == key {
-                self.checked(entry, content).await
-            } else {
-                Err("it gave the value of another key".into())
-            };
-            match value {
-                Ok(value) => {
+            if entry.key != key {
+                let _lied = self.lied(&peer, "it gave the value of another key");
+                continue;
+            }
+            match self.checked(entry, content).await {
+                Some(Ok(value)) => {
                     let enough = value.kind() == Kind::Plain;
                     found.push((peer, value));
                     if enough {
                         break;
                     }
                 }
-                Err(text) => drop(self.lied(&peer, text)),
+                Some(Err(lie)) if lie.is_lie() => drop(self.lied(&peer, lie.to_string())),
+                Some(Err(_)) | None => {}
             }
         }
         let entries: Vec<Entry> = found
