@@ -207,3 +207,52 @@ fn one_node_that_has_nothing_does_not_decide_for_all() {
         end(&[&author, &keepers[0], &keepers[1]]).await;
     });
 }
+
+#[test]
+fn who_comes_and_goes_gets_what_it_should_have_once() {
+    runtime().block_on(async {
+        let honest = honest("comes-and-goes").await;
+        let node = &honest.dht().node;
+        let content = Bytes::from_static(b"the truth");
+        let entry = Entry::plain(&content, honest.peer_id(), later());
+        let kept = node
+            .keep(node.local, entry, content, Why::Store, None)
+            .await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        let most = crate::dht::node::MOVING_MAX as u32;
+        let turns = node.moving.acquire_many(most).await.unwrap();
+        let offers = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&offers);
+        let peer = liar("comes-and-goes", &honest, move |_, ask| match ask {
+            Ask::Offer(_) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                let (text, nodes) = (String::new(), Vec::new());
+                let reason = Reason::Policy;
+                Some(Answer::Verdict(Verdict::Refused {
+                    reason,
+                    text,
+                    nodes,
+                }))
+            }
+            _ => found(None, None),
+        })
+        .await;
+        let (base, to) = (peer.base(), honest.peer_id());
+        for serves in [false, true].repeat(20) {
+            let find = Find {
+                key: node.place,
+                value: false,
+                inline: 0,
+            };
+            let options = crate::satellite::RequestOptions::default();
+            let asked = base.request(&to, NAMESPACE, Ask::Find(find).encode(serves), options);
+            asked.await.unwrap().next().await.unwrap().unwrap();
+        }
+        drop(turns);
+        until("it was offered", || offers.load(Ordering::Relaxed) > 0).await;
+        // Behind all that wait for a turn.
+        drop(node.moving.acquire_many(most).await.unwrap());
+        assert_eq!(offers.load(Ordering::Relaxed), 1);
+        end(&[&honest, &peer]).await;
+    });
+}
