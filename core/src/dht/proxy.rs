@@ -7,7 +7,7 @@
 //!
 //! Who asks has a budget ([`BUDGET`]), and walks for others are bounded in number. A proxy asks no other proxy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -302,6 +302,7 @@ impl Node {
         if self.role() != Role::Client {
             return own.await;
         }
+        // What it brings that does not prove itself is compared with what others bring: `Node::fetch_by`.
         let used = self.proxying.used().take();
         if let Some(used) = used
             && self.base.is_connected(&used)
@@ -342,10 +343,18 @@ impl Node {
     async fn fetch_by(&self, peers: Vec<PeerId>, key: Key) -> Option<Value> {
         let mut found: Vec<(PeerId, Value)> = Vec::new();
         let mut asked = 0;
-        for peer in peers {
-            if asked == PROXIES {
-                break;
+        let mut peers = VecDeque::from(peers);
+        let mut alone = peers.len() == 1;
+        while asked < PROXIES {
+            // One was to be asked, as it helped before: what it says now is compared all the same.
+            if alone && peers.is_empty() && !found.is_empty() {
+                alone = false;
+                peers.extend(self.peers_to_ask());
+                peers.retain(|peer| found.iter().all(|(other, _)| other != peer));
             }
+            let Some(peer) = peers.pop_front() else {
+                break;
+            };
             let said = self.ask(&peer, &Ask::Fetch(key), MOVE_TIMEOUT).await;
             let (entry, content) = match said {
                 Ok(Said::Content { entry, content }) => (entry, content),
