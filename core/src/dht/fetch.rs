@@ -25,7 +25,7 @@ const FEW: usize = 2;
 /// Walks of their own, where answers have to be compared.
 const PATHS: usize = 3;
 /// How long a copy on the way lives at most: half of it for each node that is nearer.
-const CACHE_MS: u64 = 30 * 60 * 1000;
+pub(super) const CACHE_MS: u64 = 30 * 60 * 1000;
 
 /// A value that was fetched, and checked as far as its kind allows.
 #[derive(Clone, Debug)]

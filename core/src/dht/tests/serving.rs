@@ -209,6 +209,34 @@ fn one_node_that_has_nothing_does_not_decide_for_all() {
 }
 
 #[test]
+fn copies_are_of_plain_values_and_go_soon() {
+    runtime().block_on(async {
+        let honest = honest("cached").await;
+        let peer = liar("cached", &honest, |_, _| found(None, None)).await;
+        let own = peer.peer_id();
+        let soon = clock::now_ms() + crate::dht::fetch::CACHE_MS;
+        let cases = [
+            (Entry::plain(b"a copy", own, soon), true),
+            (Entry::plain(b"a copy", own, later()), false),
+            (Entry::raw(Key::of_name("x"), b"a copy", own, soon), false),
+        ];
+        for (entry, kept) in cases.into_iter().rev() {
+            let offer = Ask::Offer(Offer {
+                entry,
+                content: Some(Bytes::from_static(b"a copy")),
+                nonce: [1; 16],
+                why: Why::Cache,
+                if_sequence: None,
+            });
+            let answer = said(&peer, &honest, offer).await;
+            let receipt = matches!(answer, Answer::Verdict(Verdict::Receipt(_)));
+            assert_eq!(receipt, kept, "{answer:?}");
+        }
+        end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
 fn who_comes_and_goes_gets_what_it_should_have_once() {
     runtime().block_on(async {
         let honest = honest("comes-and-goes").await;
