@@ -219,8 +219,9 @@ impl Node {
             let _permit = permit;
             if let Ok(value) = node.fetch(key).await {
                 let (entry, content) = (value.entry().clone(), value.content().clone());
+                // Nobody offers it, and least of all its publisher, who may be anybody's claim.
                 if let Err(error) = node
-                    .keep(*value.publisher(), entry, content, Why::Store, None)
+                    .keep(node.local, entry, content, Why::Store, None)
                     .await
                 {
                     tracing::debug!(%key, error, "not mirrored");

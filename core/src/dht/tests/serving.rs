@@ -284,3 +284,36 @@ fn who_comes_and_goes_gets_what_it_should_have_once() {
         end(&[&honest, &peer]).await;
     });
 }
+
+#[test]
+fn what_a_mirror_finds_is_offered_by_itself() {
+    runtime().block_on(async {
+        let keeper = honest("mirrored").await;
+        let somebody = PeerId::from_bytes(&[&[0x12, 0x20][..], &[7; 32]].concat()).unwrap();
+        let content = Bytes::from_static(b"claimed");
+        let entry = Entry::plain(&content, somebody, later());
+        let (key, own) = (entry.key, keeper.peer_id());
+        let node = &keeper.dht().node;
+        let kept = node.keep(own, entry, content, Why::Store, None).await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        let config = config("mirrored").dht_role(crate::config::Role::Mirror);
+        let mirror = Satellite::new(config.bootstrap(keeper.addresses().remove(0))).unwrap();
+        let mut offers = mirror.dht().offers();
+        mirror.start().await.unwrap();
+        until("they know each other", || {
+            mirror.dht().node.table(|table, _| table.is_proved(&own))
+        })
+        .await;
+        mirror.dht().node.mirror(key);
+        loop {
+            let offer = offers.next().await.unwrap();
+            let by = *offer.peer();
+            assert_ne!(by, somebody, "who never offered it");
+            offer.keep();
+            if by == mirror.peer_id() {
+                break;
+            }
+        }
+        end(&[&keeper, &mirror]).await;
+    });
+}
