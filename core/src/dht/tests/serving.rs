@@ -317,3 +317,21 @@ fn what_a_mirror_finds_is_offered_by_itself() {
         end(&[&keeper, &mirror]).await;
     });
 }
+
+#[test]
+fn who_no_longer_follows_a_quiet_node_takes_no_place() {
+    runtime().block_on(async {
+        let quiet = honest("quiet").await;
+        quiet.dht().permit_debug(true);
+        let telling = &quiet.dht().node.telling;
+        let config = config("quiet").bootstrap(quiet.addresses().remove(0));
+        let follower = Satellite::new(config).unwrap();
+        follower.start().await.unwrap();
+        let feed = follower.dht().debug().unwrap();
+        until("it is followed", || telling.followers() == 1).await;
+        drop(feed);
+        until("nobody follows it", || telling.followers() == 0).await;
+        assert_eq!(follower.dht().node.telling.followers(), 0);
+        end(&[&quiet, &follower]).await;
+    });
+}
