@@ -31,13 +31,38 @@ pub(crate) fn resting(
         };
         let root = root.parse().ok()?;
         let path = entry.path();
-        let print = Print::of(&fs::symlink_metadata(&path).ok()?);
-        (print.modified <= before).then_some(Resting {
+        rests(&path, before).then_some(Resting {
             root,
             path,
             is_part,
         })
     })
+}
+
+/// Whether nothing of it was written to since then, in ns since 1970.
+fn rests(path: &Path, before: i128) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    Print::of(&found).modified <= before
+        && (!found.is_dir()
+            || fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .all(|entry| rests(&entry.path(), before)))
+}
+
+/// Removes all that came of one.
+pub(crate) fn discard(folder: &Path, root: &Root) {
+    let root = root.to_string();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.split('.').next() == Some(&root) {
+            remove(&entry.path());
+        }
+    }
 }
 
 /// Removes one, a file or a folder.

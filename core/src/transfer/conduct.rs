@@ -132,7 +132,8 @@ impl Conduct<'_> {
             let alone = self.sources.active() == 0 && jobs.is_empty();
             // Who refuses now does so later, too.
             let refused = !self.sources.has_hope() && self.sources.reasons().1;
-            if alone && (refused || now >= last_gave + self.getting.options.patience) {
+            let patience = self.getting.options.patience;
+            if alone && (refused || now.saturating_duration_since(last_gave) >= patience) {
                 return Err(self.getting.nobody(self.sources));
             }
             for id in self.sources.rouse(now) {
@@ -285,8 +286,12 @@ fn ask<'s>(
                 gave = true;
                 // Also when it was cancelled meanwhile: it counts as come, and nobody is asked for it again.
                 if to_write.send(ToWrite::Piece(source, came)).await.is_err() {
-                    break;
+                    return Ok(());
                 }
+            }
+            if !cancel.is_cancelled() && shared.machine().0.schedule.owes(job) {
+                // Or it would be asked for the same at once, again and again.
+                return Err(Failure::Away("it ended before all had come".to_owned()));
             }
             Ok(())
         };

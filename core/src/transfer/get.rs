@@ -34,7 +34,7 @@ use crate::store::shared_file::SharedFile;
 /// How long one source may take to say how large the file is.
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
@@ -235,9 +235,14 @@ pub(super) type Got = (Received, Option<Load>);
 impl Sharing {
     /// What was got is given to others, too.
     async fn share_got(&self, load: Load) -> Result<(), TransferError> {
+        let owner = self.owner(None)?;
+        if self.is_owned(&load.root, &owner) {
+            // As it was shared, perhaps to few.
+            return Ok(());
+        }
         let holding = Holding {
-            owner: self.owner(None)?,
-            name: label_of(&load.about.path).unwrap_or(self.owner(None)?),
+            name: label_of(&load.about.path).unwrap_or_else(|| owner.clone()),
+            owner,
             tags: Vec::new(),
             guarded: false,
             sha256: None,
@@ -381,7 +386,8 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
-            let left = (began + self.options.patience).saturating_duration_since(clock::now());
+            let waited = clock::now().saturating_duration_since(began);
+            let left = self.options.patience.saturating_sub(waited);
             if left.is_zero() {
                 break;
             }
