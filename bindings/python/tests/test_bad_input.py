@@ -156,6 +156,8 @@ DHT_CALLS: list[Row] = [
     ("on_broadcast", "handler", lambda dht, peer: dht.on_broadcast(7), psfs.BadInput, "int"),
     ("trace", "key", lambda dht, peer: dht.trace("name"), psfs.BadInput, "64 hexadecimal digits"),
     ("permit_debug", "permitted", lambda dht, peer: dht.permit_debug("no"), TypeError, "permitted"),
+    ("permit_proxy", "permitted", lambda dht, peer: dht.permit_proxy("no"), TypeError, "permitted"),
+    ("joined", "timeout", lambda dht, peer: dht.joined(timeout=-1), psfs.BadInput, "timeout"),
 ]
 DHT_CALLS_OF_ASYNCIO: list[Row] = [
     (name, "concurrency", lambda dht, peer, name=name: getattr(dht, name)(concurrency=0), psfs.BadInput, "concurrency")
@@ -436,6 +438,7 @@ DHT_ENDED: dict[str, Callable[[Any], Any]] = {
     "on_broadcast": lambda dht: dht.on_broadcast(print),
     "trace": lambda dht: dht.trace(KEY),
     "debug": lambda dht: dht.debug(),
+    "joined": lambda dht: dht.joined(),
     # Properties.
     "stored_keys": lambda dht: dht.stored_keys,
     "storage_size": lambda dht: dht.storage_size,
@@ -444,6 +447,7 @@ DHT_STILL: dict[str, Callable[[Any], Any]] = {
     "role": lambda dht: dht.role,
     "set_role": lambda dht: dht.set_role("node"),
     "permit_debug": lambda dht: dht.permit_debug(False),
+    "permit_proxy": lambda dht: dht.permit_proxy(False),
     "routing_table": lambda dht: dht.routing_table(),
     # What it does needs a value that was fetched.
     "open": lambda dht: None,
