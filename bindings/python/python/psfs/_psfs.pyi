@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 from os import PathLike
+from pathlib import Path
 from typing import Any, final
 
 from typing_extensions import Buffer
@@ -14,6 +15,8 @@ __all__ = [
     "DebugLine",
     "Dht",
     "Faults",
+    "FileInfo",
+    "Files",
     "Hop",
     "Hub",
     "Log",
@@ -24,13 +27,18 @@ __all__ = [
     "Peer",
     "PeerEvent",
     "Pending",
+    "Progress",
+    "Quota",
+    "Received",
     "Reply",
     "Responder",
     "RoutingRow",
     "Satellite",
+    "Shared",
     "Source",
     "StoreAnswer",
     "Stored",
+    "Ticket",
     "Trace",
     "Value",
     "__version__",
@@ -365,6 +373,170 @@ class Dht:
     def routing_table(self) -> list[RoutingRow]: ...
 
 @final
+class Shared:
+    """A file or folder that is shared."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def is_folder(self) -> bool: ...
+
+@final
+class Ticket:
+    """All that is needed to get a file or folder. `str(ticket)` is the text that can be pasted, `psfs.Ticket(text)` reads it."""
+
+    def __new__(cls, text: str) -> Ticket: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def is_folder(self) -> bool: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def addresses(self) -> list[str]: ...
+    @property
+    def rendezvous(self) -> str: ...
+    @property
+    def needs_secret(self) -> bool: ...
+    @property
+    def expires(self) -> float | None: ...
+
+@final
+class Progress:
+    """How far a transfer is."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def sources(self) -> int: ...
+    @property
+    def time_left(self) -> float | None: ...
+
+@final
+class Received:
+    """A file or folder that has come, or is kept elsewhere now."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def is_folder(self) -> bool: ...
+
+@final
+class FileInfo:
+    """A file or folder that somebody has."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def is_folder(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def tags(self) -> list[str]: ...
+    @property
+    def sha256(self) -> str | None: ...
+    @property
+    def added(self) -> float: ...
+    @property
+    def path(self) -> Path | None: ...
+
+@final
+class Quota:
+    """What an owner may keep here, and has."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def used(self) -> int: ...
+    @property
+    def reserved(self) -> int: ...
+    @property
+    def files(self) -> int: ...
+    @property
+    def uploads(self) -> int: ...
+
+@final
+class Files:
+    def share(
+        self,
+        run: Callable[[Operation], Any],
+        path: str | PathLike[str],
+        only_with_ticket: bool,
+        owner: str | None,
+        tags: list[str],
+        sha256: bool,
+    ) -> tuple[Operation, Source]: ...
+    def shared(self) -> list[Shared]: ...
+    def ticket(self, root: str, lifetime: float | None, bytes: int | None, holder: str | None) -> Ticket: ...
+    def get(
+        self,
+        run: Callable[[Operation], Any],
+        wanted: Ticket | str,
+        destination: str | PathLike[str],
+        folder: bool,
+        sources: list[str],
+        addresses: list[str],
+        token: str | None,
+        patience: float | None,
+        durable: bool,
+    ) -> tuple[Operation, Source]: ...
+    def find(self, by: tuple[str, str] | None, owner: str | None, after: str | None, most: int) -> Operation: ...
+    def tags(self, owner: str | None, after: str | None, most: int) -> Operation: ...
+    def tag(self, root: str, tag: str, owner: str | None) -> Operation: ...
+    def untag(self, root: str, tag: str, owner: str | None) -> Operation: ...
+    def remove(self, root: str, owner: str | None) -> Operation: ...
+    def keep(
+        self, quota: int | None, largest: int | None, folder: str | PathLike[str] | None, lifetime: float
+    ) -> Operation: ...
+    def token(
+        self,
+        owner: str,
+        ops: list[str],
+        root: str | None,
+        bytes: int | None,
+        lifetime: float,
+        holder: str | None,
+    ) -> str: ...
+    def set_quota(self, owner: str, limit: int | None) -> Operation: ...
+    def quota(self, owner: str) -> Operation: ...
+    def quotas(self, after: str | None, most: int) -> Operation: ...
+    def put(
+        self,
+        run: Callable[[Operation], Any],
+        server: str,
+        path: str | PathLike[str],
+        token: str,
+        name: str | None,
+        tags: list[str],
+        addresses: list[str],
+        patience: float | None,
+    ) -> tuple[Operation, Source]: ...
+    def remote_find(
+        self, server: str, token: str, by: tuple[str, str] | None, after: str | None, most: int
+    ) -> Operation: ...
+    def remote_remove(self, server: str, token: str, root: str) -> Operation: ...
+
+@final
 class Satellite:
     def __new__(
         cls,
@@ -389,6 +561,7 @@ class Satellite:
     def connected_count(self) -> int: ...
     def stats(self) -> dict[str, int]: ...
     def dht(self) -> Dht: ...
+    def files(self) -> Files: ...
     def log(self, hub: Hub) -> Log: ...
     def start(self) -> Operation: ...
     def shutdown(self, timeout: float | None) -> Operation: ...
