@@ -6,6 +6,9 @@ import asyncio
 import gc
 import hashlib
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -297,7 +300,7 @@ def test_without_asyncio_what_is_cancelled_goes_on_from_there(psfs_network: Netw
                 ended.append(error)
 
         # Several threads that wait are all told.
-        threads = [threading.Thread(target=wait) for _ in range(1 if how == "iterate" else 3)]
+        threads = [threading.Thread(target=wait, daemon=True) for _ in range(1 if how == "iterate" else 3)]
         for thread in threads:
             thread.start()
         time.sleep(0.05)
@@ -312,6 +315,35 @@ def test_without_asyncio_what_is_cancelled_goes_on_from_there(psfs_network: Netw
     assert next(again).bytes >= came
     assert again.wait().path == target
     assert target.read_bytes() == (tmp_path / "from").read_bytes()
+
+
+@pytest.mark.parametrize("wait", ["transfer.wait()", "next(transfer)"])
+def test_ctrl_c_cancels_what_it_waits_for(wait: str) -> None:
+    program = f"""
+import psfs, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with psfs.sync.Satellite("ctrl", listen=["127.0.0.1:0"], mdns=False) as sat:
+    transfer = sat.files.get("0" * 64, "/nothing", patience=None)
+    try:
+        print("waiting", flush=True)
+        {wait}
+    except KeyboardInterrupt:
+        try:
+            transfer.wait()
+        except psfs.Closed as error:
+            print(error.code, flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "waiting\n"
+    # As in test_ctrl_c_ends_a_wait_at_once.
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    try:
+        said, _ = child.communicate(timeout=PATIENCE)
+    finally:
+        child.kill()
+    assert (said, child.returncode) == ("CANCELLED\n", 0)
 
 
 def test_shutdown_in_the_middle_leaves_what_goes_on(psfs_network: Networks, run: Run, tmp_path: Path) -> None:
@@ -364,7 +396,8 @@ def test_shutdown_in_the_middle_without_asyncio(psfs_network: Networks, tmp_path
         except psfs.Closed as error:
             ended.append(error)
 
-    threads = [threading.Thread(target=wait, args=[call]) for call in (transfer.wait, lambda: list(transfer))]
+    calls: list[Callable[[], object]] = [transfer.wait, lambda: list(transfer)]
+    threads = [threading.Thread(target=wait, args=[call], daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     net[1].shutdown()
