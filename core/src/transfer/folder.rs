@@ -230,8 +230,7 @@ impl Getting {
                 let ask = self.some(part, collection, peer, places.clone(), tally);
                 asks.push(async move { (id, places, ask.await) });
             }
-            let waited = clock::now().saturating_duration_since(last_gave);
-            if asks.is_empty() && waited >= self.options.patience {
+            if asks.is_empty() && last_gave.elapsed() >= self.options.patience {
                 return Err(self.nobody(sources));
             }
             let due = sources.deadline().map_or(self.options.patience, |due| {
