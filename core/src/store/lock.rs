@@ -1,4 +1,4 @@
-//! One satellite to a data folder.
+//! One satellite to a folder.
 //!
 //! The system's lock on the open file is what counts: it goes with the process, however that ends, so nothing stale can keep
 //! a folder closed. The process id inside is only there to be named in the error of whoever comes second.
@@ -18,7 +18,7 @@ const MAX_ID: u64 = 20;
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// Locks the folder for as long as the file is open.
-pub(super) fn take(dir: &Path) -> Result<File, StoreError> {
+pub(crate) fn take(dir: &Path) -> Result<File, StoreError> {
     let path = dir.display().to_string();
     let unusable = |source| StoreError::Unusable {
         path: path.clone(),

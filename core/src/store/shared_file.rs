@@ -174,6 +174,21 @@ impl SharedFile {
 }
 
 impl SharedFile {
+    /// All of a unit. What was changed since the file was hashed is never given.
+    pub(crate) fn unit(&self, index: u64) -> Result<Vec<u8>, TransferError> {
+        let size = self.size();
+        let unit = unit_at(size, index);
+        let mut bytes = vec![0; unit.len() as usize];
+        self.read(&mut bytes, unit.start)?;
+        let hash = unit_hash(size, unit.start, &bytes);
+        if self.outline.units().get(index as usize) != Some(&hash) {
+            return Err(TransferError::Changed {
+                path: self.path.clone(),
+            });
+        }
+        Ok(bytes)
+    }
+
     /// Puts all of a file of one unit behind `buffer`.
     pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> Result<(), TransferError> {
         let from = buffer.len();

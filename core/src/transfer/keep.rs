@@ -113,14 +113,14 @@ pub(super) struct Keeping {
 }
 
 #[derive(Clone)]
-struct Terms {
-    largest: u64,
-    folder: PathBuf,
-    lifetime: Duration,
+pub(super) struct Terms {
+    pub(super) largest: u64,
+    pub(super) folder: PathBuf,
+    pub(super) lifetime: Duration,
 }
 
 /// One of [`Keeping`]'s `running`.
-struct Slot<'a>(&'a Keeping, Root);
+pub(super) struct Slot<'a>(&'a Keeping, Root);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
@@ -132,12 +132,12 @@ impl Drop for Slot<'_> {
 }
 
 impl Keeping {
-    fn terms(&self) -> Option<Terms> {
+    pub(super) fn terms(&self) -> Option<Terms> {
         let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
         terms.clone()
     }
 
-    fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
+    pub(super) fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= UPLOADS_MAX {
             return Err(Refusal::new(Code::Busy, "many files are coming in already"));
@@ -370,23 +370,15 @@ impl Upload {
     }
 
     async fn reserve(&self) -> Result<(), Refusal> {
-        let now_ms = clock::now_ms();
-        let until = now_ms.saturating_add(self.terms.lifetime.as_millis() as u64);
-        let (owner, name, size) = (self.owner.clone(), self.name.clone(), self.put.size);
-        let reserved = told(|done| {
-            let shelf = &self.sharing.shelf;
-            shelf.reserve(owner, name, size, until, now_ms, done);
-        });
-        Ok(reserved.await?.map_err(TransferError::from)?)
+        let (size, lifetime) = (self.put.size, self.terms.lifetime);
+        let reserved = self
+            .sharing
+            .reserve(&self.owner, &self.name, size, lifetime);
+        Ok(reserved.await?)
     }
 
     async fn release(&self) {
-        let (owner, name) = (self.owner.clone(), self.name.clone());
-        let released = told(|done| self.sharing.shelf.release(owner, name, done)).await;
-        if let Err(error) = released {
-            // It expires by itself.
-            tracing::debug!(%error, "the room of an upload was not given back");
-        }
+        self.sharing.release(&self.owner, &self.name).await;
     }
 
     async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
@@ -466,6 +458,36 @@ impl From<TransferError> for Refusal {
                 format!("{need} bytes are needed, its disk has {free} free"),
             ),
             other => Self::new(crate::error::Error::from(other).code(), text),
+        }
+    }
+}
+
+impl Sharing {
+    /// Keeps room for an upload for so long, or for longer.
+    pub(super) async fn reserve(
+        &self,
+        owner: &Label,
+        upload: &Label,
+        bytes: u64,
+        lifetime: Duration,
+    ) -> Result<(), TransferError> {
+        let now_ms = clock::now_ms();
+        let until = now_ms.saturating_add(lifetime.as_millis() as u64);
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let reserved = told(|done| {
+            self.shelf
+                .reserve(owner, upload, bytes, until, now_ms, done);
+        });
+        Ok(reserved.await??)
+    }
+
+    /// Gives the room back.
+    pub(super) async fn release(&self, owner: &Label, upload: &Label) {
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let released = told(|done| self.shelf.release(owner, upload, done)).await;
+        if let Err(error) = released {
+            // It expires by itself.
+            tracing::debug!(%error, "the room of an upload was not given back");
         }
     }
 }
