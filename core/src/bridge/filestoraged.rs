@@ -12,7 +12,7 @@ mod upload;
 mod uploads;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,7 +31,6 @@ use crate::proto::filestoraged::conversation::{Conversation, Heard, Work};
 use crate::proto::filestoraged::frame::{Frame, FrameError, Frames};
 use crate::proto::filestoraged::login::Secret;
 use crate::proto::filestoraged::message::{Done, Refused, Reply};
-use crate::rng::Rng;
 use crate::transfer::Files;
 
 /// Largest file unless something else is said, as the original has it.
@@ -51,8 +50,6 @@ const READ: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often uploads that stand still are looked for, at least.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
-/// A rate is counted in so many parts.
-const FAULTY_PARTS: u64 = 1 << 32;
 
 /// How clients of filestoraged are served.
 #[derive(Clone)]
@@ -60,7 +57,6 @@ pub struct FilestoragedOptions {
     socket: PathBuf,
     secret: Zeroizing<Vec<u8>>,
     largest: u64,
-    faulty: Option<(f64, u64)>,
 }
 
 /// Without the secret.
@@ -69,7 +65,6 @@ impl std::fmt::Debug for FilestoragedOptions {
         f.debug_struct("FilestoragedOptions")
             .field("socket", &self.socket)
             .field("largest", &self.largest)
-            .field("faulty", &self.faulty)
             .finish_non_exhaustive()
     }
 }
@@ -82,7 +77,6 @@ impl FilestoragedOptions {
             socket: socket.into(),
             secret: Zeroizing::new(secret.as_ref().to_vec()),
             largest: LARGEST,
-            faulty: None,
         }
     }
 
@@ -90,14 +84,6 @@ impl FilestoragedOptions {
     #[must_use]
     pub fn largest(mut self, bytes: u64) -> Self {
         self.largest = bytes;
-        self
-    }
-
-    /// For tests of clients: so many of all requests, from 0 to 1, end with the connection, half of them before they are done and half before
-    /// they are answered. The same seed gives the same course.
-    #[must_use]
-    pub fn faulty(mut self, rate: f64, seed: u64) -> Self {
-        self.faulty = Some((rate, seed));
         self
     }
 }
@@ -124,11 +110,6 @@ impl Files {
                 "files of at most 1 GiB are taken over this wire: give a smaller limit",
             );
         }
-        if let Some((rate, _)) = options.faulty
-            && !(0.0..=1.0).contains(&rate)
-        {
-            return refused("the rate of faults is from 0 to 1");
-        }
         let intake = self.intake()?;
         let base = intake.base().clone();
         let largest = options.largest.min(intake.largest());
@@ -141,10 +122,6 @@ impl Files {
         let server = Server {
             uploads: Arc::new(uploads),
             secret: Arc::new(Secret::new(&options.secret)),
-            faults: options.faulty.map(|(rate, seed)| Faults {
-                below: (rate * FAULTY_PARTS as f64) as u64,
-                dice: Mutex::new(Rng::new(seed)),
-            }),
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         };
         base.spawn(uploads::upkeep(Arc::clone(&server.uploads), TIDY_EVERY));
@@ -156,32 +133,7 @@ impl Files {
 struct Server {
     uploads: Arc<Uploads>,
     secret: Arc<Secret>,
-    faults: Option<Faults>,
     room: Arc<Semaphore>,
-}
-
-/// What goes wrong on purpose.
-struct Faults {
-    /// Of [`FAULTY_PARTS`].
-    below: u64,
-    dice: Mutex<Rng>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// The request was never heard.
-    Before,
-    /// Its answer is lost.
-    After,
-}
-
-impl Faults {
-    fn next(&self) -> Option<Fault> {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, before) = (dice.below(FAULTY_PARTS), dice.below(2) == 0);
-        let fault = if before { Fault::Before } else { Fault::After };
-        (number < self.below).then_some(fault)
-    }
 }
 
 async fn listen(server: Arc<Server>, mut socket: Socket) {
@@ -261,15 +213,17 @@ impl Connection {
                 }
                 Err(Over) => return,
             };
-            let fault = self.server.faults.as_ref().and_then(Faults::next);
-            if fault == Some(Fault::Before) {
+            let intake = &self.server.uploads.intake;
+            if intake.strikes() {
                 return;
             }
+            // Lost with its answer, although it is done.
+            let mute = intake.strikes();
             let answer = match self.conversation.hear(&frame, clock::now_ms()) {
                 Heard::Answer(answer) => answer,
                 Heard::Work(work, reply) => reply.answer(self.work(work).await),
             };
-            if fault == Some(Fault::After) || self.write(&answer).await.is_err() {
+            if mute || self.write(&answer).await.is_err() {
                 return;
             }
         }

@@ -12,13 +12,15 @@ use crate::error::StoreError;
 use crate::files;
 
 const NAME: &str = "satellite.lock";
+/// Its name up to the dot: nothing else in the folder is called so.
+pub(super) const KEY: &str = "satellite";
 /// More than a process id has digits.
 const MAX_ID: u64 = 20;
 /// What the holder is called when it has not (yet) written its id.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// Locks the folder for as long as the file is open.
-pub(crate) fn take(dir: &Path) -> Result<File, StoreError> {
+pub(super) fn take(dir: &Path) -> Result<File, StoreError> {
     let path = dir.display().to_string();
     let unusable = |source| StoreError::Unusable {
         path: path.clone(),

@@ -19,8 +19,10 @@
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
 pub(crate) mod folder;
-pub(crate) mod lock;
+mod lock;
+pub(crate) mod log_folder;
 pub(crate) mod outlines;
+pub(crate) mod own_file;
 pub(crate) mod part_file;
 mod peers;
 pub(crate) mod piece_log;

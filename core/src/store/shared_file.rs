@@ -39,6 +39,12 @@ impl Print {
         }
     }
 
+    /// Of what is at a path now.
+    pub(crate) fn at(path: &Path) -> Result<Self, TransferError> {
+        let metadata = fs::metadata(path).map_err(|error| TransferError::io(path, &error))?;
+        Ok(Self::of(&metadata))
+    }
+
     /// As it is kept: what does not fit is the last that does.
     pub(crate) fn modified_ns(&self) -> i64 {
         i64::try_from(self.modified).unwrap_or(i64::MAX)
@@ -154,6 +160,22 @@ impl SharedFile {
         self.outline.size()
     }
 
+    /// Its bytes from here to the end of the unit, checked as a piece is.
+    pub(crate) fn unit_from(&self, at: u64) -> Result<Bytes, TransferError> {
+        if at >= self.size() {
+            return Ok(Bytes::new());
+        }
+        let unit = unit_at(self.size(), at / UNIT);
+        let mut buffer = vec![0; unit.len() as usize];
+        self.read(&mut buffer, unit.start)?;
+        if self.outline.prove(unit, &buffer).is_none() {
+            return Err(TransferError::Changed {
+                path: self.path.clone(),
+            });
+        }
+        Ok(Bytes::from(buffer).slice((at - unit.start) as usize..))
+    }
+
     /// A piece as it is sent. What was changed since the file was hashed is never given.
     pub(crate) fn piece(&self, piece: Piece) -> Result<Bytes, TransferError> {
         let size = self.size();
@@ -174,21 +196,6 @@ impl SharedFile {
 }
 
 impl SharedFile {
-    /// All of a unit. What was changed since the file was hashed is never given.
-    pub(crate) fn unit(&self, index: u64) -> Result<Vec<u8>, TransferError> {
-        let size = self.size();
-        let unit = unit_at(size, index);
-        let mut bytes = vec![0; unit.len() as usize];
-        self.read(&mut bytes, unit.start)?;
-        let hash = unit_hash(size, unit.start, &bytes);
-        if self.outline.units().get(index as usize) != Some(&hash) {
-            return Err(TransferError::Changed {
-                path: self.path.clone(),
-            });
-        }
-        Ok(bytes)
-    }
-
     /// Puts all of a file of one unit behind `buffer`.
     pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> Result<(), TransferError> {
         let from = buffer.len();

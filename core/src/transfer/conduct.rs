@@ -123,7 +123,7 @@ impl Conduct<'_> {
         let mut jobs = FuturesUnordered::new();
         let mut meter = Meter::new(clock::now(), self.written.total());
         // Where it goes on from.
-        meter.last(clock::now(), &self);
+        meter.show(&self);
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
         let mut search = Search::new(self.getting);
@@ -196,7 +196,7 @@ impl Conduct<'_> {
             }
             meter.tell(now, &self);
         }
-        meter.last(clock::now(), &self);
+        meter.show(&self);
         Ok(())
     }
 
@@ -324,11 +324,11 @@ impl Meter {
             };
             self.rate = (before * 0.7 + rate * 0.3) as u64;
             (self.at, self.bytes) = (now, bytes);
-            self.last(now, conduct);
+            self.show(conduct);
         }
     }
 
-    fn last(&self, _: Instant, conduct: &Conduct<'_>) {
+    fn show(&self, conduct: &Conduct<'_>) {
         conduct.getting.progress.send_replace(Progress {
             bytes: conduct.written.total(),
             size: conduct.size,

@@ -87,6 +87,11 @@ impl Intake {
         self.sharing.restored.cancelled().await;
     }
 
+    /// Whether this goes wrong on purpose.
+    pub(crate) fn strikes(&self) -> bool {
+        self.sharing.faults.strike().is_err()
+    }
+
     /// Work that blocks.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,

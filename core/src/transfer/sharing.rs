@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
 use super::serve;
@@ -55,6 +56,7 @@ pub(crate) struct Sharing {
     pub(super) keeping: Keeping,
     /// What was shared before is shared again.
     pub(super) restored: CancellationToken,
+    pub(super) faults: Faults,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     this: Weak<Self>,
@@ -267,6 +269,7 @@ impl Sharing {
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
             restored: CancellationToken::new(),
+            faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
@@ -339,6 +342,16 @@ impl Sharing {
         let share = shares.shares.get(root)?;
         let his = share.load.about.kind == Kind::File && share.owners.contains_key(owner);
         share.load.blobs.first().filter(|_| his).cloned()
+    }
+
+    /// A blob that is here, for this satellite itself.
+    pub(super) fn own_blob(&self, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        shares
+            .shares
+            .get(root)
+            .filter(|share| share.load.folder.is_none())?;
+        Some(Arc::clone(&shares.blobs.get(root)?.0))
     }
 
     /// A blob, for somebody who asks for it.

@@ -164,7 +164,7 @@ fn files(folder: &str, socket: &str, secret: &str, options: &[&str]) -> Result<(
             "quota" => keep = keep.quota(Some(number.parse()?)),
             "lifetime_ms" => keep = keep.lifetime(Duration::from_millis(number.parse()?)),
             "largest" => serve = serve.largest(number.parse()?),
-            "faulty" => serve = serve.faulty(number.parse()?, 1),
+            "faulty" => keep = keep.faulty(number.parse()?, 1),
             _ => return Err("what option is that?".into()),
         }
     }

@@ -254,7 +254,7 @@ async fn hold(
     if held.is_some() {
         return Ok(held);
     }
-    let [log, done]: [PathBuf; 2] = ["log", "done"].map(|what| uploads.path(key, what));
+    let [log, done]: [PathBuf; 2] = ["log", "done"].map(|what| uploads.folder.path(key, what));
     let open = move |held: &mut Option<Batched>| {
         *held = Batched::open(&log, &done)?;
         Ok(())
@@ -291,7 +291,7 @@ async fn create(
     let (owner, files) = (batched.owner.clone(), batched.batch.files.len());
     let (held, created) = match reserve(uploads, key, &batched).await {
         Ok(()) => {
-            let path = uploads.path(key, "log");
+            let path = uploads.folder.path(key, "log");
             let create = move |held: &mut Option<Batched>| {
                 let about = Batched::about(&batched.owner, &batched.batch);
                 // The pieces, and the file that is made of them.
@@ -339,9 +339,9 @@ async fn settle_due(
         let made = uploads.make(key, log, due.from, due.range).await;
         let taken = uploads.intake.take(made.map_err(failed)?, becomes).await;
         taken.map_err(failed)?;
-        let (this, done) = (Arc::clone(uploads), uploads.path(key, "done"));
+        let (this, done) = (Arc::clone(uploads), uploads.folder.path(key, "done"));
         let settle = move |held: &mut Option<Batched>| {
-            let keep = this.count("done") < DONE_MAX;
+            let keep = this.folder.count("done") < DONE_MAX;
             let settled = held
                 .as_mut()
                 .map_or(Ok(()), |batched| batched.settle(&done, keep));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::uploads::{Uploads, failed};
 use crate::proto::filestoraged::chunk::{CHUNK, Digest, count_of, length_of};
 use crate::proto::filestoraged::message::{About, Done, Refused, Wish};
@@ -57,7 +59,7 @@ struct Opened {
     root: Root,
     file: Arc<SharedFile>,
     /// The unit that was read last, which was checked as a whole.
-    unit: Option<(u64, Vec<u8>)>,
+    unit: Option<(u64, Bytes)>,
 }
 
 impl Reading {
@@ -110,7 +112,7 @@ impl Reading {
                 Some((_, unit)) => unit,
                 None => {
                     let file = Arc::clone(&opened.file);
-                    let read = intake.blocking(move || file.unit(index)).await;
+                    let read = intake.blocking(move || file.unit_from(index * UNIT)).await;
                     read.and_then(|read| read).map_err(failed)?
                 }
             };

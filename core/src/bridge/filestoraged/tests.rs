@@ -1,4 +1,4 @@
-//! What is refused before anything is served, and faults that come again. How clients fare is tested by one in another language
+//! What is refused before anything is served. How clients fare is tested by one in another language
 //! (`tests/interop`).
 
 use tempfile::TempDir;
@@ -36,8 +36,6 @@ fn what_cannot_be_served_is_said_before() {
         for (options, text) in [
             (FilestoragedOptions::new(&path, ""), "not empty"),
             (options().largest(LARGEST_MAX + 1), "1 GiB"),
-            (options().faulty(1.1, 1), "from 0 to 1"),
-            (options().faulty(f64::NAN, 1), "from 0 to 1"),
         ] {
             let error = files.serve_filestoraged(options).await.unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
@@ -56,22 +54,4 @@ fn what_cannot_be_served_is_said_before() {
         let error = files.serve_filestoraged(options()).await.unwrap_err();
         assert!(matches!(error, TransferError::Closed), "{error}");
     });
-}
-
-#[test]
-fn faults_are_as_often_as_was_said_and_the_same_for_one_seed() {
-    let faults = |rate: f64, seed| {
-        let faults = Faults {
-            below: (rate * FAULTY_PARTS as f64) as u64,
-            dice: Mutex::new(Rng::new(seed)),
-        };
-        [(); 1000].map(|()| faults.next())
-    };
-    let count = |faults: &[Option<Fault>], fault| faults.iter().filter(|f| **f == fault).count();
-    assert_eq!(count(&faults(0.0, 1), None), 1000);
-    assert_eq!(count(&faults(1.0, 1), None), 0);
-    let some = faults(0.2, 1);
-    assert!((720..880).contains(&count(&some, None)));
-    assert!(count(&some, Some(Fault::Before)) > 60 && count(&some, Some(Fault::After)) > 60);
-    assert!(some == faults(0.2, 1) && some != faults(0.2, 2));
 }

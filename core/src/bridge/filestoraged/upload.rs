@@ -145,7 +145,7 @@ impl Putting {
         let label = label_of(&key)?;
         let reserved = uploads.intake.reserve(&owner, &label, size).await;
         reserved.map_err(failed)?;
-        let (path, renew_at) = (uploads.path(&key, "log"), uploads.renew_at());
+        let (path, renew_at) = (uploads.folder.path(&key, "log"), uploads.renew_at());
         let by = owner.clone();
         let create = move |held: &mut Option<Upload>| {
             // The pieces, and the file that is made of them.
@@ -225,7 +225,7 @@ impl Putting {
         if held.is_some() {
             return Ok(held);
         }
-        let (path, largest) = (uploads.path(key, "log"), uploads.largest);
+        let (path, largest) = (uploads.folder.path(key, "log"), uploads.largest);
         let open = move |held: &mut Option<Upload>| {
             *held = Upload::open(&path, largest)?;
             Ok(())
@@ -240,7 +240,7 @@ impl Putting {
 async fn none(uploads: &Arc<Uploads>, owner: &Label, digest: Digest) -> Refused {
     let this = Arc::clone(uploads);
     let key = key_of(owner, &digest);
-    let others = move || this.has_other(&format!("{digest}-"), &key);
+    let others = move || this.folder.has_other(&format!("{digest}-"), &key);
     let whose = uploads.intake.whose(owner, digest.0).await;
     match (whose, uploads.intake.blocking(others).await) {
         (Ok(Whose::His(_)), _) => Refused::Whole(digest),

@@ -1,29 +1,22 @@
-//! What is under way: logs in `uploads` of the folder where files are kept, each open once however many connections write to it.
-//!
-//! `KEY.log` has what came; `KEY.whole` is the file while it is made; `KEY.done` says for a while that a batch has come. What stands still for
-//! a lifetime is removed, as of uploads between satellites.
+//! What is under way: logs on the disk, each open once however many connections write to it. What stands still for a lifetime is removed, as
+//! of uploads between satellites.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::batch::Batched;
+use super::batch::{self, Batched};
 use super::upload::Upload;
 use crate::error::TransferError;
-use crate::files::private_folder;
 use crate::net::clock;
 use crate::proto::filestoraged::message::Refused;
-use crate::store::lock;
+use crate::store::log_folder::LogFolder;
 use crate::store::piece_log::{Assembled, PieceLog};
 use crate::transfer::intake::{Intake, told_of};
 
-/// Name of the folder in that of the files.
-const FOLDER: &str = "uploads";
 /// Uploads that are under way, also those that nobody goes on with at the moment.
 const UPLOADS_MAX: usize = 4096;
 /// Batches of which it is known that they have come.
@@ -34,11 +27,9 @@ pub(super) struct Uploads {
     pub(super) intake: Intake,
     /// Of one file.
     pub(super) largest: u64,
-    folder: PathBuf,
+    pub(super) folder: LogFolder,
     pub(super) uploads: Opened<Upload>,
     pub(super) batches: Opened<Batched>,
-    /// Another satellite that keeps its files in the same folder serves nobody there.
-    _lock: File,
 }
 
 /// What is open, by key. Nothing in it: it was not looked for, or there is none.
@@ -78,19 +69,10 @@ impl<T> Opened<T> {
 impl Uploads {
     /// Blocks for the disk.
     pub(super) fn open(intake: Intake, largest: u64) -> Result<Self, TransferError> {
-        let folder = intake.folder().join(FOLDER);
-        private_folder(&folder).map_err(|error| TransferError::io(&folder, &error))?;
-        // What is acknowledged in it is not to be lost with its own name.
-        for above in folder.ancestors().skip(1).take(2) {
-            File::open(above)
-                .and_then(|above| above.sync_all())
-                .map_err(|error| TransferError::io(above, &error))?;
-        }
         Ok(Self {
-            _lock: lock::take(&folder)?,
+            folder: LogFolder::open(intake.folder())?,
             intake,
             largest,
-            folder,
             uploads: Opened::new(),
             batches: Opened::new(),
         })
@@ -101,32 +83,10 @@ impl Uploads {
         clock::after(self.intake.lifetime() / 4)
     }
 
-    pub(super) fn path(&self, key: &str, what: &str) -> PathBuf {
-        self.folder.join(format!("{key}.{what}"))
-    }
-
-    /// Whether something else than this is under way whose key begins so. Blocks for the disk.
-    pub(super) fn has_other(&self, prefix: &str, key: &str) -> bool {
-        self.names()
-            .any(|name| name.starts_with(prefix) && !name.starts_with(key))
-    }
-
-    /// How many there are of this kind. Blocks for the disk.
-    pub(super) fn count(&self, what: &str) -> usize {
-        self.names()
-            .filter(|name| name.rsplit_once('.').is_some_and(|(_, kind)| kind == what))
-            .count()
-    }
-
-    fn names(&self) -> impl Iterator<Item = String> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten();
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-    }
-
     /// Whether one more may begin.
     pub(super) async fn room(self: &Arc<Self>) -> Result<(), Refused> {
         let this = Arc::clone(self);
-        let count = self.intake.blocking(move || this.count("log")).await;
+        let count = self.intake.blocking(move || this.folder.count("log")).await;
         if count.map_err(failed)? < UPLOADS_MAX {
             return Ok(());
         }
@@ -156,7 +116,7 @@ impl Uploads {
         range: Range<u64>,
     ) -> Result<Assembled, TransferError> {
         let reader = log.reader()?;
-        let path = self.path(key, "whole");
+        let path = self.folder.path(key, "whole");
         let begin = move || reader.assemble(from, range, &path);
         let mut assembly = self.intake.blocking(begin).await??;
         loop {
@@ -171,39 +131,17 @@ impl Uploads {
 
     /// Removes what stands still. Blocks for the disk.
     fn tidy(&self) {
-        let Ok(entries) = fs::read_dir(&self.folder) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some((key, _)) = name.to_str().and_then(|name| name.split_once('.')) else {
-                continue;
-            };
-            let remove = || {
-                let age = entry
-                    .metadata()
-                    .and_then(|metadata| metadata.modified())
-                    .ok()
-                    .and_then(|at| at.elapsed().ok());
-                if age.is_some_and(|age| age >= self.intake.lifetime())
-                    && let Err(error) = fs::remove_file(entry.path())
-                {
-                    tracing::warn!(%error, "an upload that stands still was not removed");
-                }
-            };
-            if key == LOCK {
-                continue;
-            } else if super::batch::is_key(key) {
-                self.batches.unless_open(key, remove);
+        let now_ms = clock::now_ms();
+        for (key, path) in self.folder.all() {
+            let remove = || LogFolder::remove_resting(&path, self.intake.lifetime(), now_ms);
+            if batch::is_key(&key) {
+                self.batches.unless_open(&key, remove);
             } else {
-                self.uploads.unless_open(key, remove);
+                self.uploads.unless_open(&key, remove);
             }
         }
     }
 }
-
-/// Of the file that `lock` holds.
-const LOCK: &str = "satellite";
 
 /// Removes what stands still, for as long as the satellite runs.
 pub(super) async fn upkeep(uploads: Arc<Uploads>, every: Duration) {
