@@ -73,7 +73,7 @@ impl Places {
 /// The size of the file that is there, if it is one.
 pub(crate) fn size_of(path: &Path) -> Option<u64> {
     let found = fs::symlink_metadata(path).ok()?;
-    found.is_file().then(|| found.len())
+    found.is_file().then_some(found.len())
 }
 
 /// What a destination has.
