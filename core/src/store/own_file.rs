@@ -21,7 +21,6 @@ pub(crate) fn resting(
     for_: Duration,
     now_ms: u64,
 ) -> impl Iterator<Item = Resting> + use<> {
-    let before = i128::from(now_ms) * 1_000_000 - for_.as_nanos() as i128;
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(move |entry| {
         let name = entry.file_name();
@@ -31,7 +30,7 @@ pub(crate) fn resting(
         };
         let root = root.parse().ok()?;
         let path = entry.path();
-        rests(&path, before).then_some(Resting {
+        rests(&path, for_, now_ms).then_some(Resting {
             root,
             path,
             is_part,
@@ -39,8 +38,14 @@ pub(crate) fn resting(
     })
 }
 
-/// Whether nothing of it was written to since then, in ns since 1970.
-fn rests(path: &Path, before: i128) -> bool {
+/// Whether it is there, and nobody has written to anything of it for so long.
+pub(super) fn rests(path: &Path, for_: Duration, now_ms: u64) -> bool {
+    let before = i128::from(now_ms) * 1_000_000 - for_.as_nanos() as i128;
+    rests_since(path, before)
+}
+
+/// The same, of a moment in ns since 1970.
+fn rests_since(path: &Path, before: i128) -> bool {
     let Ok(found) = fs::symlink_metadata(path) else {
         return false;
     };
@@ -50,7 +55,7 @@ fn rests(path: &Path, before: i128) -> bool {
                 .into_iter()
                 .flatten()
                 .flatten()
-                .all(|entry| rests(&entry.path(), before)))
+                .all(|entry| rests_since(&entry.path(), before)))
 }
 
 /// Removes all that came of one.

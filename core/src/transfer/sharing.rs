@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::Faults;
 use super::keep::{self, Keeping};
@@ -53,6 +54,8 @@ pub(crate) struct Sharing {
     pub(super) ledger: Arc<Ledger>,
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
+    /// What was shared before is shared again.
+    pub(super) restored: CancellationToken,
     pub(super) faults: Faults,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
@@ -248,6 +251,7 @@ impl Part for Sharing {
         keep::upkeep(&this);
         self.base.spawn(async move {
             this.restore().await;
+            this.restored.cancel();
             serve::serve(this, asked).await;
         });
     }
@@ -276,6 +280,7 @@ impl Sharing {
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
+            restored: CancellationToken::new(),
             faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
@@ -348,6 +353,14 @@ impl Sharing {
             .collect();
         all.sort_by_key(|(root, _)| *root);
         all
+    }
+
+    /// A file of this owner, if it is here and still what it was.
+    pub(super) fn file_of(&self, owner: &Label, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        let share = shares.shares.get(root)?;
+        let his = share.load.about.kind == Kind::File && share.owners.contains_key(owner);
+        share.load.blobs.first().filter(|_| his).cloned()
     }
 
     /// A blob that is here, for this satellite itself.
