@@ -4,6 +4,7 @@
 //! [`PartFile`](super::part_file)s; small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
 //! costs less than keeping account of a hundred thousand.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::part_file::{SPARE, free_bytes};
+use super::part_file::{self, SPARE, free_bytes};
 use super::shared_file::SharedFile;
 use crate::error::TransferError;
+use crate::files::{beside, folder_of};
 use crate::proto::transfer::collection::{Collection, Entry, What};
 use crate::proto::transfer::names::Name;
 use crate::proto::transfer::outline::UNIT;
@@ -127,7 +129,7 @@ impl PartFolder {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = parent_of(destination);
+                let parent = folder_of(destination);
                 let free = free_bytes(parent).map_err(|error| TransferError::io(parent, &error))?;
                 if collection.size().saturating_add(SPARE) > free {
                     return Err(TransferError::NoRoom {
@@ -182,12 +184,46 @@ impl PartFolder {
             .map_err(|error| TransferError::io(&path, &error))
     }
 
+    /// What is in it and not of it: what a crash left is removed, what somebody else put there is not taken along.
+    fn clear(&self, collection: &Collection) -> Result<(), TransferError> {
+        let mut known = HashSet::new();
+        for entry in collection.entries() {
+            let name = entry.name.to_path();
+            known.extend(name.ancestors().map(Path::to_owned));
+        }
+        let mut folders = vec![self.part.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| TransferError::io(&folder, &error);
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let path = entry.path();
+                let inside = path.strip_prefix(&self.part).unwrap_or(&path);
+                if known.contains(inside) {
+                    if entry.file_type().map_err(failed)?.is_dir() {
+                        folders.push(path);
+                    }
+                } else if part_file::is_leftover(&path) {
+                    fs::remove_file(&path).map_err(|error| TransferError::io(&path, &error))?;
+                } else {
+                    return Err(TransferError::Path {
+                        path,
+                        reason:
+                            "it is in the folder that is being got, and not of it: move it away"
+                                .into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the whole folder its name.
     pub(crate) fn finish(
         &self,
         collection: &Collection,
         durable: bool,
     ) -> Result<(), TransferError> {
+        self.clear(collection)?;
         let failed = |error| TransferError::io(&self.part, &error);
         for entry in collection.entries().iter().rev() {
             let path = self.path(&entry.name);
@@ -216,7 +252,7 @@ impl PartFolder {
         fs::rename(&self.part, &self.destination)
             .map_err(|error| TransferError::io(&self.destination, &error))?;
         if durable {
-            let parent = parent_of(&self.destination);
+            let parent = folder_of(&self.destination);
             File::open(parent)
                 .and_then(|parent| parent.sync_all())
                 .map_err(|error| TransferError::io(parent, &error))?;
@@ -228,6 +264,19 @@ impl PartFolder {
 /// Where the list of a folder's files is kept while it is got.
 pub(crate) fn list_path(destination: &Path) -> PathBuf {
     beside(destination, ".part.list")
+}
+
+/// The list that came.
+pub(crate) fn read_list(path: &Path) -> Result<Collection, TransferError> {
+    let bytes = fs::read(path).map_err(|error| TransferError::io(path, &error))?;
+    Collection::decode(bytes.into()).map_err(|error| TransferError::BadInput(error.to_string()))
+}
+
+/// The list is not needed any more: it is written anew if the folder is wanted again.
+pub(crate) fn remove_list(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(%error, "the list of a folder was not removed");
+    }
 }
 
 /// Whether a folder has all of this: then getting it is done already.
@@ -243,19 +292,6 @@ pub(crate) fn is_there(destination: &Path, collection: &Collection) -> Result<bo
     let all = found.entries().iter().zip(collection.entries());
     Ok(found.entries().len() == collection.entries().len()
         && all.into_iter().all(|(a, b)| alike(a, b)))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// With its parents, for its owner alone until it is whole.

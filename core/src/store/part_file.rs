@@ -18,7 +18,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::error::TransferError;
-use crate::files::{self, Create};
+use crate::files::{self, Create, beside, folder_of};
 use crate::proto::transfer::message::Came;
 use crate::proto::transfer::outline::{self, GROUP, UNIT, unit_at, unit_hash, units_of};
 use crate::proto::transfer::ranges::Ranges;
@@ -52,30 +52,34 @@ struct Places {
 
 impl Places {
     fn of(destination: &Path) -> Result<Self, TransferError> {
-        let Some(name) = destination.file_name() else {
+        if destination.file_name().is_none() {
             return Err(TransferError::Path {
                 path: destination.to_owned(),
                 reason: "it does not end in a file's name".into(),
             });
-        };
-        let beside = |suffix: &str| {
-            let mut name = name.to_owned();
-            name.push(suffix);
-            destination.with_file_name(name)
-        };
+        }
         Ok(Self {
             destination: destination.to_owned(),
-            part: beside(".part"),
-            state: beside(".part.state"),
+            part: beside(destination, ".part"),
+            state: beside(destination, ".part.state"),
         })
     }
 
     fn folder(&self) -> &Path {
-        match self.destination.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
+        folder_of(&self.destination)
     }
+}
+
+/// Whether a crash in the middle of a commit leaves files of such names: a state, or one that was to become it.
+pub(crate) fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".part.state") || files::is_temporary_of(&name, ".part.state")
+}
+
+/// The size of the file that is there, if it is one.
+pub(crate) fn size_of(path: &Path) -> Option<u64> {
+    let found = fs::symlink_metadata(path).ok()?;
+    found.is_file().then_some(found.len())
 }
 
 /// What a destination has.
@@ -121,6 +125,14 @@ impl PartFile {
             .map_err(|error| TransferError::io(destination, &error))?;
         let found = outline::Outline::new(size, units.clone()).map(|outline| outline.root());
         if found == Some(*root) {
+            // A crash may have come in the middle of the end.
+            let places = Places::of(destination)?;
+            if let Ok(Some(state)) = read_state(&places.state)
+                && state.root == root.as_bytes()[..]
+            {
+                let _two_names = fs::remove_file(&places.part);
+                let _gone = fs::remove_file(&places.state);
+            }
             Ok(Some(units))
         } else {
             Err(exists(destination))
@@ -131,13 +143,6 @@ impl PartFile {
     pub(crate) fn begin(destination: &Path, root: Root, size: u64) -> Result<Begun, TransferError> {
         let places = Places::of(destination)?;
         if let Some(units) = Self::is_there(destination, &root)? {
-            // A crash may have come in the middle of the end.
-            if let Ok(Some(state)) = read_state(&places.state)
-                && state.root == root.as_bytes()[..]
-            {
-                let _two_names = fs::remove_file(&places.part);
-                let _gone = fs::remove_file(&places.state);
-            }
             return Ok(Begun::Whole(units));
         }
         let failed = |error| TransferError::io(&places.part, &error);

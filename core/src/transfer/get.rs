@@ -1,6 +1,5 @@
 //! Getting a file: from its root to its place on the disk.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,16 +28,19 @@ use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
-use crate::store::part_file::{Begun, PartFile};
+use crate::store::part_file::{self, Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
 /// How long one source may take to say how large the file is.
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
+/// How long a cancelled one may take to put on the disk what came, and how often that is looked at.
+const ENDING_MAX: Duration = Duration::from_secs(5);
+const ENDING_LOOK: Duration = Duration::from_millis(20);
 /// Groups that show that somebody has a file.
 const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
@@ -202,7 +204,8 @@ impl Files {
             sharing: Arc::clone(&self.sharing),
             root,
             size_max: u64::MAX,
-            load: token.is_empty(),
+            announced: root,
+            give_on: token.is_empty(),
             token,
             destination,
             options,
@@ -213,8 +216,11 @@ impl Files {
             let sharing = Arc::clone(&getting.sharing);
             let received = match getting.run(folder).await {
                 Ok((received, Some(load))) => {
-                    let shared = sharing.share_got(load).await;
-                    shared.map(|()| received)
+                    // It is there all the same.
+                    if let Err(error) = sharing.share_got(load).await {
+                        tracing::warn!(root = %received.root, %error, "what was got is not shared");
+                    }
+                    Ok(received)
                 }
                 Ok((received, None)) => Ok(received),
                 Err(error) => Err(error),
@@ -232,9 +238,14 @@ pub(super) type Got = (Received, Option<Load>);
 impl Sharing {
     /// What was got is given to others, too.
     async fn share_got(&self, load: Load) -> Result<(), TransferError> {
+        let owner = self.owner(None)?;
+        if self.is_owned(&load.root, &owner) {
+            // As it was shared, perhaps to few.
+            return Ok(());
+        }
         let holding = Holding {
-            owner: self.owner(None)?,
-            name: label_of(&load.about.path).unwrap_or(self.owner(None)?),
+            name: label_of(&load.about.path).unwrap_or_else(|| owner.clone()),
+            owner,
             tags: Vec::new(),
             guarded: false,
             sha256: None,
@@ -253,7 +264,9 @@ pub(super) struct Getting {
     /// More bytes are not taken, whoever has them.
     pub(super) size_max: u64,
     /// Whether it is to be given to others afterwards.
-    pub(super) load: bool,
+    pub(super) give_on: bool,
+    /// Under which its sources have announced it: of a file in a folder that is the folder's.
+    pub(super) announced: Root,
     pub(super) destination: PathBuf,
     pub(super) options: GetOptions,
     pub(super) progress: watch::Sender<Progress>,
@@ -286,7 +299,7 @@ impl Getting {
         self.progress.send_modify(|progress| {
             (progress.bytes, progress.size) = (received.size, received.size);
         });
-        Ok((received, self.load.then(|| Load::file(file))))
+        Ok((received, self.give_on.then(|| Load::file(file))))
     }
 
     pub(super) async fn blocking<T: Send + 'static>(
@@ -322,11 +335,7 @@ impl Getting {
                 self.size_max
             )));
         }
-        let destination = self.destination.clone();
-        let begun = self
-            .blocking(move || PartFile::begin(&destination, root, size))
-            .await??;
-        let part = match begun {
+        let part = match self.begin(size).await? {
             Begun::Whole(units) => return Ok(units),
             Begun::Part(part) => part,
         };
@@ -356,6 +365,25 @@ impl Getting {
         self.blocking(move || part.finish(durable)).await?
     }
 
+    /// Takes its place. One that was cancelled there a moment ago still puts on the disk what came: it is waited for.
+    async fn begin(&self, size: u64) -> Result<Begun, TransferError> {
+        let root = self.root;
+        let until = clock::after(ENDING_MAX);
+        loop {
+            let destination = self.destination.clone();
+            let begun = self
+                .blocking(move || PartFile::begin(&destination, root, size))
+                .await?;
+            match begun {
+                Err(TransferError::Busy { .. }) if clock::now() < until => tokio::select! {
+                    () = self.sharing.base.sleep(ENDING_LOOK) => {}
+                    () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                },
+                begun => return begun,
+            }
+        }
+    }
+
     /// Asks everybody for the end of the file, whose proof has its size.
     async fn learn_size(&self, sources: &mut Sources) -> Result<u64, TransferError> {
         let began = clock::now();
@@ -376,7 +404,7 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
-            let left = (began + self.options.patience).saturating_duration_since(clock::now());
+            let left = self.options.patience.saturating_sub(began.elapsed());
             if left.is_zero() {
                 break;
             }
@@ -442,11 +470,8 @@ impl Getting {
     /// folder its list comes from him in any case.
     pub(super) async fn proved_by(&self, peer: &PeerId) -> Result<(), TransferError> {
         let path = self.destination.clone();
-        let size = self.blocking(move || match fs::symlink_metadata(path) {
-            Ok(found) if found.is_file() => Some(found.len()),
-            _ => None,
-        });
-        let Some(size) = size.await? else {
+        let size = self.blocking(move || part_file::size_of(&path)).await?;
+        let Some(size) = size else {
             return Ok(());
         };
         for _ in 0..PROOFS {
@@ -515,9 +540,16 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(getting: &Getting) -> Self {
-        let (base, root) = (getting.sharing.base.clone(), getting.root);
+        let (base, root) = (getting.sharing.base.clone(), getting.announced);
+        let options = &getting.options;
+        // Who was named is asked first.
+        let pause = if options.sources.is_empty() && options.addresses.is_empty() {
+            Duration::ZERO
+        } else {
+            SEARCH_FIRST
+        };
         Self {
-            looking: look(base.clone(), root, Duration::ZERO),
+            looking: look(base.clone(), root, pause),
             base,
             root,
             pause: SEARCH_FIRST,

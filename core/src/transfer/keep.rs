@@ -5,7 +5,6 @@
 //! lifetime is given up, with the room and the bytes.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Files;
 use super::get::{Getting, Progress};
 use super::options::GetOptions;
-use super::record::{Holding, remove_own};
+use super::record::Holding;
 use super::sharing::{Load, Refusal, Sharing, read_token, told};
 use crate::error::{Code, TransferError};
 use crate::files::private_folder;
@@ -31,6 +30,7 @@ use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Token};
 use crate::satellite::Responder;
+use crate::store::own_file;
 use crate::store::shelf::NewFile;
 
 /// Name of the folder in the data folder.
@@ -58,6 +58,7 @@ pub struct KeepOptions {
     largest: u64,
     folder: Option<PathBuf>,
     lifetime: Duration,
+    faulty: (u64, u64),
 }
 
 impl Default for KeepOptions {
@@ -67,6 +68,7 @@ impl Default for KeepOptions {
             largest: FILE_MAX,
             folder: None,
             lifetime: LIFETIME,
+            faulty: (0, 0),
         }
     }
 }
@@ -86,7 +88,7 @@ impl KeepOptions {
         self
     }
 
-    /// Where they lie. Default: `files` in the data folder.
+    /// Where they lie: in a folder in it that has the satellite's peer id as name. Default: `files` in the data folder.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
@@ -98,6 +100,15 @@ impl KeepOptions {
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime.max(LIFETIME_MIN);
+        self
+    }
+
+    /// For tests of those who use a server: this part of what others ask it about files, 0 to 1, fails on purpose, at its beginning or in its
+    /// middle, as if it were too busy; clients of [`Files::serve_filestoraged`] lose their connection before they are heard, or before they are
+    /// answered. The same seed gives the same faults. Default: none.
+    #[must_use]
+    pub fn faulty(mut self, rate: f64, seed: u64) -> Self {
+        self.faulty = ((rate.clamp(0.0, 1.0) * 1000.0).round() as u64, seed);
         self
     }
 }
@@ -113,14 +124,14 @@ pub(super) struct Keeping {
 }
 
 #[derive(Clone)]
-struct Terms {
-    largest: u64,
-    folder: PathBuf,
-    lifetime: Duration,
+pub(super) struct Terms {
+    pub(super) largest: u64,
+    pub(super) folder: PathBuf,
+    pub(super) lifetime: Duration,
 }
 
 /// One of [`Keeping`]'s `running`.
-struct Slot<'a>(&'a Keeping, Root);
+pub(super) struct Slot<'a>(&'a Keeping, Root);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
@@ -132,12 +143,12 @@ impl Drop for Slot<'_> {
 }
 
 impl Keeping {
-    fn terms(&self) -> Option<Terms> {
+    pub(super) fn terms(&self) -> Option<Terms> {
         let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
         terms.clone()
     }
 
-    fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
+    pub(super) fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= UPLOADS_MAX {
             return Err(Refusal::new(Code::Busy, "many files are coming in already"));
@@ -157,7 +168,11 @@ impl Files {
     /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
     pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
         let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
-        let folder = options.folder.or_else(inside).ok_or_else(|| {
+        // What is in it, others may have put there: it gets a folder of its own.
+        let given = options
+            .folder
+            .map(|folder| folder.join(self.sharing.local.to_string()));
+        let folder = given.or_else(inside).ok_or_else(|| {
             TransferError::BadInput(
                 "files are kept in a folder: give one, or give the satellite a data folder".into(),
             )
@@ -170,6 +185,8 @@ impl Files {
         });
         made.await.ok_or(TransferError::Closed)??;
         self.sharing.shelf.limit_all(options.quota);
+        let (permille, seed) = options.faulty;
+        self.sharing.faults.set(permille, seed);
         let keeping = &self.sharing.keeping;
         *keeping
             .terms
@@ -187,6 +204,9 @@ impl Files {
 impl Sharing {
     /// Answers somebody who keeps files here.
     pub(super) async fn keeps(self: &Arc<Self>, peer: PeerId, ask: Ask, responder: Responder) {
+        if let Err(Refusal { status, text }) = self.faults.strike() {
+            return responder.end_with(status, &text);
+        }
         let done = match ask.what {
             What::Put(put) => self.take(&peer, put, &ask.token, &responder).await,
             What::Find(find) => self.tell(&peer, find, &ask.token, &responder).await,
@@ -341,13 +361,14 @@ impl Upload {
         if let Err(refusal) = &done
             && Denied::of_status(refusal.status).is_some()
         {
+            self.discard().await;
             self.release().await;
         }
         done
     }
 
     async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
-        let load = self.fetch(responder).await?;
+        let load = self.fetch(responder).await?.closed();
         let Put { root, size, .. } = self.put;
         if load.root != root {
             let text = "what came is not what was announced";
@@ -370,23 +391,28 @@ impl Upload {
     }
 
     async fn reserve(&self) -> Result<(), Refusal> {
-        let now_ms = clock::now_ms();
-        let until = now_ms.saturating_add(self.terms.lifetime.as_millis() as u64);
-        let (owner, name, size) = (self.owner.clone(), self.name.clone(), self.put.size);
-        let reserved = told(|done| {
-            let shelf = &self.sharing.shelf;
-            shelf.reserve(owner, name, size, until, now_ms, done);
+        let (size, lifetime) = (self.put.size, self.terms.lifetime);
+        let reserved = self
+            .sharing
+            .reserve(&self.owner, &self.name, size, lifetime);
+        Ok(reserved.await?)
+    }
+
+    /// What came of it is removed before its room is given back, or it would lie here and be nobody's.
+    async fn discard(&self) {
+        let (sharing, root) = (Arc::clone(&self.sharing), self.put.root);
+        let folder = self.terms.folder.clone();
+        let discarded = self.sharing.base.blocking(move || {
+            if sharing.about(&root).is_none() && matches!(sharing.shelf.blob(&root), Ok(None)) {
+                own_file::discard(&folder, &root);
+            }
         });
-        Ok(reserved.await?.map_err(TransferError::from)?)
+        // Nothing: it ends, and it is found when it stands still.
+        let _ended = discarded.await;
     }
 
     async fn release(&self) {
-        let (owner, name) = (self.owner.clone(), self.name.clone());
-        let released = told(|done| self.sharing.shelf.release(owner, name, done)).await;
-        if let Err(error) = released {
-            // It expires by itself.
-            tracing::debug!(%error, "the room of an upload was not given back");
-        }
+        self.sharing.release(&self.owner, &self.name).await;
     }
 
     async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
@@ -398,7 +424,8 @@ impl Upload {
             root: self.put.root,
             token: Bytes::new(),
             size_max: self.put.size,
-            load: true,
+            announced: self.put.root,
+            give_on: true,
             destination,
             options: GetOptions::default()
                 .sources([self.peer])
@@ -428,6 +455,9 @@ impl Upload {
             };
             if let Err(error) = responder.reply(kept.encode()).await {
                 break Refusal::new(Code::Cancelled, error.to_string());
+            }
+            if let Err(fault) = self.sharing.faults.strike() {
+                break fault;
             }
             // What stands still gets no more time.
             if clock::now() >= renew_at && bytes > before {
@@ -470,6 +500,37 @@ impl From<TransferError> for Refusal {
     }
 }
 
+impl Sharing {
+    /// Keeps room for an upload for so long, or for longer.
+    pub(super) async fn reserve(
+        &self,
+        owner: &Label,
+        upload: &Label,
+        bytes: u64,
+        lifetime: Duration,
+    ) -> Result<(), TransferError> {
+        let now_ms = clock::now_ms();
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let until = now_ms.saturating_add(lifetime);
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let reserved = told(|done| {
+            self.shelf
+                .reserve(owner, upload, bytes, until, now_ms, done);
+        });
+        Ok(reserved.await??)
+    }
+
+    /// Gives the room back.
+    pub(super) async fn release(&self, owner: &Label, upload: &Label) {
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let released = told(|done| self.shelf.release(owner, upload, done)).await;
+        if let Err(error) = released {
+            // It expires by itself.
+            tracing::debug!(%error, "the room of an upload was not given back");
+        }
+    }
+}
+
 /// Gives up what stands still, for as long as the satellite runs.
 pub(super) fn upkeep(sharing: &Arc<Sharing>) {
     let this = Arc::clone(sharing);
@@ -508,30 +569,11 @@ impl Sharing {
 
     /// Removes what came of uploads that stand still, and what came whole and became nobody's.
     fn tidy(&self, terms: &Terms) {
-        let Ok(entries) = fs::read_dir(&terms.folder) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_str().unwrap_or_default();
-            let (root, is_part) = name
-                .split_once('.')
-                .map_or((name, false), |(root, _)| (root, true));
-            let Ok(root) = root.parse::<Root>() else {
-                continue;
-            };
-            let age = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|at| at.elapsed().ok());
-            if age.is_none_or(|age| age < terms.lifetime) {
-                continue;
-            }
-            if let Ok(_slot) = self.keeping.begin(root)
-                && (is_part || matches!(self.shelf.blob(&root), Ok(None)))
+        for found in own_file::resting(&terms.folder, terms.lifetime, clock::now_ms()) {
+            if let Ok(_slot) = self.keeping.begin(found.root)
+                && (found.is_part || matches!(self.shelf.blob(&found.root), Ok(None)))
             {
-                remove_own(&entry.path());
+                own_file::remove(&found.path);
             }
         }
     }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
 use super::serve;
@@ -52,6 +54,9 @@ pub(crate) struct Sharing {
     pub(super) ledger: Arc<Ledger>,
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
+    /// What was shared before is shared again.
+    pub(super) restored: CancellationToken,
+    pub(super) faults: Faults,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     this: Weak<Self>,
@@ -130,6 +135,18 @@ impl Load {
             list: None,
             blobs: vec![Arc::new(file)],
         }
+    }
+
+    /// The same, with no file that stays open.
+    pub(super) fn closed(mut self) -> Self {
+        if self.folder.is_none() {
+            let closed = |file: Arc<SharedFile>| match Arc::try_unwrap(file) {
+                Ok(file) => Arc::new(file.closed()),
+                Err(shared) => shared,
+            };
+            self.blobs = self.blobs.into_iter().map(closed).collect();
+        }
+        self
     }
 
     /// A folder: its list, and under it all its files.
@@ -234,6 +251,7 @@ impl Part for Sharing {
         keep::upkeep(&this);
         self.base.spawn(async move {
             this.restore().await;
+            this.restored.cancel();
             serve::serve(this, asked).await;
         });
     }
@@ -262,6 +280,8 @@ impl Sharing {
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
+            restored: CancellationToken::new(),
+            faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
@@ -315,6 +335,13 @@ impl Sharing {
         self.shares().shares.get(root).is_some_and(Share::guarded)
     }
 
+    /// Whether this owner shares it.
+    pub(super) fn is_owned(&self, root: &Root, owner: &Label) -> bool {
+        let shares = self.shares();
+        let share = shares.shares.get(root);
+        share.is_some_and(|share| share.owners.contains_key(owner))
+    }
+
     /// Everything that is somebody's, in the order of the roots.
     pub(super) fn all(&self) -> Vec<(Root, About)> {
         let shares = self.shares();
@@ -326,6 +353,24 @@ impl Sharing {
             .collect();
         all.sort_by_key(|(root, _)| *root);
         all
+    }
+
+    /// A file of this owner, if it is here and still what it was.
+    pub(super) fn file_of(&self, owner: &Label, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        let share = shares.shares.get(root)?;
+        let his = share.load.about.kind == Kind::File && share.owners.contains_key(owner);
+        share.load.blobs.first().filter(|_| his).cloned()
+    }
+
+    /// A blob that is here, for this satellite itself.
+    pub(super) fn own_blob(&self, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        shares
+            .shares
+            .get(root)
+            .filter(|share| share.load.folder.is_none())?;
+        Some(Arc::clone(&shares.blobs.get(root)?.0))
     }
 
     /// A blob, for somebody who asks for it.
