@@ -91,7 +91,7 @@ impl Value {
 pub(super) enum Has {
     /// Nothing that is of use.
     Nothing,
-    Value(Value),
+    Value(Box<Value>),
     /// One of so many bytes, which is more than is taken here.
     TooLarge(u64),
 }
@@ -172,7 +172,7 @@ impl Node {
         let walked = self
             .walk(lookup, ask, |_, found| match found {
                 Ok(Has::Value(found)) if found.entry.kind == Kind::Plain => {
-                    value = Some(found);
+                    value = Some(*found);
                     Found::Enough
                 }
                 Ok(Has::Value(_)) => {
@@ -218,7 +218,7 @@ impl Node {
             .walk(lookup, ask, |peer, answer| match answer {
                 Ok(Has::Value(value)) => {
                     holders.push(peer);
-                    found.push(value);
+                    found.push(*value);
                     Found::Value
                 }
                 Ok(Has::TooLarge(size)) => {
@@ -308,7 +308,7 @@ impl Node {
             },
         };
         let has = match self.checked(entry, content).await {
-            Some(Ok(value)) => Has::Value(value),
+            Some(Ok(value)) => Has::Value(Box::new(value)),
             Some(Err(invalid)) => self.unfit(&peer, &invalid)?,
             None => Has::Nothing,
         };
