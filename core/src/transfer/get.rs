@@ -34,10 +34,13 @@ use crate::store::shared_file::SharedFile;
 /// How long one source may take to say how large the file is.
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
+/// How long a cancelled one may take to put on the disk what came, and how often that is looked at.
+const ENDING_MAX: Duration = Duration::from_secs(5);
+const ENDING_LOOK: Duration = Duration::from_millis(20);
 /// Groups that show that somebody has a file.
 const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
@@ -235,9 +238,14 @@ pub(super) type Got = (Received, Option<Load>);
 impl Sharing {
     /// What was got is given to others, too.
     async fn share_got(&self, load: Load) -> Result<(), TransferError> {
+        let owner = self.owner(None)?;
+        if self.is_owned(&load.root, &owner) {
+            // As it was shared, perhaps to few.
+            return Ok(());
+        }
         let holding = Holding {
-            owner: self.owner(None)?,
-            name: label_of(&load.about.path).unwrap_or(self.owner(None)?),
+            name: label_of(&load.about.path).unwrap_or_else(|| owner.clone()),
+            owner,
             tags: Vec::new(),
             guarded: false,
             sha256: None,
@@ -327,11 +335,7 @@ impl Getting {
                 self.size_max
             )));
         }
-        let destination = self.destination.clone();
-        let begun = self
-            .blocking(move || PartFile::begin(&destination, root, size))
-            .await??;
-        let part = match begun {
+        let part = match self.begin(size).await? {
             Begun::Whole(units) => return Ok(units),
             Begun::Part(part) => part,
         };
@@ -361,6 +365,25 @@ impl Getting {
         self.blocking(move || part.finish(durable)).await?
     }
 
+    /// Takes its place. One that was cancelled there a moment ago still puts on the disk what came: it is waited for.
+    async fn begin(&self, size: u64) -> Result<Begun, TransferError> {
+        let root = self.root;
+        let until = clock::after(ENDING_MAX);
+        loop {
+            let destination = self.destination.clone();
+            let begun = self
+                .blocking(move || PartFile::begin(&destination, root, size))
+                .await?;
+            match begun {
+                Err(TransferError::Busy { .. }) if clock::now() < until => tokio::select! {
+                    () = self.sharing.base.sleep(ENDING_LOOK) => {}
+                    () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                },
+                begun => return begun,
+            }
+        }
+    }
+
     /// Asks everybody for the end of the file, whose proof has its size.
     async fn learn_size(&self, sources: &mut Sources) -> Result<u64, TransferError> {
         let began = clock::now();
@@ -381,7 +404,7 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
-            let left = (began + self.options.patience).saturating_duration_since(clock::now());
+            let left = self.options.patience.saturating_sub(began.elapsed());
             if left.is_zero() {
                 break;
             }

@@ -88,7 +88,7 @@ impl KeepOptions {
         self
     }
 
-    /// Where they lie. Default: `files` in the data folder.
+    /// Where they lie: in a folder in it that has the satellite's peer id as name. Default: `files` in the data folder.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
@@ -168,7 +168,11 @@ impl Files {
     /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
     pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
         let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
-        let folder = options.folder.or_else(inside).ok_or_else(|| {
+        // What is in it, others may have put there: it gets a folder of its own.
+        let given = options
+            .folder
+            .map(|folder| folder.join(self.sharing.local.to_string()));
+        let folder = given.or_else(inside).ok_or_else(|| {
             TransferError::BadInput(
                 "files are kept in a folder: give one, or give the satellite a data folder".into(),
             )
@@ -357,13 +361,14 @@ impl Upload {
         if let Err(refusal) = &done
             && Denied::of_status(refusal.status).is_some()
         {
+            self.discard().await;
             self.release().await;
         }
         done
     }
 
     async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
-        let load = self.fetch(responder).await?;
+        let load = self.fetch(responder).await?.closed();
         let Put { root, size, .. } = self.put;
         if load.root != root {
             let text = "what came is not what was announced";
@@ -391,6 +396,19 @@ impl Upload {
             .sharing
             .reserve(&self.owner, &self.name, size, lifetime);
         Ok(reserved.await?)
+    }
+
+    /// What came of it is removed before its room is given back, or it would lie here and be nobody's.
+    async fn discard(&self) {
+        let (sharing, root) = (Arc::clone(&self.sharing), self.put.root);
+        let folder = self.terms.folder.clone();
+        let discarded = self.sharing.base.blocking(move || {
+            if sharing.about(&root).is_none() && matches!(sharing.shelf.blob(&root), Ok(None)) {
+                own_file::discard(&folder, &root);
+            }
+        });
+        // Nothing: it ends, and it is found when it stands still.
+        let _ended = discarded.await;
     }
 
     async fn release(&self) {
@@ -492,7 +510,8 @@ impl Sharing {
         lifetime: Duration,
     ) -> Result<(), TransferError> {
         let now_ms = clock::now_ms();
-        let until = now_ms.saturating_add(lifetime.as_millis() as u64);
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let until = now_ms.saturating_add(lifetime);
         let (owner, upload) = (owner.clone(), upload.clone());
         let reserved = told(|done| {
             self.shelf

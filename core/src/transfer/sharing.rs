@@ -137,6 +137,18 @@ impl Load {
         }
     }
 
+    /// The same, with no file that stays open.
+    pub(super) fn closed(mut self) -> Self {
+        if self.folder.is_none() {
+            let closed = |file: Arc<SharedFile>| match Arc::try_unwrap(file) {
+                Ok(file) => Arc::new(file.closed()),
+                Err(shared) => shared,
+            };
+            self.blobs = self.blobs.into_iter().map(closed).collect();
+        }
+        self
+    }
+
     /// A folder: its list, and under it all its files.
     pub(super) fn folder(
         path: &Path,
@@ -321,6 +333,13 @@ impl Sharing {
     /// Whether it is given only to who shows a token.
     pub(super) fn is_guarded(&self, root: &Root) -> bool {
         self.shares().shares.get(root).is_some_and(Share::guarded)
+    }
+
+    /// Whether this owner shares it.
+    pub(super) fn is_owned(&self, root: &Root, owner: &Label) -> bool {
+        let shares = self.shares();
+        let share = shares.shares.get(root);
+        share.is_some_and(|share| share.owners.contains_key(owner))
     }
 
     /// Everything that is somebody's, in the order of the roots.
