@@ -94,6 +94,17 @@ impl Telling {
         Some(lines)
     }
 
+    /// How many listen. It is seen when they are gone.
+    #[cfg(test)]
+    pub(super) fn followers(&self) -> usize {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|(listener, _)| !listener.is_closed());
+        listeners.len()
+    }
+
     /// Something happened. The text is made only while somebody listens.
     pub(super) fn tell(&self, line: impl FnOnce() -> String) {
         if !self.listened.load(Ordering::Relaxed) {
@@ -178,7 +189,12 @@ impl Node {
         if let Some(mut own) = self.telling.add() {
             let (feed, peer) = (feed.clone(), self.local);
             self.base.spawn(async move {
-                while let Some(line) = own.recv().await {
+                loop {
+                    let line = tokio::select! {
+                        () = feed.closed() => return,
+                        line = own.recv() => line,
+                    };
+                    let Some(line) = line else { return };
                     let line = String::from_utf8_lossy(&line).into_owned();
                     if feed.send(DebugLine { peer, line }).await.is_err() {
                         return;
@@ -252,28 +268,50 @@ pub(super) fn begin(node: &Arc<Node>) {
 
 async fn serve(node: Arc<Node>, mut events: Events) {
     while let Some(event) = events.next().await {
-        let lines = if node.telling.permitted.load(Ordering::Relaxed) {
-            node.telling.add()
-        } else {
-            None
-        };
-        match lines {
-            Some(lines) => node.base.spawn(tell(event, lines)),
-            None => super::serve::refuse(
-                &event,
-                Code::Refused,
-                "this node does not permit to be followed, or is followed by enough others",
-            ),
+        if !node.telling.permitted.load(Ordering::Relaxed) {
+            let text = "this node does not permit to be followed";
+            super::serve::refuse(&event, Code::Refused, text);
+            continue;
+        }
+        match node.telling.add() {
+            Some(lines) => {
+                let telling = Arc::clone(&node);
+                node.base
+                    .spawn(async move { telling.tell_lines(event, lines).await });
+            }
+            // It may ask again.
+            None => {
+                super::serve::refuse(&event, Code::Busy, "this node is followed by enough others")
+            }
         }
     }
 }
 
-async fn tell(event: Event, mut lines: mpsc::Receiver<Bytes>) {
-    while let Some(line) = lines.recv().await {
-        if event.reply(line).await.is_err() {
+impl Node {
+    async fn tell_lines(&self, event: Event, mut lines: mpsc::Receiver<Bytes>) {
+        let Ok(responder) = event.take_responder() else {
             return;
+        };
+        loop {
+            let line = tokio::select! {
+                line = lines.recv() => line,
+                // A node that has nothing to say would never learn that nobody listens.
+                () = self.base.sleep(LOOK_EVERY) => {
+                    if responder.is_cancelled() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match line {
+                Some(line) => {
+                    if responder.reply(line).await.is_err() {
+                        return;
+                    }
+                }
+                // No longer permitted.
+                None => return responder.end(),
+            }
         }
     }
-    // No longer permitted.
-    let _ended = event.end();
 }

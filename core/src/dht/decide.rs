@@ -66,7 +66,7 @@ impl Offer {
         &self.entry.publisher
     }
 
-    /// Who offers it: proved.
+    /// Who offers it: proved. This satellite itself, where it is a mirror that has found the value.
     pub fn peer(&self) -> &PeerId {
         &self.peer
     }

@@ -18,14 +18,14 @@ use crate::net::clock;
 use crate::proto::dht::lookup::{Goal, Lookup};
 use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Verdict, Why};
 use crate::proto::dht::sealed;
-use crate::proto::dht::value::{self, Entry, Kind};
+use crate::proto::dht::value::{self, Entry, Invalid, Kind};
 
 /// Nodes asked at once while one answer is enough.
 const FEW: usize = 2;
 /// Walks of their own, where answers have to be compared.
 const PATHS: usize = 3;
 /// How long a copy on the way lives at most: half of it for each node that is nearer.
-const CACHE_MS: u64 = 30 * 60 * 1000;
+pub(super) const CACHE_MS: u64 = 30 * 60 * 1000;
 
 /// A value that was fetched, and checked as far as its kind allows.
 #[derive(Clone, Debug)]
@@ -87,6 +87,15 @@ impl Value {
     }
 }
 
+/// What a node has under a key.
+pub(super) enum Has {
+    /// Nothing that is of use.
+    Nothing,
+    Value(Value),
+    /// One of so many bytes, which is more than is taken here.
+    TooLarge(u64),
+}
+
 /// What the nodes near a key have.
 pub(super) struct Newest {
     /// The one to take; it may be a deleted one.
@@ -100,7 +109,8 @@ impl Dht {
     /// Fetches a value by its key.
     ///
     /// # Errors
-    /// [`DhtError::NotFound`] when none of the nodes near the key has it; [`DhtError::NoPeers`].
+    /// [`DhtError::NotFound`] when none of the nodes near the key has it; [`DhtError::TooLarge`] when it is over this satellite's
+    /// [`Dht::max_item_size`]; [`DhtError::NoPeers`].
     pub async fn fetch(&self, key: Key, options: FetchOptions) -> Result<Value, DhtError> {
         self.within(options.deadline, self.node.fetch_any(key))
             .await
@@ -157,19 +167,23 @@ impl Node {
                 return Ok((Some(value), 0));
             }
         };
-        let mut unproved = false;
+        let (mut unproved, mut large) = (false, None);
         let ask = |peer: PeerId| self.ask_value(peer, key);
         let walked = self
             .walk(lookup, ask, |_, found| match found {
-                Ok(Some(found)) if found.entry.kind == Kind::Plain => {
+                Ok(Has::Value(found)) if found.entry.kind == Kind::Plain => {
                     value = Some(found);
                     Found::Enough
                 }
-                Ok(Some(_)) => {
+                Ok(Has::Value(_)) => {
                     unproved = true;
                     Found::Enough
                 }
-                _ => Found::Nothing,
+                Ok(Has::TooLarge(size)) => {
+                    large = Some(size);
+                    Found::Nothing
+                }
+                Ok(Has::Nothing) | Err(_) => Found::Nothing,
             })
             .await;
         if let Some(value) = &value {
@@ -178,6 +192,7 @@ impl Node {
             let newest = self.newest(key).await?;
             return Ok((newest.value, newest.asked));
         }
+        self.small_enough(value.is_none(), large)?;
         Ok((value, walked.hops().len()))
     }
 
@@ -198,25 +213,41 @@ impl Node {
         }
         let lookup = self.lookup(key, plan(Goal::All, REPLICAS, PATHS))?;
         let ask = |peer: PeerId| self.ask_value(peer, key);
-        let mut holders = Vec::new();
+        let (mut holders, mut large) = (Vec::new(), None);
         let walked = self
             .walk(lookup, ask, |peer, answer| match answer {
-                Ok(Some(value)) => {
+                Ok(Has::Value(value)) => {
                     holders.push(peer);
                     found.push(value);
                     Found::Value
                 }
-                _ => Found::Nothing,
+                Ok(Has::TooLarge(size)) => {
+                    large = Some(size);
+                    Found::Nothing
+                }
+                Ok(Has::Nothing) | Err(_) => Found::Nothing,
             })
             .await;
         let entries: Vec<Entry> = found.iter().map(|value| value.entry.clone()).collect();
         let best = value::choose(&entries).cloned();
         let value = best.and_then(|best| found.into_iter().find(|value| value.entry == best));
+        self.small_enough(value.is_none(), large)?;
         Ok(Newest {
             value,
             holders,
             asked: walked.hops().len(),
         })
+    }
+
+    /// Where nothing was found, and somebody has what is too large, that is said.
+    fn small_enough(&self, nothing: bool, large: Option<u64>) -> Result<(), DhtError> {
+        match large {
+            Some(size) if nothing => Err(DhtError::TooLarge {
+                size: usize::try_from(size).unwrap_or(usize::MAX),
+                limit: self.item_max,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Asks one node whether it has a value.
@@ -242,7 +273,7 @@ impl Node {
         &self,
         peer: PeerId,
         key: Key,
-    ) -> Result<(Vec<Told>, Option<Value>), AskError> {
+    ) -> Result<(Vec<Told>, Has), AskError> {
         let find = Ask::Find(Find {
             key,
             value: true,
@@ -259,22 +290,37 @@ impl Node {
         };
         let nodes = found.nodes;
         let Some(entry) = found.entry else {
-            return Ok((nodes, None));
+            return Ok((nodes, Has::Nothing));
         };
         if entry.key != key {
             return Err(self.lied(&peer, "it gave the value of another key"));
+        }
+        // Before anything is fetched that cannot be used.
+        if let Err(invalid) = entry.check(self.item_max as u64, clock::now_ms()) {
+            return Ok((nodes, self.unfit(&peer, &invalid)?));
         }
         let content = match found.content {
             Some(content) => content,
             None => match self.get_content(&peer, &entry).await? {
                 Some(content) => content,
                 // Gone since.
-                None => return Ok((nodes, None)),
+                None => return Ok((nodes, Has::Nothing)),
             },
         };
-        match self.checked(entry, content).await {
-            Ok(value) => Ok((nodes, Some(value))),
-            Err(text) => Err(self.lied(&peer, text)),
+        let has = match self.checked(entry, content).await {
+            Some(Ok(value)) => Has::Value(value),
+            Some(Err(invalid)) => self.unfit(&peer, &invalid)?,
+            None => Has::Nothing,
+        };
+        Ok((nodes, has))
+    }
+
+    /// What somebody has who gave what cannot be used. Only who gave what is wrong for everybody is blamed.
+    fn unfit(&self, peer: &PeerId, invalid: &Invalid) -> Result<Has, AskError> {
+        match invalid {
+            Invalid::TooLarge { size, .. } => Ok(Has::TooLarge(*size)),
+            lie if lie.is_lie() => Err(self.lied(peer, lie.to_string())),
+            _ => Ok(Has::Nothing),
         }
     }
 
@@ -294,21 +340,23 @@ impl Node {
         }
     }
 
-    pub(super) async fn checked(&self, entry: Entry, content: Bytes) -> Result<Value, String> {
+    /// What came, if it is what its entry says. Nothing: the satellite ends.
+    pub(super) async fn checked(
+        &self,
+        entry: Entry,
+        content: Bytes,
+    ) -> Option<Result<Value, Invalid>> {
         let (max, now) = (self.item_max as u64, clock::now_ms());
         let value = Value::new(entry, content);
         let small = value.content.len() <= INLINE as usize;
-        let verify = move || match value.entry.verify(&value.content, max, now) {
-            Ok(()) => Ok(value),
-            Err(invalid) => Err(invalid.to_string()),
+        let verify = move || {
+            let verified = value.entry.verify(&value.content, max, now);
+            verified.map(|()| value)
         };
         if small {
-            return verify();
+            return Some(verify());
         }
-        self.base
-            .blocking(verify)
-            .await
-            .unwrap_or_else(|| Err("the satellite ends".into()))
+        self.base.blocking(verify).await
     }
 
     /// The nearest node on the way that did not have it gets a copy, which lives the shorter the more nodes are nearer to the key.

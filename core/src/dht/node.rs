@@ -14,6 +14,7 @@ use super::decide::Deciding;
 use super::places::Places;
 use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
+use super::upkeep::Handing;
 use super::watch::Watchers;
 use super::{serve, upkeep};
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -44,7 +45,7 @@ const SEEDS: usize = 32;
 /// Values kept, whatever their size.
 const ENTRIES_MAX: u64 = 1_000_000;
 /// Nodes that get values of this one at the same time.
-const MOVING_MAX: usize = 4;
+pub(super) const MOVING_MAX: usize = 4;
 /// Values that a mirror fetches at once.
 const MIRRORED_MAX: usize = 16;
 
@@ -81,6 +82,7 @@ pub(crate) struct Node {
     /// For values on their way out, in bytes.
     pub(super) sending: Semaphore,
     pub(super) moving: Semaphore,
+    pub(super) handing: Handing,
     pub(super) mirroring: Arc<Semaphore>,
     /// Of a satellite under test.
     pub(super) faults: Option<Faults>,
@@ -145,6 +147,7 @@ impl Node {
             waiting: Places::new(serve::WAITING_MAX, serve::WAITING_EACH),
             sending: Semaphore::new(serve::SENDING_MAX as usize),
             moving: Semaphore::new(MOVING_MAX),
+            handing: Handing::default(),
             mirroring: Arc::new(Semaphore::new(MIRRORED_MAX)),
             faults: config.faults.clone(),
             this: this.clone(),

@@ -7,7 +7,7 @@
 //!
 //! Who asks has a budget ([`BUDGET`]), and walks for others are bounded in number. A proxy asks no other proxy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -206,9 +206,10 @@ impl Node {
         }
         // Nobody would keep it, and this node would be the one who offered it.
         let value = match self.checked(entry, content).await {
-            Ok(value) if !value.content().is_empty() || value.entry().is_deleted() => value,
-            Ok(_) => return refused(Reason::Invalid, "it is empty".into()),
-            Err(text) => return refused(Reason::Invalid, text),
+            Some(Ok(value)) if !value.content().is_empty() || value.entry().is_deleted() => value,
+            Some(Ok(_)) => return refused(Reason::Invalid, "it is empty".into()),
+            Some(Err(invalid)) => return refused(invalid.reason(), invalid.to_string()),
+            None => return refused(Reason::Busy, "it ends".into()),
         };
         let (key, entry, content) = (value.key(), value.entry().clone(), value.content().clone());
         self.telling.tell(|| format!("stores {key} for {peer}"));
@@ -301,6 +302,7 @@ impl Node {
         if self.role() != Role::Client {
             return own.await;
         }
+        // What it brings that does not prove itself is compared with what others bring: `Node::fetch_by`.
         let used = self.proxying.used().take();
         if let Some(used) = used
             && self.base.is_connected(&used)
@@ -341,10 +343,18 @@ impl Node {
     async fn fetch_by(&self, peers: Vec<PeerId>, key: Key) -> Option<Value> {
         let mut found: Vec<(PeerId, Value)> = Vec::new();
         let mut asked = 0;
-        for peer in peers {
-            if asked == PROXIES {
-                break;
+        let mut peers = VecDeque::from(peers);
+        let mut alone = peers.len() == 1;
+        while asked < PROXIES {
+            // One was to be asked, as it helped before: what it says now is compared all the same.
+            if alone && peers.is_empty() && !found.is_empty() {
+                alone = false;
+                peers.extend(self.peers_to_ask());
+                peers.retain(|peer| found.iter().all(|(other, _)| other != peer));
             }
+            let Some(peer) = peers.pop_front() else {
+                break;
+            };
             let said = self.ask(&peer, &Ask::Fetch(key), MOVE_TIMEOUT).await;
             let (entry, content) = match said {
                 Ok(Said::Content { entry, content }) => (entry, content),
@@ -359,20 +369,20 @@ impl Node {
                 }
             };
             asked += 1;
-            let value = if entry.key == key {
-                self.checked(entry, content).await
-            } else {
-                Err("it gave the value of another key".into())
-            };
-            match value {
-                Ok(value) => {
+            if entry.key != key {
+                let _lied = self.lied(&peer, "it gave the value of another key");
+                continue;
+            }
+            match self.checked(entry, content).await {
+                Some(Ok(value)) => {
                     let enough = value.kind() == Kind::Plain;
                     found.push((peer, value));
                     if enough {
                         break;
                     }
                 }
-                Err(text) => drop(self.lied(&peer, text)),
+                Some(Err(lie)) if lie.is_lie() => drop(self.lied(&peer, lie.to_string())),
+                Some(Err(_)) | None => {}
             }
         }
         let entries: Vec<Entry> = found

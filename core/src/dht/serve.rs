@@ -11,6 +11,7 @@ use futures::FutureExt;
 use tokio::sync::SemaphorePermit;
 
 use super::ask::MOVE_TIMEOUT;
+use super::fetch::CACHE_MS;
 use super::node::{Node, REPLICAS};
 use super::places::Place;
 use crate::config::{BATCH_EVENTS, Role};
@@ -18,6 +19,7 @@ use crate::error::Code;
 use crate::identity::PeerId;
 use crate::key::Key;
 use crate::net::clock;
+use crate::proto::SKEW_MS;
 use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put, Verdict, Why};
 use crate::proto::dht::slice;
 use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
@@ -382,6 +384,14 @@ impl Node {
         }
         if entry.size == 0 && !entry.is_deleted() {
             return Some(refused(Reason::Invalid, "it is empty"));
+        }
+        // Anybody may leave one anywhere: so it is one that proves itself, and goes soon.
+        let lasts = CACHE_MS + SKEW_MS;
+        if why == Why::Cache
+            && (entry.kind != Kind::Plain || entry.expires_ms > clock::now_ms() + lasts)
+        {
+            let text = "copies are made of plain values, for half an hour at most";
+            return Some(refused(Reason::Invalid, text));
         }
         if why != Why::Cache && !self.is_near(&entry.key) {
             return Some(Verdict::Refused {

@@ -156,6 +156,9 @@ impl Dht {
     /// Stores a value under a key of the caller's choice. Nothing proves such a value: the first who stores there has the key for as long as
     /// it lasts, unless the nodes' applications decide otherwise, and keys that are not spread evenly load a few nodes with all of it.
     ///
+    /// Nodes let it be replaced by who stored it only over a session of its own with them: what a client stored through a proxy stays until it
+    /// expires. Signed values can be replaced through proxies, too.
+    ///
     /// # Errors
     /// As [`Dht::store`].
     pub async fn store_at(
@@ -212,7 +215,7 @@ impl Dht {
     }
 
     /// Deletes what this satellite stored: a signed value leaves its sequence behind, so that no older one comes back; of others the nodes
-    /// that keep it are asked to forget it. How many did is told.
+    /// that keep it are asked to forget it, over sessions with them and not through proxies. How many did is told.
     ///
     /// # Errors
     /// [`DhtError::NotFound`]; [`DhtError::NotKept`] when no node did, with each one's reason.

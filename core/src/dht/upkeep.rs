@@ -1,7 +1,8 @@
 //! What a node does unasked: it makes itself known to those it has a session with, gives values to nodes that are nearer to them, sees to
 //! it that enough nodes keep each, and forgets what has expired.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -30,6 +31,41 @@ const REPUBLISH_EVERY: Duration = Duration::from_secs(3600);
 /// application uses the DHT sooner.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 const REFRESH_FIRST: Duration = Duration::from_secs(20);
+
+/// A node that comes and goes gets what it should have no more often than this.
+const HAND_AGAIN: Duration = Duration::from_secs(60);
+/// Nodes that get, or have just got, what they should have; whoever comes beside them gets it when it is republished.
+const HANDED_MAX: usize = 1024;
+
+/// Who gets values from here for having come, and whether it came once more meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Handing(Mutex<HashMap<PeerId, bool>>);
+
+impl Handing {
+    /// Whether to begin now.
+    fn begin(&self, to: PeerId) -> bool {
+        let mut handed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(again) = handed.get_mut(&to) {
+            *again = true;
+            return false;
+        }
+        let room = handed.len() < HANDED_MAX;
+        if room {
+            handed.insert(to, false);
+        }
+        room
+    }
+
+    /// Whether to do it once more. If not, it is over.
+    fn again(&self, to: &PeerId) -> bool {
+        let mut handed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = handed.get_mut(to).is_some_and(std::mem::take);
+        if !again {
+            handed.remove(to);
+        }
+        again
+    }
+}
 
 pub(super) fn begin(node: &Arc<Node>) {
     node.base.spawn(meet(Arc::clone(node)));
@@ -85,10 +121,18 @@ impl Node {
     /// A node is new here: it gets what it is nearer to than others that keep it.
     pub(super) fn values_may_move(&self, to: PeerId) {
         let Some(node) = self.arc() else { return };
-        if self.values.usage().is_ok_and(|usage| usage.values == 0) {
+        if !self.handing.begin(to) {
             return;
         }
-        self.base.spawn(async move { node.hand_over(to).await });
+        self.base.spawn(async move {
+            loop {
+                node.hand_over(to).await;
+                node.base.sleep(HAND_AGAIN).await;
+                if !node.handing.again(&to) {
+                    return;
+                }
+            }
+        });
     }
 
     async fn hand_over(&self, to: PeerId) {
@@ -175,8 +219,9 @@ impl Node {
             let _permit = permit;
             if let Ok(value) = node.fetch(key).await {
                 let (entry, content) = (value.entry().clone(), value.content().clone());
+                // Nobody offers it, and least of all its publisher, who may be anybody's claim.
                 if let Err(error) = node
-                    .keep(*value.publisher(), entry, content, Why::Store, None)
+                    .keep(node.local, entry, content, Why::Store, None)
                     .await
                 {
                     tracing::debug!(%key, error, "not mirrored");

@@ -188,7 +188,7 @@ impl Node {
         if entry.key != key {
             return None;
         }
-        self.checked(entry, content).await.ok()
+        self.checked(entry, content).await?.ok()
     }
 
     /// Somebody wants to hear of a value: it is told the first that is newer, and the request ends.

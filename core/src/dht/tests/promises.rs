@@ -92,3 +92,48 @@ fn who_forgot_for_its_publisher_is_not_blamed_by_who_is_not_told() {
         end(&[&honest, &other]).await;
     });
 }
+
+#[test]
+fn who_holds_what_is_too_large_or_too_old_for_me_is_no_liar() {
+    runtime().block_on(async {
+        let keeper = honest("too-large").await;
+        let content = Bytes::from(vec![7; 200_000]);
+        let stored = Entry::plain(&content, keeper.peer_id(), later());
+        let key = stored.key;
+        let own = keeper.peer_id();
+        let node = &keeper.dht().node;
+        let kept = node.keep(own, stored, content, Why::Store, None).await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        let config = config("too-large").max_item_size(100_000);
+        let config = config.bootstrap(keeper.addresses().remove(0));
+        let small = Satellite::new(config).unwrap();
+        small.start().await.unwrap();
+        let dht = small.dht();
+        until("they know each other", || {
+            dht.node.table(|table, _| table.is_proved(&own))
+        })
+        .await;
+        let error = dht.fetch(key, FetchOptions::default()).await.unwrap_err();
+        let (size, limit) = (200_000, 100_000);
+        assert_eq!(error, DhtError::TooLarge { size, limit });
+        assert!(!is_blacklisted(&dht, &own));
+
+        // By another clock it still lives, or does not live so long.
+        for expires in [1, u64::MAX] {
+            let other = liar("too-large", &small, move |own, ask| match ask {
+                Ask::Find(find) if find.value => {
+                    let entry = Entry::plain(b"old", *own, expires);
+                    found(Some(entry), Some(b"old"))
+                }
+                _ => found(None, None),
+            })
+            .await;
+            let key = Key::of_content(b"old");
+            let error = dht.fetch(key, FetchOptions::default()).await.unwrap_err();
+            assert_eq!(error.code(), Code::NotFound, "{error}");
+            assert!(!is_blacklisted(&dht, &other.peer_id()));
+            end(&[&other]).await;
+        }
+        end(&[&keeper, &small]).await;
+    });
+}

@@ -178,3 +178,30 @@ fn a_proxy_stores_only_what_is_right_and_of_who_asks() {
         end(&[&honest, &asker]).await;
     });
 }
+
+#[test]
+fn the_proxy_that_helped_last_is_compared_with_others_where_nothing_proves_what_it_brings() {
+    runtime().block_on(async {
+        let key = Key::of_name("x");
+        let (client, liar) = client_of("proxy-last", move |own, ask| match ask {
+            Ask::Fetch(_) => content(Entry::raw(key, b"a lie", *own, later()), b"a lie"),
+            _ => None,
+        })
+        .await;
+        let mut honest = Vec::new();
+        for _ in 0..2 {
+            let proxy = liar_to_a_client("proxy-last", &client, move |own, ask| match ask {
+                Ask::Fetch(_) => {
+                    content(Entry::raw(key, b"the truth", *own, later()), b"the truth")
+                }
+                _ => None,
+            });
+            honest.push(proxy.await);
+        }
+        *client.dht().node.proxying.used() = Some(liar.peer_id());
+        let value = client.dht().fetch(key, FetchOptions::default()).await;
+        assert_eq!(value.unwrap().content(), "the truth");
+        assert_ne!(*client.dht().node.proxying.used(), Some(liar.peer_id()));
+        end(&[&client, &liar, &honest[0], &honest[1]]).await;
+    });
+}

@@ -196,7 +196,7 @@ fn one_node_that_has_nothing_does_not_decide_for_all() {
         // One of them is new.
         let emptied = &keepers[0].dht().node;
         for options in [options().sequence(3), options().if_sequence(0)] {
-            drop(emptied.remove(six.key(), author.peer_id()).await.unwrap());
+            let _was_there = emptied.remove(six.key(), author.peer_id()).await.unwrap();
             let error = dht.store_signed(b"", "other", options).await.unwrap_err();
             assert_eq!(error.code(), Code::Conflict, "{error}");
         }
@@ -205,5 +205,133 @@ fn one_node_that_has_nothing_does_not_decide_for_all() {
             .await;
         assert!(swapped.unwrap().nodes() >= 2);
         end(&[&author, &keepers[0], &keepers[1]]).await;
+    });
+}
+
+#[test]
+fn copies_are_of_plain_values_and_go_soon() {
+    runtime().block_on(async {
+        let honest = honest("cached").await;
+        let peer = liar("cached", &honest, |_, _| found(None, None)).await;
+        let own = peer.peer_id();
+        let soon = clock::now_ms() + crate::dht::fetch::CACHE_MS;
+        let cases = [
+            (Entry::plain(b"a copy", own, soon), true),
+            (Entry::plain(b"a copy", own, later()), false),
+            (Entry::raw(Key::of_name("x"), b"a copy", own, soon), false),
+        ];
+        for (entry, kept) in cases.into_iter().rev() {
+            let offer = Ask::Offer(Offer {
+                entry,
+                content: Some(Bytes::from_static(b"a copy")),
+                nonce: [1; 16],
+                why: Why::Cache,
+                if_sequence: None,
+            });
+            let answer = said(&peer, &honest, offer).await;
+            let receipt = matches!(answer, Answer::Verdict(Verdict::Receipt(_)));
+            assert_eq!(receipt, kept, "{answer:?}");
+        }
+        end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
+fn who_comes_and_goes_gets_what_it_should_have_once() {
+    runtime().block_on(async {
+        let honest = honest("comes-and-goes").await;
+        let node = &honest.dht().node;
+        let content = Bytes::from_static(b"the truth");
+        let entry = Entry::plain(&content, honest.peer_id(), later());
+        let kept = node
+            .keep(node.local, entry, content, Why::Store, None)
+            .await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        let most = crate::dht::node::MOVING_MAX as u32;
+        let turns = node.moving.acquire_many(most).await.unwrap();
+        let offers = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&offers);
+        let peer = liar("comes-and-goes", &honest, move |_, ask| match ask {
+            Ask::Offer(_) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                let (text, nodes) = (String::new(), Vec::new());
+                let reason = Reason::Policy;
+                Some(Answer::Verdict(Verdict::Refused {
+                    reason,
+                    text,
+                    nodes,
+                }))
+            }
+            _ => found(None, None),
+        })
+        .await;
+        let (base, to) = (peer.base(), honest.peer_id());
+        for serves in [false, true].repeat(20) {
+            let find = Find {
+                key: node.place,
+                value: false,
+                inline: 0,
+            };
+            let options = crate::satellite::RequestOptions::default();
+            let asked = base.request(&to, NAMESPACE, Ask::Find(find).encode(serves), options);
+            asked.await.unwrap().next().await.unwrap().unwrap();
+        }
+        drop(turns);
+        until("it was offered", || offers.load(Ordering::Relaxed) > 0).await;
+        // Behind all that wait for a turn.
+        drop(node.moving.acquire_many(most).await.unwrap());
+        assert_eq!(offers.load(Ordering::Relaxed), 1);
+        end(&[&honest, &peer]).await;
+    });
+}
+
+#[test]
+fn what_a_mirror_finds_is_offered_by_itself() {
+    runtime().block_on(async {
+        let keeper = honest("mirrored").await;
+        let somebody = PeerId::from_bytes(&[&[0x12, 0x20][..], &[7; 32]].concat()).unwrap();
+        let content = Bytes::from_static(b"claimed");
+        let entry = Entry::plain(&content, somebody, later());
+        let (key, own) = (entry.key, keeper.peer_id());
+        let node = &keeper.dht().node;
+        let kept = node.keep(own, entry, content, Why::Store, None).await;
+        assert_eq!(kept, Ok(crate::store::values::Put::Kept));
+        let config = config("mirrored").dht_role(crate::config::Role::Mirror);
+        let mirror = Satellite::new(config.bootstrap(keeper.addresses().remove(0))).unwrap();
+        let mut offers = mirror.dht().offers();
+        mirror.start().await.unwrap();
+        until("they know each other", || {
+            mirror.dht().node.table(|table, _| table.is_proved(&own))
+        })
+        .await;
+        mirror.dht().node.mirror(key);
+        loop {
+            let offer = offers.next().await.unwrap();
+            let by = *offer.peer();
+            assert_ne!(by, somebody, "who never offered it");
+            offer.keep();
+            if by == mirror.peer_id() {
+                break;
+            }
+        }
+        end(&[&keeper, &mirror]).await;
+    });
+}
+
+#[test]
+fn who_no_longer_follows_a_quiet_node_takes_no_place() {
+    runtime().block_on(async {
+        let quiet = honest("quiet").await;
+        quiet.dht().permit_debug(true);
+        let telling = &quiet.dht().node.telling;
+        let config = config("quiet").bootstrap(quiet.addresses().remove(0));
+        let follower = Satellite::new(config).unwrap();
+        follower.start().await.unwrap();
+        let feed = follower.dht().debug().unwrap();
+        until("it is followed", || telling.followers() == 1).await;
+        drop(feed);
+        until("nobody follows it", || telling.followers() == 0).await;
+        assert_eq!(follower.dht().node.telling.followers(), 0);
+        end(&[&quiet, &follower]).await;
     });
 }

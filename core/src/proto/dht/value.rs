@@ -155,6 +155,11 @@ pub(crate) enum Invalid {
 }
 
 impl Invalid {
+    /// Whether it is wrong whoever looks at it. Size and life are judged by one's own limit and clock.
+    pub(crate) fn is_lie(&self) -> bool {
+        !matches!(self, Self::TooLarge { .. } | Self::Expired | Self::TooLong)
+    }
+
     /// What a node says that refuses it.
     pub(crate) fn reason(&self) -> Reason {
         match self {

@@ -58,6 +58,10 @@ pub(super) fn judge(
             let publisher = held.entry.publisher;
             if entry.publisher == publisher && brought.by == publisher {
                 Verdict::Keep(new)
+            } else if entry.publisher == publisher {
+                conflict(format!(
+                    "the key has another value of {publisher}, who replaces it over a session of its own with this node, not through others"
+                ))
             } else {
                 conflict(format!(
                     "the key has another value of {publisher}, who alone may replace it until it expires"
