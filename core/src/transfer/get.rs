@@ -162,8 +162,8 @@ impl From<&Ticket> for Wanted {
 
 impl Files {
     /// Gets a file or folder to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before,
-    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's or
-    /// token's right is shared from then on.
+    /// also by another process or from others, it goes on from there; one that was cancelled a moment ago is waited for. It has its name once it is
+    /// whole. What was got without a ticket's or token's right is shared from then on.
     ///
     /// # Errors
     /// [`TransferError::Closed`]; all others come with [`Transfer::received`].
@@ -210,15 +210,7 @@ impl Files {
             cancel: cancel.clone(),
         };
         self.sharing.base.spawn(async move {
-            let sharing = Arc::clone(&getting.sharing);
-            let received = match getting.run(folder).await {
-                Ok((received, Some(load))) => {
-                    let shared = sharing.share_got(load).await;
-                    shared.map(|()| received)
-                }
-                Ok((received, None)) => Ok(received),
-                Err(error) => Err(error),
-            };
+            let received = getting.to_its_place(folder).await;
             // Nobody may wait any more.
             let _unheard = done.send(received);
         });
@@ -261,6 +253,17 @@ pub(super) struct Getting {
 }
 
 impl Getting {
+    /// To the end, and shared if that is wanted; alone at its place.
+    async fn to_its_place(self, folder: bool) -> Result<Received, TransferError> {
+        let sharing = Arc::clone(&self.sharing);
+        let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
+        let (received, load) = self.run(folder).await?;
+        if let Some(load) = load {
+            sharing.share_got(load).await?;
+        }
+        Ok(received)
+    }
+
     /// To the end; and what is needed to share it, if that is wanted.
     pub(super) async fn run(self, folder: bool) -> Result<Got, TransferError> {
         if folder {

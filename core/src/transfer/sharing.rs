@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
+use super::places::Places;
 use super::serve;
 use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
@@ -52,6 +53,8 @@ pub(crate) struct Sharing {
     pub(super) ledger: Arc<Ledger>,
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
+    /// Where files are got to.
+    pub(super) places: Arc<Places>,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     this: Weak<Self>,
@@ -262,6 +265,7 @@ impl Sharing {
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
+            places: Arc::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
