@@ -22,6 +22,9 @@ pub mod asking;
 pub mod background;
 pub mod connecting;
 pub mod fetching;
+pub mod keeping;
+pub mod library;
+pub mod moving;
 pub mod storing;
 
 /// An operation under way, or ended.
