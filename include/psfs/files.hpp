@@ -67,8 +67,8 @@ public:
         const detail::c_get_options c(options);
         return there(psfs_transfer_get, wanted, destination, &c.to, detail::ms(within));
     }
-    // Calls `progress(const psfs::transfer_progress &)`, unless it is nullptr, at the beginning, up to four times a second and
-    // at the end.
+    // Calls `progress(const psfs::transfer_progress &)`, unless it is nullptr, at the beginning, a few times a second or every
+    // 8 MiB, and at the end.
     template <class F = std::nullptr_t>
     returns<operation<file>> get_async(const text_arg &wanted, const text_arg &destination, F &&progress = nullptr,
                                        const get_options &options = {}) const {

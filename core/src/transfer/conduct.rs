@@ -30,6 +30,8 @@ const WINDOW_MIN: usize = (1 << 20) + 64 * 1024;
 pub(super) const JOB_MAX: Duration = Duration::from_secs(3600);
 /// Over how long the rate is told.
 const RATE_SPAN: Duration = Duration::from_secs(1);
+/// After so many bytes it is told again how far it is, however soon.
+const TELL_BYTES: u64 = 8 << 20;
 
 /// What getting one file is done with.
 pub(super) struct Conduct<'a> {
@@ -132,7 +134,8 @@ impl Conduct<'_> {
             let alone = self.sources.active() == 0 && jobs.is_empty();
             // Who refuses now does so later, too.
             let refused = !self.sources.has_hope() && self.sources.reasons().1;
-            if alone && (refused || now >= last_gave + self.getting.options.patience) {
+            let patience = self.getting.options.patience;
+            if alone && (refused || now.saturating_duration_since(last_gave) >= patience) {
                 return Err(self.getting.nobody(self.sources));
             }
             for id in self.sources.rouse(now) {
@@ -305,17 +308,23 @@ struct Meter {
     at: Instant,
     bytes: u64,
     rate: u64,
+    told: u64,
 }
 
 impl Meter {
     fn new(at: Instant, bytes: u64) -> Self {
-        Self { at, bytes, rate: 0 }
+        Self {
+            at,
+            bytes,
+            rate: 0,
+            told: bytes,
+        }
     }
 
     fn tell(&mut self, now: Instant, conduct: &Conduct<'_>) {
         let span = now.saturating_duration_since(self.at);
+        let bytes = conduct.written.total();
         if span >= RATE_SPAN / 4 {
-            let bytes = conduct.written.total();
             let rate = (bytes.saturating_sub(self.bytes)) as f64 / span.as_secs_f64();
             let before = if self.rate == 0 {
                 rate
@@ -324,8 +333,11 @@ impl Meter {
             };
             self.rate = (before * 0.7 + rate * 0.3) as u64;
             (self.at, self.bytes) = (now, bytes);
-            self.last(now, conduct);
+        } else if bytes.saturating_sub(self.told) < TELL_BYTES {
+            return;
         }
+        self.told = bytes;
+        self.last(now, conduct);
     }
 
     fn last(&self, _: Instant, conduct: &Conduct<'_>) {

@@ -215,7 +215,7 @@ impl Getting {
                 let ask = self.some(part, collection, peer, places.clone(), tally);
                 asks.push(async move { (id, places, ask.await) });
             }
-            if asks.is_empty() && clock::now() >= last_gave + self.options.patience {
+            if asks.is_empty() && last_gave.elapsed() >= self.options.patience {
                 return Err(self.nobody(sources));
             }
             let due = sources.deadline().map_or(self.options.patience, |due| {

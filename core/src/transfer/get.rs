@@ -379,7 +379,7 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
-            let left = (began + self.options.patience).saturating_duration_since(clock::now());
+            let left = self.options.patience.saturating_sub(began.elapsed());
             if left.is_zero() {
                 break;
             }

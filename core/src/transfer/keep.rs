@@ -371,7 +371,8 @@ impl Upload {
 
     async fn reserve(&self) -> Result<(), Refusal> {
         let now_ms = clock::now_ms();
-        let until = now_ms.saturating_add(self.terms.lifetime.as_millis() as u64);
+        let lifetime = u64::try_from(self.terms.lifetime.as_millis());
+        let until = now_ms.saturating_add(lifetime.unwrap_or(u64::MAX));
         let (owner, name, size) = (self.owner.clone(), self.name.clone(), self.put.size);
         let reserved = told(|done| {
             let shelf = &self.sharing.shelf;

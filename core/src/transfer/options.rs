@@ -8,8 +8,6 @@ use crate::identity::PeerId;
 
 /// How long somebody who has the file is looked for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer is as good as for ever, and is a time that clocks can hold.
-const PATIENCE_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// How a file or folder is shared.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +125,7 @@ impl GetOptions {
     /// How long nobody may be there who has it before the call fails; what came is kept. Default 60 s.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience.min(PATIENCE_MAX);
+        self.patience = patience;
         self
     }
 

@@ -139,7 +139,7 @@ impl Files {
         let issuer = self.sharing.local;
         let token = if self.sharing.is_guarded(root) {
             let lifetime = lifetime.unwrap_or(LIFETIME);
-            let until = clock::now_ms() / 1000 + lifetime.as_secs();
+            let until = (clock::now_ms() / 1000).saturating_add(lifetime.as_secs());
             let mut claims = Claims::new(issuer, &[Op::Read], until, clock::random());
             (claims.root, claims.server) = (Some(*root), Some(issuer));
             (claims.bytes, claims.holder) = (bytes, holder);

@@ -145,8 +145,8 @@ pub unsafe extern "C" fn psfs_transfer_share_async(
     })
 }
 
-/// As psfs_transfer_get, without waiting: `progress` (may be NULL) is called with how far it is, at the beginning, up to four times a second and at
-/// the end; `received` (may be NULL) with what it gives; then `done`. Cancelled, what came is kept, and the same call goes on from there.
+/// As psfs_transfer_get, without waiting: `progress` (may be NULL) is called with how far it is, at the beginning, a few times a second or
+/// every 8 MiB, and at the end; `received` (may be NULL) with what it gives; then `done`. Cancelled, what came is kept, and the same call goes on from there.
 ///
 /// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails.
 /// Free `*out` with psfs_op_free; `out` may be NULL.

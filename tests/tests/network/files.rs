@@ -120,9 +120,8 @@ async fn what_was_cancelled_goes_on_from_there() {
         }
     };
     drop(transfer);
-    // At once, and for as long as it takes.
-    let options = from(&alice).patience(Duration::MAX);
-    let again = get(&bob, root, &to, options).await;
+    // The first one, which still writes down what came, is waited for; and patience may be without end.
+    let again = get(&bob, root, &to, from(&alice).patience(Duration::MAX)).await;
     assert_eq!(again.unwrap().size, before.size);
     assert!(fs::read(&to).unwrap() == bytes);
     assert_eq!(names(&target), ["file"]);
