@@ -18,7 +18,8 @@
  *     psfs_satellite_free(satellite);
  *     psfs_config_free(config);
  *
- * Link with -lpsfs. Whole programs are in the source tree's examples/c: greet.c, whois.c with a loop of its own, and dht.c.
+ * Link with -lpsfs. Whole programs are in the source tree's examples/c: greet.c, whois.c with a loop of its own, dht.c
+ * and share.c.
  *
  *
  * WHAT HOLDS FOR EVERY FUNCTION
@@ -4421,8 +4422,8 @@ psfs_status psfs_transfer_share_async(const psfs_satellite *satellite,
                                       psfs_error **err);
 
 // As psfs_transfer_get, without waiting: `progress` (may be NULL) is called with how far it is, at
-// the beginning, up to four times a second and at the end; `received` (may be NULL) with what it
-// gives; then `done`. Cancelled, what came is kept, and the same call goes on from there.
+// the beginning, a few times a second or every 8 MiB, and at the end; `received` (may be NULL) with
+// what it gives; then `done`. Cancelled, what came is kept, and the same call goes on from there.
 //
 // Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
 // after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.

@@ -31,6 +31,7 @@ NAMES = {
     "shutdown": "shut down inside a callback",
     "dht": "store and fetch values; who refuses says why",
     "dht-signed": "signed values: replace, compare and swap, watch, delete",
+    "files": "share and get files; a get that was cancelled goes on",
     "bad-input": "bad input has its documented error",
 }
 
