@@ -16,9 +16,9 @@
 #define PATIENCE_MS 10000
 
 /* Every call can give an error, with a hint what to do next. It is ours to free; here the program ends. */
-static void must(psfs_status status, psfs_error *err, const char *what) {
+static void must(psfs_status status, psfs_error **err, const char *what) {
     if (status < 0) {
-        fprintf(stderr, "share: %s: %s %s\n", what, psfs_error_message(err), psfs_error_hint(err));
+        fprintf(stderr, "share: %s: %s %s\n", what, psfs_error_message(*err), psfs_error_hint(*err));
         exit(1);
     }
 }
@@ -27,19 +27,19 @@ static psfs_satellite *started(const char *rendezvous) {
     psfs_error *err;
     psfs_satellite *made;
     psfs_config *config = psfs_config_new();
-    must(psfs_config_set_rendezvous(config, rendezvous, &err), err, "rendezvous");
+    must(psfs_config_set_rendezvous(config, rendezvous, &err), &err, "rendezvous");
     /* Not needed: a ticket has addresses. */
-    must(psfs_config_set_mdns(config, 0, &err), err, "mdns");
+    must(psfs_config_set_mdns(config, 0, &err), &err, "mdns");
     /* With psfs_config_set_data_dir it would have the same key next time, and go on sharing what it shared. */
-    must(psfs_satellite_new(config, &made, &err), err, "satellite");
+    must(psfs_satellite_new(config, &made, &err), &err, "satellite");
     psfs_config_free(config);
-    must(psfs_satellite_start(made, &err), err, "start");
+    must(psfs_satellite_start(made, &err), &err, "start");
     return made;
 }
 
 static void ended(psfs_satellite *satellite) {
     psfs_error *err;
-    must(psfs_satellite_shutdown(satellite, PATIENCE_MS, &err), err, "shutdown");
+    must(psfs_satellite_shutdown(satellite, PATIENCE_MS, &err), &err, "shutdown");
     psfs_satellite_free(satellite);
 }
 
@@ -58,8 +58,8 @@ static void share(const char *path) {
 
     satellite = started("share-example");
     /* It is read once, for its id, and not copied: whoever changes it now ends the sharing. */
-    must(psfs_transfer_share(satellite, path, NULL, &file, &err), err, "share");
-    must(psfs_transfer_ticket(satellite, psfs_file_root(file), NULL, &ticket, &err), err, "ticket");
+    must(psfs_transfer_share(satellite, path, NULL, &file, &err), &err, "share");
+    must(psfs_transfer_ticket(satellite, psfs_file_root(file), NULL, &ticket, &err), &err, "ticket");
     fprintf(stderr, "%llu bytes; whoever has this ticket gets them:\n", (unsigned long long)psfs_file_size(file));
     puts(psfs_ticket_text(ticket));
     psfs_ticket_free(ticket);
@@ -88,12 +88,12 @@ static void get(const char *text, const char *name) {
     psfs_ticket *ticket;
     psfs_op *op;
     psfs_satellite *satellite;
-    must(psfs_ticket_parse(text, &ticket, &err), err, "ticket");
+    must(psfs_ticket_parse(text, &ticket, &err), &err, "ticket");
     /* The network is in the ticket; a secret would not be. */
     satellite = started(psfs_ticket_rendezvous(ticket));
     psfs_ticket_free(ticket);
-    must(psfs_transfer_get_async(satellite, text, name, NULL, on_progress, NULL, on_done, NULL, NULL, &op, &err), err, "get");
-    must(psfs_op_wait(op, UINT32_MAX, &err), err, "get");
+    must(psfs_transfer_get_async(satellite, text, name, NULL, on_progress, NULL, on_done, NULL, NULL, &op, &err), &err, "get");
+    must(psfs_op_wait(op, UINT32_MAX, &err), &err, "get");
     psfs_op_free(op);
     /* After PSFS_OK no callback runs any more. */
     ended(satellite);
