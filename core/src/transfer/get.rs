@@ -379,8 +379,10 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
+            // Who refuses now does so later, too. Looked at each time: an address may be the last that there was hope of.
+            let refused = !sources.has_hope() && connecting.is_empty() && sources.reasons().1;
             let left = self.options.patience.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            if refused || left.is_zero() {
                 break;
             }
             let due = sources.deadline().map_or(left, |due| {
@@ -409,9 +411,6 @@ impl Getting {
                             self.sharing.lied(peer);
                         }
                         sources.failed(id, failure, clock::now());
-                        if !sources.has_hope() && connecting.is_empty() && sources.reasons().1 {
-                            break;
-                        }
                     }
                 },
                 () = self.sharing.base.sleep(due) => {}
