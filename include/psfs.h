@@ -78,7 +78,7 @@
  * After fork, the child must not use satellites made before, nor what came from them (subscriptions, operations, events,
  * responders, replies, and of the DHT offers, values, what was sealed in them, and answers): calls with these answer
  * PSFS_E_FORKED, and _free leaves them as they are. Configs, identities, errors,
- * texts and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
+ * texts, tickets, files and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
  * the fork. A child can make satellites of its own when its parent had made none before the fork.
  *
  * The library installs no exit handlers and no signal handlers, and its network threads take no signals. After shutdown none of
@@ -3787,11 +3787,11 @@ psfs_status psfs_transfer_remote_remove(const psfs_satellite *satellite,
 psfs_status psfs_op_cancel(const psfs_op *op,
                            psfs_error **err);
 
-// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most
-// wait for their callbacks: with more, an operation cannot end while nobody runs these, as inside
-// the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the
-// operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0
-// only asks).
+// Waits for the end of an operation, not for its done function. Of replies and of progress that
+// come, 256 at most wait for their callbacks: with more, an operation cannot end while nobody runs
+// these, as inside the only callback thread, or with 0 of them and no psfs_satellite_dispatch.
+// Answers how the operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after
+// `timeout_ms` (0 only asks).
 //
 // Ownership: borrows the handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, and those of the operation.

@@ -16,9 +16,13 @@ use crate::failure::Failure;
 use crate::output;
 
 mod dht;
+mod files;
 mod transfer;
 
 pub(crate) use dht::{Action, Dht, Keeping, Store, parse_key, port_of};
+pub(crate) use files::{
+    Files, FilesAction, GetKept, List, Put, Remove, Serve, Server, Shelf, Token,
+};
 pub(crate) use transfer::{Asked, Get, Meeting, Share, ticket};
 
 /// Where the API listens, and where one-shot commands look for it.
@@ -51,6 +55,7 @@ pub(crate) enum Command {
     Dht(Dht),
     Share(Share),
     Get(Get),
+    Files(Files),
 }
 
 /// Run a satellite until it is interrupted, and print what happens, one line each.
@@ -65,7 +70,8 @@ Prints `peer ID:suffix`, `listening ADDRESS` for each address (ready for --peer 
 Ends in order at SIGINT, at SIGTERM, and when nobody reads its output any more.
 
 It serves the request `whois` and greets every peer. The API: GET /peers (?state=1), GET /whois/PEER, POST /write, POST /broadcast,
-POST /request, GET /listen/NAMESPACE, PUT /dht, PUT, GET and DELETE /dht/KEY; every call needs the header `Authorization: Bearer TOKEN`.")]
+POST /request, GET /listen/NAMESPACE, PUT /dht, PUT, GET and DELETE /dht/KEY, GET and DELETE /files/ROOT, POST /uploads (tus 1.0); every call needs the header
+`Authorization: Bearer TOKEN`.")]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) network: Network,
@@ -325,7 +331,7 @@ fn one_line(error: &clap::Error) -> Failure {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Failure::usage(
             "no command is given",
-            "Say what to do: psfs up, id, listen, peers, send, request, broadcast, dht, share or get; or psfs --help.",
+            "Say what to do: psfs up, id, listen, peers, send, request, broadcast, dht, share, get or files; or psfs --help.",
         );
     }
     let text = error.to_string();
@@ -354,6 +360,7 @@ impl Command {
             Self::Dht(dht) => dht.check(),
             Self::Share(share) => share.check(),
             Self::Get(get) => get.check(),
+            Self::Files(files) => files.check(),
             Self::Id(_) => Ok(()),
         }
     }

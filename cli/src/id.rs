@@ -11,7 +11,7 @@ use crate::output::print_line;
 use crate::own;
 
 /// Name of the key in a data folder, as the library has it.
-const KEY_FILE: &str = "identity.pem";
+pub(crate) const KEY_FILE: &str = "identity.pem";
 
 /// Loads the key, or makes it where there is none.
 pub(crate) fn run(id: &Id) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The `psfs` program: a satellite on the command line (`up`), its HTTP API, its key (`id`), one that prints what it hears (`listen`),
 //! one-shot commands that talk through a running satellite or through a short-lived one of their own, nodes of the DHT (`dht`), and files
-//! (`share`, `get`).
+//! (`share`, `get`, `files`).
 //!
 //! It uses nothing of psfs-core but the public API, and decides nothing about packets, peers or keys. Every failure ends here as one
 //! line on stderr that says what to do, and as an exit status: 0 worked, 1 failed, 2 used wrongly.
@@ -65,5 +65,6 @@ fn run() -> Result<(), Failure> {
         Command::Dht(args) => dht::run(&args),
         Command::Share(args) => transfer::share(&args),
         Command::Get(args) => transfer::get(&args),
+        Command::Files(args) => transfer::files(&args),
     }
 }

@@ -93,7 +93,13 @@ async fn serve(
         );
         lines.put(format!("api http://{at} token {told}")).await;
         let lifetime = up.broadcastlifetime.map(Duration::from_secs);
-        tasks.spawn(server.run(api::router(satellite.clone(), token, at.ip(), lifetime)));
+        tasks.spawn(server.run(api::router(
+            satellite.clone(),
+            token,
+            at.ip(),
+            lifetime,
+            up.data_dir.as_deref(),
+        )));
     }
     drop(lines);
 

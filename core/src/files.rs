@@ -69,10 +69,7 @@ pub(crate) fn read_private(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8
 /// Writes a file of mode 0600 so that, whatever happens, its path shows the old content or the new one, never a part: into
 /// a new file in the same folder, to the disk, then under its name.
 pub(crate) fn write_private(path: &Path, bytes: &[u8], create: Create) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let temporary = temporary_beside(path, folder)?;
     let written = write_new(&temporary, bytes).and_then(|()| settle(&temporary, path, create));
     if written.is_err() {
@@ -83,6 +80,21 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8], create: Create) -> io::Re
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
+}
+
+/// The folder that a path is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The path whose name goes on with `suffix`, in the same folder.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
 }
 
 /// Opens a file that only its owner can get at, making it when there is none.

@@ -31,7 +31,6 @@ impl Rng {
     }
 
     /// True in `permille` of 1,000 cases.
-    #[cfg(test)]
     pub(crate) fn chance(&mut self, permille: u64) -> bool {
         self.below(1000) < permille
     }

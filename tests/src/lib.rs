@@ -1,6 +1,7 @@
 //! Little networks for tests and benchmarks: satellites on memory or loopback addresses, with keys made once.
 
 pub mod bench;
+pub mod process;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

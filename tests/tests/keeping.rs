@@ -3,28 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use psfs_tests::{PATIENCE, key};
+use psfs_tests::process::{Process, key_file};
 
 struct Node {
     number: usize,
-    child: Child,
-    lines: Receiver<String>,
+    process: Process,
     address: String,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have been killed by the test already.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
 }
 
 impl Node {
@@ -36,26 +24,15 @@ impl Node {
         number: usize,
         with: &[&str],
     ) -> Self {
-        let mut child = command
+        command
             .arg(env!("CARGO_BIN_EXE_node"))
             .args(["keep", network])
-            .arg(key_file(keys, number))
-            .args(with)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (said, lines) = sync_channel(1024);
-        let out = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            out.lines()
-                .map_while(Result::ok)
-                .all(|line| said.send(line).is_ok())
-        });
+            .arg(key_file(keys, number).unwrap())
+            .args(with);
+        let process = Process::start(&mut command).unwrap();
         let mut node = Self {
             number,
-            child,
-            lines,
+            process,
             address: String::new(),
         };
         let line = node.hear();
@@ -64,14 +41,14 @@ impl Node {
     }
 
     fn hear(&self) -> String {
-        let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+        let Some(line) = self.process.hear() else {
             panic!("node {} says nothing", self.number)
         };
         line
     }
 
     fn tell(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        self.process.tell(line).unwrap();
     }
 
     /// What came of what it was told: nothing, or why not.
@@ -90,17 +67,9 @@ impl Node {
     }
 
     /// Ends it as it should be, and insists that it does.
-    fn stop(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success(), "node {}", self.number);
+    fn stop(self) {
+        assert!(self.process.end().unwrap(), "node {}", self.number);
     }
-}
-
-fn key_file(folder: &Path, number: usize) -> PathBuf {
-    let path = folder.join(format!("{number}.pem"));
-    fs::write(&path, key(number).to_pem(None).unwrap().as_bytes()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 /// A command that does nothing of its own.
@@ -145,8 +114,7 @@ fn every_value_is_fetched_after_kill_9_of_a_third_of_twenty() {
     for victim in (0..NODES).step_by(3).take(KILLED) {
         let at = nodes.iter().position(|node| node.number == victim);
         let mut dead = nodes.remove(at.unwrap());
-        dead.child.kill().unwrap();
-        dead.child.wait().unwrap();
+        dead.process.kill().unwrap();
     }
     assert_eq!(nodes.len(), NODES - KILLED);
     for value in 0..NODES * EACH {

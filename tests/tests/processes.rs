@@ -3,17 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use psfs_core::PeerId;
+use psfs_tests::process::{Process, key_file};
 use psfs_tests::{PATIENCE, key};
 
 /// As `node` sets it.
@@ -24,43 +21,24 @@ const BUSY: Duration = Duration::from_secs(1);
 
 struct Node {
     number: usize,
-    child: Child,
-    lines: Receiver<String>,
+    process: Process,
     /// What was said so far.
     met: BTreeSet<PeerId>,
     address: String,
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have been killed by the test already.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
 impl Node {
     fn start(network: &str, folder: &Path, number: usize, bootstrap: Option<&str>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_node"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        command
             .args(["run", network])
-            .arg(key_file(folder, number))
+            .arg(key_file(folder, number).unwrap())
             .arg("127.0.0.1:0")
-            .args(bootstrap)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (said, lines) = sync_channel(1024);
-        let out = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            out.lines()
-                .map_while(Result::ok)
-                .all(|line| said.send(line).is_ok())
-        });
+            .args(bootstrap);
+        let process = Process::start(&mut command).unwrap();
         let mut node = Self {
             number,
-            child,
-            lines,
+            process,
             met: BTreeSet::new(),
             address: String::new(),
         };
@@ -76,7 +54,7 @@ impl Node {
 
     /// Takes in one line.
     fn listen(&mut self, what: &str) -> String {
-        let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+        let Some(line) = self.process.hear() else {
             panic!("node {}: not within {PATIENCE:?}: {what}", self.number)
         };
         let (word, rest) = line.split_once(' ').unwrap();
@@ -117,26 +95,18 @@ impl Node {
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+        kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
 
     /// Ends it as it should be, and insists that it does.
-    fn stop(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success(), "node {}", self.number);
+    fn stop(self) {
+        assert!(self.process.end().unwrap(), "node {}", self.number);
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 fn now() -> Instant {
     Instant::now()
-}
-
-fn key_file(folder: &Path, number: usize) -> PathBuf {
-    let path = folder.join(format!("{number}.pem"));
-    fs::write(&path, key(number).to_pem(None).unwrap().as_bytes()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 /// So many nodes, all of which know the first, and have met.
@@ -158,8 +128,7 @@ fn kill_9_of_one_of_five_is_noticed_within_the_ping_interval_and_it_is_taken_bac
         let at = nodes.iter().position(|node| node.number == victim).unwrap();
         let mut dead = nodes.remove(at);
         let killed = now();
-        dead.child.kill().unwrap();
-        dead.child.wait().unwrap();
+        dead.process.kill().unwrap();
         for node in &mut nodes {
             let (reason, noticed) = node.loses(&dead.id());
             let after = noticed.saturating_duration_since(killed);

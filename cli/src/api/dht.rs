@@ -57,18 +57,25 @@ pub(super) async fn store(
 /// `PUT /dht/{key}`: under a key of the caller's choice.
 pub(super) async fn store_at(
     State(api): Shared,
+    RawQuery(how): RawQuery,
     key: Named,
     content: Body,
 ) -> Result<Json<Stored>, ApiError> {
     // Read first: who is still sending would not hear the answer.
     let content = body::whole(content, SMALLER).await?;
+    let [] = query(how.as_deref(), [])?;
     let key = parsed(key)?;
     let dht = api.satellite.dht();
     answer(dht.store_at(key, content, StoreOptions::default()).await)
 }
 
 /// `DELETE /dht/{key}`: what this satellite stored.
-pub(super) async fn delete(State(api): Shared, key: Named) -> Result<Json<Stored>, ApiError> {
+pub(super) async fn delete(
+    State(api): Shared,
+    RawQuery(how): RawQuery,
+    key: Named,
+) -> Result<Json<Stored>, ApiError> {
+    let [] = query(how.as_deref(), [])?;
     let dht = api.satellite.dht();
     answer(dht.delete(parsed(key)?, StoreOptions::default()).await)
 }

@@ -11,6 +11,9 @@
 //! | `PUT /dht` (ours) | the value's bytes | `{error, key, nodes}`: its hash, and how many nodes keep it |
 //! | `PUT /dht/{key}` (ours) | the value's bytes | the same; 409 when somebody else has the key |
 //! | `GET /dht/{key}` (ours) | | the value's bytes; 404 when no node has it |
+//! | `GET /files/{root}` (ours) | | a file that this satellite has, whole or a range of it |
+//! | `DELETE /files/{root}` (ours) | | `{error}`; this satellite shares it no more |
+//! | `/uploads` (ours) | | see `tus`: a file in as many pieces as it takes, shared at its end |
 //!
 //! - Every call needs `Authorization: Bearer TOKEN`, and a `Host` that is this machine's address: a web page that a browser was tricked
 //!   into aiming here has neither.
@@ -26,11 +29,14 @@
 mod body;
 mod dht;
 mod error;
+mod files;
 mod guard;
 mod listen;
 mod routes;
+mod tus;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,14 +91,16 @@ pub(crate) fn reachable(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listening.port())
 }
 
-/// All routes behind the guard. `bound` is the address listened on; `lifetime` that of broadcasts, when it is not the library's.
+/// All routes behind the guard. `bound` is the address listened on; `lifetime` that of broadcasts, when it is not the library's; uploads go into
+/// the data folder, if there is one.
 pub(crate) fn router(
     satellite: Satellite,
     token: String,
     bound: IpAddr,
     lifetime: Option<Duration>,
+    data_dir: Option<&Path>,
 ) -> Router {
-    guard::protect(routes::routes(satellite, lifetime), token, bound)
+    guard::protect(routes::routes(satellite, lifetime, data_dir), token, bound)
 }
 
 /// A listener that serves.

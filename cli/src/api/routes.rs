@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, head, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::stream;
@@ -22,7 +22,9 @@ use super::LISTENERS;
 use super::body::{self, Broadcast, Packet, Reply};
 use super::dht;
 use super::error::{ApiError, ErrorBody};
+use super::files;
 use super::listen::listen;
+use super::tus::{self, Uploads};
 use crate::own;
 
 /// The content type of replies that come one per line.
@@ -35,11 +37,16 @@ pub(super) struct Api {
     pub(super) satellite: Satellite,
     broadcast: BroadcastOptions,
     pub(super) listeners: Arc<Semaphore>,
+    pub(super) uploads: Option<Arc<Uploads>>,
 }
 
 type Shared = State<Arc<Api>>;
 
-pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router {
+pub(super) fn routes(
+    satellite: Satellite,
+    lifetime: Option<Duration>,
+    data_dir: Option<&std::path::Path>,
+) -> Router {
     let broadcast = BroadcastOptions::default();
     let broadcast = lifetime.map_or(broadcast, |lifetime| broadcast.lifetime(lifetime));
     Router::new()
@@ -54,6 +61,12 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
             "/dht/{key}",
             get(dht::fetch).put(dht::store_at).delete(dht::delete),
         )
+        .route("/files/{root}", get(files::download).delete(files::remove))
+        .route("/uploads", post(tus::begin).options(tus::options))
+        .route(
+            "/uploads/{id}",
+            head(tus::look).patch(tus::send).delete(tus::end),
+        )
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "there is no such route", ROUTES))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -66,10 +79,11 @@ pub(super) fn routes(satellite: Satellite, lifetime: Option<Duration>) -> Router
             satellite,
             broadcast,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            uploads: data_dir.map(|folder| Arc::new(Uploads::of(folder))),
         }))
 }
 
-const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE, PUT /dht, PUT /dht/KEY, GET /dht/KEY, DELETE /dht/KEY.";
+const ROUTES: &str = "Routes: GET /peers, GET /peers?state=1, GET /whois/PEER, POST /write, POST /broadcast, POST /request, GET /listen/NAMESPACE, PUT /dht, PUT /dht/KEY, GET /dht/KEY, DELETE /dht/KEY, GET /files/ROOT, DELETE /files/ROOT, POST /uploads.";
 
 /// A peer of `GET /peers?state=1`.
 #[derive(Debug, Serialize, Deserialize)]

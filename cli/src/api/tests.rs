@@ -38,7 +38,7 @@ impl Served {
             .unwrap();
         let address = server.address();
         let bound: IpAddr = address.ip();
-        runtime.spawn(server.run(router(satellite.clone(), TOKEN.into(), bound, None)));
+        runtime.spawn(server.run(router(satellite.clone(), TOKEN.into(), bound, None, None)));
         Self {
             satellite,
             address,
@@ -379,6 +379,9 @@ fn how_a_value_is_stored_or_given_is_understood_or_refused() {
         ("GET", format!("/dht/{key}?opened=1")),
         ("GET", format!("/dht/{key}?open=1&open=1")),
         ("PUT", "/dht?signed=%ff".to_owned()),
+        // It would be stored in clear.
+        ("PUT", format!("/dht/{key}?sealed_for={PEER}")),
+        ("DELETE", format!("/dht/{key}?signed=salt")),
     ];
     for (method, path) in wrong {
         let (status, body) = served.call(method, &path, b"value");

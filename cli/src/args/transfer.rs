@@ -15,7 +15,7 @@ pub(crate) const RENDEZVOUS: &str = "psfs-files";
 const LIFETIME_MAX: u64 = 3650 * DAY;
 const DAY: u64 = 24 * 60 * 60;
 /// How long somebody who has the file is looked for, in seconds.
-const PATIENCE: u64 = 60;
+pub(super) const PATIENCE: u64 = 60;
 /// Digits of a root.
 const ROOT_DIGITS: usize = 64;
 
@@ -50,6 +50,9 @@ pub(crate) struct Share {
     /// Give it to nobody without a ticket
     #[arg(long)]
     ticket_only: bool,
+    /// A tag by which it is found with `psfs files list --data-dir DIR`; with --data-dir. May be repeated
+    #[arg(long, value_name = "TAG", requires = "data_dir")]
+    pub(crate) tag: Vec<String>,
     #[command(flatten)]
     pub(crate) meeting: Meeting,
     /// Print lines of JSON
@@ -206,7 +209,7 @@ impl Meeting {
         }
     }
 
-    fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
         let folder = self.data_dir.as_ref().map(|folder| folder.as_os_str());
         self.network(None).check(folder)
     }
@@ -230,7 +233,7 @@ fn is_root(text: &str) -> bool {
     text.len() == ROOT_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-fn parse_lifetime(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_lifetime(text: &str) -> Result<Duration, String> {
     let units = [
         ('s', 1),
         ('m', 60),

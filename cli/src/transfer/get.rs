@@ -4,16 +4,13 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use psfs_core::{GetOptions, Progress, Received, Role, Satellite, Ticket, TransferError, Wanted};
-use serde_json::json;
+use psfs_core::{GetOptions, Received, Role, Satellite, Ticket, TransferError, Wanted};
 
-use super::bar::Bar;
-use super::{LINES, ended, failed, satellite};
+use super::{failed, satellite, shown, started, told};
 use crate::args::{Asked, Get, ticket};
 use crate::failure::Failure;
 use crate::log;
-use crate::once::runtime;
-use crate::output::{Lines, Printer, visible};
+use crate::output::{Lines, visible};
 use crate::stop::Stop;
 
 /// Longest line that is read for a ticket.
@@ -40,16 +37,8 @@ pub(crate) fn run(args: &Get) -> Result<(), Failure> {
     let satellite = satellite(&args.meeting, errand.rendezvous.as_deref(), |config| {
         config.dht_role(Role::Client)
     })?;
-    runtime()?.block_on(async {
-        // First of all, so that a signal from here on ends it in order.
-        let mut stop = Stop::new()?;
-        let printer = Printer::start(LINES)?;
-        let lines = printer.lines();
-        let ran = fetch(&satellite, args, &errand, &destination, &lines, &mut stop).await;
-        drop(lines);
-        let ended = ended(ran, &satellite, &mut stop).await;
-        printer.finish();
-        ended
+    super::run(&satellite, async |lines, stop| {
+        fetch(&satellite, args, &errand, &destination, lines, stop).await
     })
 }
 
@@ -95,7 +84,7 @@ fn from_stdin() -> Result<Box<Ticket>, Failure> {
 }
 
 /// In a folder that is there it gets its own name.
-fn destination(given: Option<&Path>, name: &str) -> PathBuf {
+pub(super) fn destination(given: Option<&Path>, name: &str) -> PathBuf {
     match given {
         None => PathBuf::from(name),
         Some(folder) if folder.is_dir() => folder.join(name),
@@ -111,35 +100,16 @@ async fn fetch(
     lines: &Lines,
     stop: &mut Stop,
 ) -> Result<(), Failure> {
-    tokio::select! {
-        started = satellite.start() => started.map_err(Failure::of)?,
-        () = stop.asked() => return Err(stopped(&Progress::default())),
-    }
+    started(satellite, stop).await?;
     let options = GetOptions::default()
         .addresses(args.meeting.peer.iter().cloned())
         .patience(args.patience())
         .durable(!args.no_sync);
-    let mut transfer = satellite
+    let transfer = satellite
         .files()
         .get(errand.wanted.clone(), destination, options)
         .map_err(failed)?;
-    let bar = Bar::new(&errand.name, None);
-    bar.show(&Progress::default());
-    loop {
-        let advanced = tokio::select! {
-            advanced = transfer.advanced() => advanced,
-            () = stop.asked() => return Err(stopped(&transfer.progress())),
-        };
-        let Some(progress) = advanced else { break };
-        bar.show(&progress);
-        if args.json {
-            // A slow reader is told less often, and holds up nothing else.
-            lines.put(progressed(&progress)).await;
-        }
-    }
-    let received = transfer.received().await;
-    drop(bar);
-    match received {
+    match shown(transfer, &errand.name, args.json, lines, stop).await? {
         Ok(received) => {
             lines.put(line(args, &received)).await;
             Ok(())
@@ -172,42 +142,9 @@ async fn nobody(
     }
 }
 
-fn stopped(progress: &Progress) -> Failure {
-    let how_far = match progress.size {
-        0 => "before anything came".to_owned(),
-        size => format!(
-            "at {} %",
-            u128::from(progress.bytes) * 100 / u128::from(size)
-        ),
-    };
-    Failure::new(
-        format!("stopped {how_far}; the same command goes on from there"),
-        "",
-    )
-}
-
-fn progressed(progress: &Progress) -> String {
-    json!({
-        "event": "progress",
-        "bytes": progress.bytes,
-        "size": progress.size,
-        "rate": progress.rate,
-        "sources": progress.sources,
-        "left_s": progress.time_left().map(|left| left.as_secs()),
-    })
-    .to_string()
-}
-
 fn line(args: &Get, received: &Received) -> String {
     if args.json {
-        return json!({
-            "event": "received",
-            "path": received.path.display().to_string(),
-            "root": received.root.to_string(),
-            "size": received.size,
-            "folder": received.is_folder,
-        })
-        .to_string();
+        return told("received", received);
     }
     visible(received.path.as_os_str().as_encoded_bytes())
 }
@@ -229,25 +166,5 @@ mod tests {
         assert_eq!(destination(Some(&file), "name"), file);
         let new = folder.path().join("new");
         assert_eq!(destination(Some(&new), "name"), new);
-    }
-
-    #[test]
-    fn what_was_stopped_says_how_far_it_was() {
-        let line = |progress: &Progress| stopped(progress).line().unwrap();
-        let mut progress = Progress::default();
-        assert_eq!(
-            line(&progress),
-            "stopped before anything came; the same command goes on from there."
-        );
-        (progress.bytes, progress.size) = (u64::MAX / 100 * 37, u64::MAX);
-        assert_eq!(
-            line(&progress),
-            "stopped at 36 %; the same command goes on from there."
-        );
-        (progress.bytes, progress.size) = (37, 100);
-        assert_eq!(
-            line(&progress),
-            "stopped at 37 %; the same command goes on from there."
-        );
     }
 }

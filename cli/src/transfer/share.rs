@@ -74,6 +74,7 @@ async fn share(
         let bar = Bar::new(&format!("hashing {}", name.display()), *size);
         let options = ShareOptions::default()
             .only_with_ticket(args.only_with_ticket())
+            .tags(&args.tag)
             .progress(bar.counter());
         let shared = satellite.files().share(path, options).await;
         drop(bar);

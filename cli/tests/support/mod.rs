@@ -33,6 +33,7 @@ pub(crate) fn psfs(args: &[&str]) -> Command {
     command.args(args);
     for variable in [
         "PSFS_TOKEN",
+        "PSFS_FILES_TOKEN",
         "PSFS_DATA_DIR",
         "PSFS_PASSPHRASE",
         "RUST_LOG",
@@ -255,6 +256,19 @@ impl Up {
         headers: &str,
         body: &[u8],
     ) -> (u16, Vec<u8>) {
+        let (head, body) = self.heard(method, path, headers, body);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body)
+    }
+
+    /// Status line with headers, and body, of what a call of its API is answered with.
+    pub(crate) fn heard(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.api).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
@@ -271,13 +285,8 @@ impl Up {
             .windows(4)
             .position(|four| four == b"\r\n\r\n")
             .unwrap();
-        let status = text(&answer[..end])
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        (status, answer.split_off(end + 4))
+        let body = answer.split_off(end + 4);
+        (text(&answer), body)
     }
 }
 

@@ -14,6 +14,7 @@ use nix::fcntl::OFlag;
 use super::part_file::{SPARE, free_bytes};
 use super::shared_file::SharedFile;
 use crate::error::TransferError;
+use crate::files::{beside, folder_of};
 use crate::proto::transfer::collection::{Collection, Entry, What};
 use crate::proto::transfer::names::Name;
 use crate::proto::transfer::outline::UNIT;
@@ -127,7 +128,7 @@ impl PartFolder {
                 });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = parent_of(destination);
+                let parent = folder_of(destination);
                 let free = free_bytes(parent).map_err(|error| TransferError::io(parent, &error))?;
                 if collection.size().saturating_add(SPARE) > free {
                     return Err(TransferError::NoRoom {
@@ -216,7 +217,7 @@ impl PartFolder {
         fs::rename(&self.part, &self.destination)
             .map_err(|error| TransferError::io(&self.destination, &error))?;
         if durable {
-            let parent = parent_of(&self.destination);
+            let parent = folder_of(&self.destination);
             File::open(parent)
                 .and_then(|parent| parent.sync_all())
                 .map_err(|error| TransferError::io(parent, &error))?;
@@ -228,6 +229,19 @@ impl PartFolder {
 /// Where the list of a folder's files is kept while it is got.
 pub(crate) fn list_path(destination: &Path) -> PathBuf {
     beside(destination, ".part.list")
+}
+
+/// The list that came.
+pub(crate) fn read_list(path: &Path) -> Result<Collection, TransferError> {
+    let bytes = fs::read(path).map_err(|error| TransferError::io(path, &error))?;
+    Collection::decode(bytes.into()).map_err(|error| TransferError::BadInput(error.to_string()))
+}
+
+/// The list is not needed any more: it is written anew if the folder is wanted again.
+pub(crate) fn remove_list(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(%error, "the list of a folder was not removed");
+    }
 }
 
 /// Whether a folder has all of this: then getting it is done already.
@@ -243,19 +257,6 @@ pub(crate) fn is_there(destination: &Path, collection: &Collection) -> Result<bo
     let all = found.entries().iter().zip(collection.entries());
     Ok(found.entries().len() == collection.entries().len()
         && all.into_iter().all(|(a, b)| alike(a, b)))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// With its parents, for its owner alone until it is whole.

@@ -20,6 +20,7 @@
 pub(crate) mod folder;
 mod lock;
 pub(crate) mod outlines;
+pub(crate) mod own_file;
 pub(crate) mod part_file;
 mod peers;
 mod row;

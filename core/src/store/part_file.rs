@@ -18,7 +18,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::error::TransferError;
-use crate::files::{self, Create};
+use crate::files::{self, Create, beside, folder_of};
 use crate::proto::transfer::message::Came;
 use crate::proto::transfer::outline::{self, GROUP, UNIT, unit_at, unit_hash, units_of};
 use crate::proto::transfer::ranges::Ranges;
@@ -52,30 +52,28 @@ struct Places {
 
 impl Places {
     fn of(destination: &Path) -> Result<Self, TransferError> {
-        let Some(name) = destination.file_name() else {
+        if destination.file_name().is_none() {
             return Err(TransferError::Path {
                 path: destination.to_owned(),
                 reason: "it does not end in a file's name".into(),
             });
-        };
-        let beside = |suffix: &str| {
-            let mut name = name.to_owned();
-            name.push(suffix);
-            destination.with_file_name(name)
-        };
+        }
         Ok(Self {
             destination: destination.to_owned(),
-            part: beside(".part"),
-            state: beside(".part.state"),
+            part: beside(destination, ".part"),
+            state: beside(destination, ".part.state"),
         })
     }
 
     fn folder(&self) -> &Path {
-        match self.destination.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
+        folder_of(&self.destination)
     }
+}
+
+/// The size of the file that is there, if it is one.
+pub(crate) fn size_of(path: &Path) -> Option<u64> {
+    let found = fs::symlink_metadata(path).ok()?;
+    found.is_file().then(|| found.len())
 }
 
 /// What a destination has.

@@ -39,6 +39,12 @@ impl Print {
         }
     }
 
+    /// Of what is at a path now.
+    pub(crate) fn at(path: &Path) -> Result<Self, TransferError> {
+        let metadata = fs::metadata(path).map_err(|error| TransferError::io(path, &error))?;
+        Ok(Self::of(&metadata))
+    }
+
     /// As it is kept: what does not fit is the last that does.
     pub(crate) fn modified_ns(&self) -> i64 {
         i64::try_from(self.modified).unwrap_or(i64::MAX)
@@ -152,6 +158,22 @@ impl SharedFile {
 
     pub(crate) fn size(&self) -> u64 {
         self.outline.size()
+    }
+
+    /// Its bytes from here to the end of the unit, checked as a piece is.
+    pub(crate) fn unit_from(&self, at: u64) -> Result<Bytes, TransferError> {
+        if at >= self.size() {
+            return Ok(Bytes::new());
+        }
+        let unit = unit_at(self.size(), at / UNIT);
+        let mut buffer = vec![0; unit.len() as usize];
+        self.read(&mut buffer, unit.start)?;
+        if self.outline.prove(unit, &buffer).is_none() {
+            return Err(TransferError::Changed {
+                path: self.path.clone(),
+            });
+        }
+        Ok(Bytes::from(buffer).slice((at - unit.start) as usize..))
     }
 
     /// A piece as it is sent. What was changed since the file was hashed is never given.

@@ -125,7 +125,7 @@ impl Conduct<'_> {
         let mut jobs = FuturesUnordered::new();
         let mut meter = Meter::new(clock::now(), self.written.total());
         // Where it goes on from.
-        meter.last(clock::now(), &self);
+        meter.show(&self);
         let mut last_gave = clock::now();
         let mut tick = clock::now() + COMMIT_EVERY;
         let mut search = Search::new(self.getting);
@@ -199,7 +199,7 @@ impl Conduct<'_> {
             }
             meter.tell(now, &self);
         }
-        meter.last(clock::now(), &self);
+        meter.show(&self);
         Ok(())
     }
 
@@ -337,10 +337,10 @@ impl Meter {
             return;
         }
         self.told = bytes;
-        self.last(now, conduct);
+        self.show(conduct);
     }
 
-    fn last(&self, _: Instant, conduct: &Conduct<'_>) {
+    fn show(&self, conduct: &Conduct<'_>) {
         conduct.getting.progress.send_replace(Progress {
             bytes: conduct.written.total(),
             size: conduct.size,

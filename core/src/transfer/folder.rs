@@ -1,7 +1,6 @@
 //! Getting a folder: its list first, then its large files as files, and the small ones many at a time.
 
 use std::collections::HashMap;
-use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,9 +45,7 @@ impl Getting {
         list.fetch(&mut sources).await?;
         let (from, destination) = (list_path.clone(), self.destination.clone());
         let read = move || {
-            let bytes = fs::read(&from).map_err(|error| TransferError::io(&from, &error))?;
-            let collection = Collection::decode(bytes.into())
-                .map_err(|error| TransferError::BadInput(error.to_string()))?;
+            let collection = folder::read_list(&from)?;
             let there = folder::is_there(&destination, &collection)?;
             if !there && destination.symlink_metadata().is_ok() {
                 return Err(TransferError::Exists { path: destination });
@@ -67,15 +64,12 @@ impl Getting {
         if !there {
             self.fill(&collection, &mut sources).await?;
         }
-        // It is written anew if it is wanted again.
-        let removed = self.blocking(move || fs::remove_file(list_path)).await?;
-        if let Err(error) = removed {
-            tracing::debug!(%error, "the list of a folder was not removed");
-        }
+        self.blocking(move || folder::remove_list(&list_path))
+            .await?;
         self.progress
             .send_modify(|progress| (progress.bytes, progress.size) = (size, size));
         let path = self.destination.clone();
-        let load = if self.load {
+        let load = if self.give_on {
             // As it is on the disk: hashed once more, as whoever wrote it may not be the only one.
             let load = self.blocking(move || {
                 let (collection, files) = folder::share(&path, |_| true)?;

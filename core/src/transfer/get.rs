@@ -1,6 +1,5 @@
 //! Getting a file: from its root to its place on the disk.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
-use crate::store::part_file::{Begun, PartFile};
+use crate::store::part_file::{self, Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
 /// How long one source may take to say how large the file is.
@@ -202,7 +201,8 @@ impl Files {
             sharing: Arc::clone(&self.sharing),
             root,
             size_max: u64::MAX,
-            load: token.is_empty(),
+            announced: root,
+            give_on: token.is_empty(),
             token,
             destination,
             options,
@@ -245,7 +245,9 @@ pub(super) struct Getting {
     /// More bytes are not taken, whoever has them.
     pub(super) size_max: u64,
     /// Whether it is to be given to others afterwards.
-    pub(super) load: bool,
+    pub(super) give_on: bool,
+    /// Under which its sources have announced it: of a file in a folder that is the folder's.
+    pub(super) announced: Root,
     pub(super) destination: PathBuf,
     pub(super) options: GetOptions,
     pub(super) progress: watch::Sender<Progress>,
@@ -259,7 +261,10 @@ impl Getting {
         let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
         let (received, load) = self.run(folder).await?;
         if let Some(load) = load {
-            sharing.share_got(load).await?;
+            // It is there all the same.
+            if let Err(error) = sharing.share_got(load).await {
+                tracing::warn!(root = %received.root, %error, "what was got is not shared");
+            }
         }
         Ok(received)
     }
@@ -289,7 +294,7 @@ impl Getting {
         self.progress.send_modify(|progress| {
             (progress.bytes, progress.size) = (received.size, received.size);
         });
-        Ok((received, self.load.then(|| Load::file(file))))
+        Ok((received, self.give_on.then(|| Load::file(file))))
     }
 
     pub(super) async fn blocking<T: Send + 'static>(
@@ -444,11 +449,8 @@ impl Getting {
     /// folder its list comes from him in any case.
     pub(super) async fn proved_by(&self, peer: &PeerId) -> Result<(), TransferError> {
         let path = self.destination.clone();
-        let size = self.blocking(move || match fs::symlink_metadata(path) {
-            Ok(found) if found.is_file() => Some(found.len()),
-            _ => None,
-        });
-        let Some(size) = size.await? else {
+        let size = self.blocking(move || part_file::size_of(&path)).await?;
+        let Some(size) = size else {
             return Ok(());
         };
         for _ in 0..PROOFS {
@@ -517,9 +519,16 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(getting: &Getting) -> Self {
-        let (base, root) = (getting.sharing.base.clone(), getting.root);
+        let (base, root) = (getting.sharing.base.clone(), getting.announced);
+        let options = &getting.options;
+        // Who was named is asked first.
+        let pause = if options.sources.is_empty() && options.addresses.is_empty() {
+            Duration::ZERO
+        } else {
+            SEARCH_FIRST
+        };
         Self {
-            looking: look(base.clone(), root, Duration::ZERO),
+            looking: look(base.clone(), root, pause),
             base,
             root,
             pause: SEARCH_FIRST,

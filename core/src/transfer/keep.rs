@@ -5,7 +5,6 @@
 //! lifetime is given up, with the room and the bytes.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Files;
 use super::get::{Getting, Progress};
 use super::options::GetOptions;
-use super::record::{Holding, remove_own};
+use super::record::Holding;
 use super::sharing::{Load, Refusal, Sharing, read_token, told};
 use crate::error::{Code, TransferError};
 use crate::files::private_folder;
@@ -31,6 +30,7 @@ use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Token};
 use crate::satellite::Responder;
+use crate::store::own_file;
 use crate::store::shelf::NewFile;
 
 /// Name of the folder in the data folder.
@@ -58,6 +58,7 @@ pub struct KeepOptions {
     largest: u64,
     folder: Option<PathBuf>,
     lifetime: Duration,
+    faulty: (u64, u64),
 }
 
 impl Default for KeepOptions {
@@ -67,6 +68,7 @@ impl Default for KeepOptions {
             largest: FILE_MAX,
             folder: None,
             lifetime: LIFETIME,
+            faulty: (0, 0),
         }
     }
 }
@@ -98,6 +100,14 @@ impl KeepOptions {
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime.max(LIFETIME_MIN);
+        self
+    }
+
+    /// For tests of those who use a server: this part of what others ask it about files, 0 to 1, fails on purpose, at its beginning or in its
+    /// middle, as if it were too busy. The same seed gives the same faults. Default: none.
+    #[must_use]
+    pub fn faulty(mut self, rate: f64, seed: u64) -> Self {
+        self.faulty = ((rate.clamp(0.0, 1.0) * 1000.0).round() as u64, seed);
         self
     }
 }
@@ -170,6 +180,8 @@ impl Files {
         });
         made.await.ok_or(TransferError::Closed)??;
         self.sharing.shelf.limit_all(options.quota);
+        let (permille, seed) = options.faulty;
+        self.sharing.faults.set(permille, seed);
         let keeping = &self.sharing.keeping;
         *keeping
             .terms
@@ -187,6 +199,9 @@ impl Files {
 impl Sharing {
     /// Answers somebody who keeps files here.
     pub(super) async fn keeps(self: &Arc<Self>, peer: PeerId, ask: Ask, responder: Responder) {
+        if let Err(Refusal { status, text }) = self.faults.strike() {
+            return responder.end_with(status, &text);
+        }
         let done = match ask.what {
             What::Put(put) => self.take(&peer, put, &ask.token, &responder).await,
             What::Find(find) => self.tell(&peer, find, &ask.token, &responder).await,
@@ -399,7 +414,8 @@ impl Upload {
             root: self.put.root,
             token: Bytes::new(),
             size_max: self.put.size,
-            load: true,
+            announced: self.put.root,
+            give_on: true,
             destination,
             options: GetOptions::default()
                 .sources([self.peer])
@@ -429,6 +445,9 @@ impl Upload {
             };
             if let Err(error) = responder.reply(kept.encode()).await {
                 break Refusal::new(Code::Cancelled, error.to_string());
+            }
+            if let Err(fault) = self.sharing.faults.strike() {
+                break fault;
             }
             // What stands still gets no more time.
             if clock::now() >= renew_at && bytes > before {
@@ -509,30 +528,11 @@ impl Sharing {
 
     /// Removes what came of uploads that stand still, and what came whole and became nobody's.
     fn tidy(&self, terms: &Terms) {
-        let Ok(entries) = fs::read_dir(&terms.folder) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_str().unwrap_or_default();
-            let (root, is_part) = name
-                .split_once('.')
-                .map_or((name, false), |(root, _)| (root, true));
-            let Ok(root) = root.parse::<Root>() else {
-                continue;
-            };
-            let age = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|at| at.elapsed().ok());
-            if age.is_none_or(|age| age < terms.lifetime) {
-                continue;
-            }
-            if let Ok(_slot) = self.keeping.begin(root)
-                && (is_part || matches!(self.shelf.blob(&root), Ok(None)))
+        for found in own_file::resting(&terms.folder, terms.lifetime, clock::now_ms()) {
+            if let Ok(_slot) = self.keeping.begin(found.root)
+                && (found.is_part || matches!(self.shelf.blob(&found.root), Ok(None)))
             {
-                remove_own(&entry.path());
+                own_file::remove(&found.path);
             }
         }
     }

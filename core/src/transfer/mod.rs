@@ -11,6 +11,7 @@
 //! Pieces are answers: so windows, deadlines, cancelling and the account of memory are those that exist.
 
 mod conduct;
+mod faults;
 mod folder;
 mod get;
 mod keep;

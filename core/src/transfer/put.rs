@@ -193,7 +193,7 @@ impl Files {
         }
     }
 
-    /// The one answer to an ask, if there is one.
+    /// The one answer to an ask, if there is one. A server that is busy is asked again.
     async fn ask_server(
         &self,
         server: &PeerId,
@@ -201,21 +201,37 @@ impl Files {
         token: &str,
         about: &str,
     ) -> Result<Option<Bytes>, TransferError> {
-        let failed = |error| match failure(error, about) {
-            Failed::For(error) => error,
-            Failed::Now(reason) => unreachable(server, &reason),
-        };
         let ask = Ask {
             what,
             token: Bytes::copy_from_slice(token.as_bytes()),
         };
-        let options = RequestOptions::default();
+        let ask = ask.encode();
+        let mut wait = WAIT;
+        loop {
+            let error = match self.ask_once(server, ask.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let busy =
+                matches!(&error, RequestError::Failed { code, .. } if *code == Code::Busy as i32);
+            if !busy || wait > WAIT_MAX {
+                return Err(match failure(error, about) {
+                    Failed::For(error) => error,
+                    Failed::Now(reason) => unreachable(server, &reason),
+                });
+            }
+            self.sharing.base.sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    async fn ask_once(&self, server: &PeerId, ask: Bytes) -> Result<Option<Bytes>, RequestError> {
         let base = &self.sharing.base;
-        let replies = base.request(server, NAMESPACE, ask.encode(), options).await;
-        let mut replies = replies.map_err(failed)?;
+        let options = RequestOptions::default();
+        let mut replies = base.request(server, NAMESPACE, ask, options).await?;
         let mut answer = None;
         while let Some(reply) = replies.next().await {
-            answer = Some(reply.map_err(failed)?.content().clone());
+            answer = Some(reply?.content().clone());
         }
         Ok(answer)
     }

@@ -2,7 +2,6 @@
 //!
 //! Without a data folder all of it is in memory and ends with the satellite.
 
-use std::fs;
 use std::path::Path;
 
 use super::sharing::{By, Load, Sharing, told};
@@ -11,6 +10,7 @@ use crate::net::clock;
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::root::Root;
 use crate::store::outlines::{Outlines, Restored};
+use crate::store::own_file;
 use crate::store::shared_file::Print;
 use crate::store::shelf::{Blob, Forgotten, NewFile, Place, QuotaError, Shelf};
 
@@ -60,7 +60,7 @@ impl Sharing {
             if !own
                 && let Some(copy) = shelf.blob(&load.root)?
                 && copy.place.own
-                && copy.place.path.exists()
+                && Print::at(&copy.place.path).is_ok()
             {
                 return Ok((copy, None));
             }
@@ -69,8 +69,7 @@ impl Sharing {
                 outlines.keep(&load.root, load.list.as_ref(), files)
             });
             let place = &load.about.path;
-            let metadata = fs::metadata(place).map_err(|error| TransferError::io(place, &error))?;
-            let print = Print::of(&metadata);
+            let print = Print::at(place)?;
             let blob = Blob {
                 size: load.about.size,
                 kind: load.about.kind,
@@ -147,7 +146,7 @@ impl Sharing {
                 outlines.forget(&root);
             }
             if blob.place.own {
-                remove_own(&blob.place.path);
+                own_file::remove(&blob.place.path);
             }
         });
         removed.await.ok_or(TransferError::Closed)
@@ -239,16 +238,4 @@ fn page_again(
         }
     }
     Ok(Again { loads, last })
-}
-
-/// A copy that the satellite made.
-pub(super) fn remove_own(path: &Path) {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(_) => return,
-    };
-    if let Err(error) = removed {
-        tracing::warn!(path = %path.display(), %error, "a file that nobody has any more was not removed");
-    }
 }

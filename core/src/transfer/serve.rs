@@ -87,6 +87,9 @@ impl Sharing {
                     return refuse(responder, Code::NotFound, text);
                 }
             };
+            if let Err(Refusal { status, text }) = self.faults.strike() {
+                return responder.end_with(status, &text);
+            }
             if counted && let Err(Refusal { status, text }) = right.spend(bytes).await {
                 return responder.end_with(status, &text);
             }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Files;
@@ -94,6 +95,25 @@ impl Files {
         holding.sha256 = digest;
         self.sharing.share(load, holding).await?;
         Ok(Shared::of(root, about))
+    }
+
+    /// What is here under this id, whosever it is, if it can be given to others.
+    pub fn here(&self, root: &Root) -> Option<Shared> {
+        let about = self.sharing.about(root)?;
+        Some(Shared::of(*root, about))
+    }
+
+    /// Bytes of a file that is here, whosever it is, checked as those that are sent to others: from `offset` to the end of its MiB or of the file.
+    /// None at its end.
+    ///
+    /// # Errors
+    /// [`TransferError::NotFound`] if it is not here, or a folder; [`TransferError::Changed`] and [`TransferError::Path`] if it is not what it was any
+    /// more; [`TransferError::Closed`].
+    pub async fn read(&self, root: &Root, offset: u64) -> Result<Bytes, TransferError> {
+        let file = self.sharing.own_blob(root);
+        let file = file.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
+        let read = self.sharing.base.blocking(move || file.unit_from(offset));
+        read.await.ok_or(TransferError::Closed)?
     }
 
     /// All that is given to others at the moment, whosever it is, in the order of the roots. What is somebody's, with tags, says [`Files::find`].

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
 use super::places::Places;
@@ -55,6 +56,7 @@ pub(crate) struct Sharing {
     pub(super) keeping: Keeping,
     /// Where files are got to.
     pub(super) places: Arc<Places>,
+    pub(super) faults: Faults,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
     this: Weak<Self>,
@@ -266,6 +268,7 @@ impl Sharing {
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
             places: Arc::default(),
+            faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
@@ -330,6 +333,16 @@ impl Sharing {
             .collect();
         all.sort_by_key(|(root, _)| *root);
         all
+    }
+
+    /// A blob that is here, for this satellite itself.
+    pub(super) fn own_blob(&self, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        shares
+            .shares
+            .get(root)
+            .filter(|share| share.load.folder.is_none())?;
+        Some(Arc::clone(&shares.blobs.get(root)?.0))
     }
 
     /// A blob, for somebody who asks for it.

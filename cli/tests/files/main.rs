@@ -1,4 +1,4 @@
-//! `psfs share` and `psfs get` as whole processes on loopback: files arrive whole, whatever breaks in the middle, and what does not work
+//! `psfs share`, `psfs get` and (in `kept`) `psfs files` as whole processes on loopback: files arrive whole, whatever breaks in the middle, and what does not work
 //! says what to do.
 
 #![expect(
@@ -6,6 +6,9 @@
     reason = "it is all tests; clippy sees only functions marked as one"
 )]
 
+mod http;
+mod kept;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;

@@ -1,0 +1,542 @@
+//! `/uploads`: files that come over HTTP in as many pieces as it takes, by tus 1.0 (creation, termination, expiration).
+//!
+//! | call | answer |
+//! |---|---|
+//! | `OPTIONS /uploads` | what is spoken here |
+//! | `POST /uploads` with `Upload-Length` and `Upload-Metadata: filename, tags` (tags: one a line) | 201, `Location` |
+//! | `HEAD /uploads/{id}` | `Upload-Offset`: so much is here; `Psfs-Root` once it is whole |
+//! | `PATCH /uploads/{id}` with `Upload-Offset` | 204 with the new offset; with the last bytes `Psfs-Root` and `Psfs-Ticket` |
+//! | `DELETE /uploads/{id}` | 204, what came is gone |
+//!
+//! Bytes go into `uploads` in the data folder as they come; what an answer says to be here is on the disk. A file that is whole is shared
+//! under its name, from the folder `uploaded`. An upload that nobody goes on with for [`LIFETIME`] is removed.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use psfs_core::{ShareOptions, TicketOptions};
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::files::broken;
+use super::routes::Api;
+
+/// The one version.
+const VERSION: &str = "1.0.0";
+const OFFSETS: &str = "application/offset+octet-stream";
+/// How long the next bytes may take.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How long an upload waits to be gone on with.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Uploads that are not whole.
+const UPLOADS_MAX: usize = 1024;
+/// Bytes that are written at once, about.
+const WRITE: usize = 1 << 20;
+/// As the library takes.
+const SIZE_MAX: u64 = 16 << 40;
+/// Longest name, in bytes, as file systems have it.
+const NAME_MAX: usize = 255;
+
+/// The uploads of a satellite with a data folder.
+#[derive(Debug)]
+pub(super) struct Uploads {
+    coming: PathBuf,
+    done: PathBuf,
+    /// Those that somebody is sending to.
+    busy: Mutex<HashSet<String>>,
+}
+
+/// What is known of one, beside its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    length: u64,
+    name: String,
+    tags: Vec<String>,
+    /// Once it is whole.
+    root: Option<String>,
+}
+
+/// One that nobody else sends to meanwhile.
+struct Slot<'a>(&'a Uploads, String);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let busy = self.0.busy.lock();
+        busy.unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+impl Uploads {
+    pub(super) fn of(data_dir: &Path) -> Self {
+        Self {
+            coming: data_dir.join("uploads"),
+            done: data_dir.join("uploaded"),
+            busy: Mutex::default(),
+        }
+    }
+
+    fn hold(&self, id: &str) -> Result<Slot<'_>, ApiError> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy.insert(id.to_owned()) {
+            return Ok(Slot(self, id.to_owned()));
+        }
+        Err(ApiError::new(
+            StatusCode::LOCKED,
+            "another call sends to this upload",
+            "Try again when it has ended.",
+        ))
+    }
+
+    fn bytes(&self, id: &str) -> PathBuf {
+        self.coming.join(id)
+    }
+
+    fn about_file(&self, id: &str) -> PathBuf {
+        self.coming.join(format!("{id}.json"))
+    }
+
+    fn read(&self, id: &str) -> Result<About, ApiError> {
+        // Nothing else is a name here.
+        if id.len() != 32 || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(gone());
+        }
+        let text = fs::read(self.about_file(id)).map_err(|_| gone())?;
+        serde_json::from_slice(&text).map_err(|_| gone())
+    }
+
+    fn write(&self, id: &str, about: &About) -> io::Result<()> {
+        let path = self.about_file(id);
+        let new = path.with_extension("new");
+        let text = serde_json::to_vec(about).map_err(io::Error::other)?;
+        let mut file = create(&new)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(new, path)?;
+        File::open(&self.coming)?.sync_all()
+    }
+
+    /// How much is here.
+    fn offset(&self, id: &str, about: &About) -> u64 {
+        match about.root {
+            Some(_) => about.length,
+            None => fs::metadata(self.bytes(id)).map_or(0, |found| found.len()),
+        }
+    }
+
+    fn create(&self, about: &About) -> Result<String, ApiError> {
+        for folder in [&self.coming, &self.done] {
+            crate::files::make_folder(folder)
+                .map_err(|failure| storage(&failure.line().unwrap_or_default()))?;
+        }
+        let open = self.expire();
+        if open >= UPLOADS_MAX {
+            return Err(ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("{UPLOADS_MAX} uploads are not whole yet"),
+                "End some, or DELETE them.",
+            ));
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| storage(&error.to_string()))?;
+        let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let made = create(&self.bytes(&id)).and_then(|_| self.write(&id, about));
+        made.map_err(|error| storage(&error.to_string()))?;
+        Ok(id)
+    }
+
+    /// Removes those that are too old. How many are left.
+    fn expire(&self) -> usize {
+        let mut left = 0;
+        for entry in fs::read_dir(&self.coming).into_iter().flatten().flatten() {
+            let old = entry
+                .metadata()
+                .and_then(|found| found.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LIFETIME));
+            let path = entry.path();
+            let id = path.file_stem().unwrap_or_default().to_string_lossy();
+            if old && self.hold(&id).is_ok() {
+                // Its other half has its own time, and is removed by it.
+                let _removed = fs::remove_file(&path);
+            } else if path.extension().is_none() {
+                left += 1;
+            }
+        }
+        left
+    }
+
+    /// Where a whole one lies, under its own name.
+    fn place(&self, id: &str, about: &About) -> io::Result<PathBuf> {
+        let folder = self.done.join(id);
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(&about.name);
+        match fs::rename(self.bytes(id), &path) {
+            // An earlier call was broken off behind this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_file() => Ok(path),
+            Err(error) => Err(error),
+            Ok(()) => {
+                File::open(&folder)?.sync_all()?;
+                File::open(&self.done)?.sync_all()?;
+                Ok(path)
+            }
+        }
+    }
+
+    /// A file that was uploaded is nobody's any more.
+    pub(super) async fn remove_done(&self, path: &Path) {
+        let Some(folder) = path
+            .parent()
+            .filter(|folder| folder.parent() == Some(&self.done))
+        else {
+            return;
+        };
+        let (path, folder) = (path.to_owned(), folder.to_owned());
+        let removed = blocking(move || {
+            fs::remove_file(&path)?;
+            fs::remove_dir(&folder)
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "an uploaded file was not removed");
+        }
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn storage(reason: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        format!("it cannot be kept here: {reason}"),
+        "Make room in the data folder, or have it writable.",
+    )
+}
+
+fn gone() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "there is no such upload, or no more",
+        "Begin a new one with POST /uploads.",
+    )
+}
+
+fn bad(error: impl Into<String>, hint: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, error, hint)
+}
+
+fn uploads(api: &Api) -> Result<&Uploads, ApiError> {
+    api.uploads.as_deref().ok_or_else(|| {
+        ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "uploads need a data folder",
+            "Start it with psfs up --data-dir DIR.",
+        )
+    })
+}
+
+/// `OPTIONS /uploads`.
+pub(super) async fn options() -> Response {
+    let headers = [
+        ("Tus-Resumable", VERSION.to_owned()),
+        ("Tus-Version", VERSION.to_owned()),
+        (
+            "Tus-Extension",
+            "creation,termination,expiration".to_owned(),
+        ),
+        ("Tus-Max-Size", SIZE_MAX.to_string()),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// `POST /uploads`.
+pub(super) async fn begin(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    version(&headers)?;
+    let uploads = uploads(&api)?;
+    let length = number(&headers, "upload-length")?;
+    if length > SIZE_MAX {
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("{length} bytes are more than {SIZE_MAX}"),
+            "",
+        ));
+    }
+    let (name, tags) = metadata(&headers)?;
+    let about = About {
+        length,
+        name,
+        tags,
+        root: None,
+    };
+    let id = uploads.create(&about)?;
+    let mut response = Response::builder()
+        .status(StatusCode::CREATED)
+        .header("Tus-Resumable", VERSION)
+        .header(header::LOCATION, format!("/uploads/{id}"));
+    if length == 0 {
+        // No bytes will come that could be the last ones.
+        let _slot = uploads.hold(&id)?;
+        response = finished(&api, uploads, &id, about, response).await?;
+    }
+    response.body(Body::empty()).map_err(broken)
+}
+
+/// `HEAD /uploads/{id}`.
+pub(super) async fn look(
+    State(api): State<Arc<Api>>,
+    UrlPath(id): UrlPath<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    version(&headers)?;
+    let uploads = uploads(&api)?;
+    let about = uploads.read(&id)?;
+    let mut response = Response::builder()
+        .header("Tus-Resumable", VERSION)
+        .header("Upload-Offset", uploads.offset(&id, &about))
+        .header("Upload-Length", about.length)
+        .header(header::CACHE_CONTROL, "no-store");
+    if let Some(root) = &about.root {
+        response = response.header("Psfs-Root", root);
+    }
+    response.body(Body::empty()).map_err(broken)
+}
+
+/// `DELETE /uploads/{id}`.
+pub(super) async fn end(
+    State(api): State<Arc<Api>>,
+    UrlPath(id): UrlPath<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    version(&headers)?;
+    let uploads = uploads(&api)?;
+    uploads.read(&id)?;
+    let _slot = uploads.hold(&id)?;
+    // A whole one is a shared file, with a life of its own.
+    for path in [uploads.about_file(&id), uploads.bytes(&id)] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(storage(&error.to_string()));
+            }
+            _ => {}
+        }
+    }
+    Ok((StatusCode::NO_CONTENT, [("Tus-Resumable", VERSION)]).into_response())
+}
+
+/// `PATCH /uploads/{id}`: more bytes. What came before it broke off is kept.
+pub(super) async fn send(
+    State(api): State<Arc<Api>>,
+    UrlPath(id): UrlPath<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    version(&headers)?;
+    let kind = headers.get(header::CONTENT_TYPE);
+    if kind.is_none_or(|kind| kind != OFFSETS) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the content type is another one",
+            "Send Content-Type: application/offset+octet-stream.",
+        ));
+    }
+    let uploads = uploads(&api)?;
+    let _slot = uploads.hold(&id)?;
+    let about = uploads.read(&id)?;
+    let at = number(&headers, "upload-offset")?;
+    let here = uploads.offset(&id, &about);
+    if at != here {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            format!("{here} bytes are here, and these begin at {at}"),
+            "Ask with HEAD where to go on.",
+        ));
+    }
+    let mut response = Response::builder()
+        .status(StatusCode::NO_CONTENT)
+        .header("Tus-Resumable", VERSION);
+    let mut end = here;
+    if about.root.is_none() {
+        end = append(uploads.bytes(&id), here, about.length, body).await?;
+        if end == about.length {
+            response = finished(&api, uploads, &id, about, response).await?;
+        }
+    }
+    response
+        .header("Upload-Offset", end)
+        .body(Body::empty())
+        .map_err(broken)
+}
+
+/// It is whole: shared from now on.
+async fn finished(
+    api: &Api,
+    uploads: &Uploads,
+    id: &str,
+    mut about: About,
+    response: axum::http::response::Builder,
+) -> Result<axum::http::response::Builder, ApiError> {
+    let path = uploads.place(id, &about);
+    let path = path.map_err(|error| storage(&error.to_string()))?;
+    let files = api.satellite.files();
+    let options = ShareOptions::default().tags(&about.tags).sha256(true);
+    let shared = files.share(&path, options).await.map_err(ApiError::of)?;
+    let ticket = files
+        .ticket(&shared.root, TicketOptions::default())
+        .map_err(ApiError::of)?;
+    about.root = Some(shared.root.to_string());
+    uploads
+        .write(id, &about)
+        .map_err(|error| storage(&error.to_string()))?;
+    Ok(response
+        .header("Psfs-Root", shared.root.to_string())
+        .header("Psfs-Ticket", ticket.to_string()))
+}
+
+/// Writes what comes behind what is here: where it ends then, on the disk.
+async fn append(path: PathBuf, here: u64, length: u64, mut body: Body) -> Result<u64, ApiError> {
+    let opened = blocking(move || OpenOptions::new().append(true).open(path)).await;
+    let mut file = opened.map_err(|_| gone())?;
+    let mut end = here;
+    let mut pending: Vec<Bytes> = Vec::new();
+    let mut held = 0;
+    let broken = loop {
+        let frame = match tokio::time::timeout(PAUSE, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => break None,
+            Ok(Some(Err(error))) => {
+                break Some(bad(
+                    format!("the body broke off: {error}"),
+                    "Go on from what HEAD tells.",
+                ));
+            }
+            Err(_) => {
+                break Some(ApiError::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    format!("nothing came for {} s", PAUSE.as_secs()),
+                    "Go on from what HEAD tells.",
+                ));
+            }
+        };
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        if end + bytes.len() as u64 > length {
+            break Some(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("more came than the {length} bytes that were announced"),
+                "Begin a new upload with the right Upload-Length.",
+            ));
+        }
+        end += bytes.len() as u64;
+        held += bytes.len();
+        pending.push(bytes);
+        if held >= WRITE {
+            file = written(file, std::mem::take(&mut pending)).await?;
+            held = 0;
+        }
+    };
+    let file = written(file, pending).await?;
+    let synced = blocking(move || file.sync_data()).await;
+    synced.map_err(|error| storage(&error.to_string()))?;
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(end),
+    }
+}
+
+async fn written(mut file: File, pieces: Vec<Bytes>) -> Result<File, ApiError> {
+    let written = blocking(move || {
+        for piece in pieces {
+            file.write_all(&piece)?;
+        }
+        Ok(file)
+    });
+    written.await.map_err(|error| storage(&error.to_string()))
+}
+
+fn version(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.get("tus-resumable").is_some_and(|it| it == VERSION) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::PRECONDITION_FAILED,
+        "this is spoken by tus 1.0.0",
+        "Send Tus-Resumable: 1.0.0.",
+    ))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Result<u64, ApiError> {
+    let text = headers.get(name).and_then(|value| value.to_str().ok());
+    // No sign, and nothing around it.
+    let digits = text.filter(|text| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit()));
+    digits.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        bad(
+            format!("{name} is no number of bytes"),
+            "Send it with digits alone.",
+        )
+    })
+}
+
+/// `filename` and `tags` of `Upload-Metadata`; other keys are the client's own.
+fn metadata(headers: &HeaderMap) -> Result<(String, Vec<String>), ApiError> {
+    let hint = "Send Upload-Metadata as tus has it: KEY BASE64, with commas between.";
+    let all = match headers.get("upload-metadata").map(|value| value.to_str()) {
+        None => "",
+        Some(Ok(text)) => text,
+        Some(Err(_)) => return Err(bad("upload-metadata is not ASCII", hint)),
+    };
+    let (mut name, mut tags) = ("upload".to_owned(), Vec::new());
+    for pair in all
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+    {
+        let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
+        let value = STANDARD.decode(value.trim()).ok();
+        let value = value.and_then(|bytes| String::from_utf8(bytes).ok());
+        let value =
+            value.ok_or_else(|| bad(format!("the metadata {key} is no base64 of text"), hint))?;
+        match key {
+            "filename" if is_name(&value) => name = value,
+            "filename" => {
+                return Err(bad(
+                    "the filename cannot be one",
+                    "Send a name of 1 to 255 bytes without a slash and control characters.",
+                ));
+            }
+            "tags" => tags = value.lines().map(ToOwned::to_owned).collect(),
+            _ => {}
+        }
+    }
+    Ok((name, tags))
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c != '/' && !c.is_control();
+    (1..=NAME_MAX).contains(&name.len()) && !matches!(name, "." | "..") && name.chars().all(plain)
+}
