@@ -140,6 +140,17 @@ fn temporary_beside(path: &Path, folder: &Path) -> io::Result<PathBuf> {
     )))
 }
 
+/// Whether a name is one of those of [`temporary_beside`], for a file whose name ends so.
+pub(crate) fn is_temporary_of(name: &str, end: &str) -> bool {
+    let Some((of, random)) = name
+        .strip_prefix('.')
+        .and_then(|name| name.rsplit_once('.'))
+    else {
+        return false;
+    };
+    of.ends_with(end) && random.len() == 16 && random.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = private_options().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;

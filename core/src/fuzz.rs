@@ -4,6 +4,8 @@
 //! That nothing panics is not all they look for. What is said of a decoder in words (what was decoded is encoded to the same, a
 //! bound, the same outcome however the bytes are cut) is asserted here, too.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bytes::Bytes;
@@ -14,6 +16,10 @@ use crate::proto::cast::{CastError, Checker};
 use crate::proto::dht::message::{Answer, Ask};
 use crate::proto::dht::value::{Entry, root_of};
 use crate::proto::dht::{sealed, slice};
+use crate::proto::filestoraged::conversation::{Conversation, Heard};
+use crate::proto::filestoraged::frame::{Frame, Frames};
+use crate::proto::filestoraged::login::Secret;
+use crate::proto::filestoraged::message::{Done, Refused};
 use crate::proto::frame::{FrameError, FrameReader, Inbound};
 use crate::proto::packet;
 use crate::proto::parts::Assembler;
@@ -288,6 +294,41 @@ pub fn files(data: &[u8]) {
     let _batch = message::Batch::decode(bytes.clone());
     let _kept = keeping::Kept::decode(bytes.clone());
     let _rows = keeping::decode_rows(bytes);
+}
+
+/// What a client of filestoraged sends: frames, all at once or cut into pieces, and what is answered is a frame again.
+pub fn filestoraged(data: &[u8]) {
+    let step = data.last().map_or(1, |last| usize::from(*last).max(1));
+    let cut = client_frames(data, step);
+    assert_eq!(client_frames(data, data.len().max(1)), cut);
+    let mut conversation = Conversation::new(Arc::new(Secret::new(b"a secret")));
+    for frame in cut {
+        let answers = match conversation.hear(&frame, NOW) {
+            Heard::Answer(answer) => vec![answer],
+            Heard::Work(_, reply) => {
+                let refused = Refused::Failed("a reason".into());
+                vec![
+                    reply.clone().answer(Ok(Done::Stored)),
+                    reply.answer(Err(refused)),
+                ]
+            }
+        };
+        for answer in answers {
+            assert_eq!(client_frames(&answer, answer.len()).len(), 1);
+        }
+    }
+}
+
+fn client_frames(data: &[u8], step: usize) -> Vec<Frame> {
+    let mut frames = Frames::default();
+    let mut came = Vec::new();
+    for part in data.chunks(step) {
+        frames.push(part);
+        while let Ok(Some(frame)) = frames.next() {
+            came.push(frame);
+        }
+    }
+    came
 }
 
 /// An address, as a peer tells it or a person writes it.

@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bridge;
 pub mod config;
 mod dht;
 pub mod error;
@@ -42,6 +43,7 @@ mod store;
 mod transfer;
 mod whole;
 
+pub use bridge::FilestoragedOptions;
 pub use config::{Config, Role, Signing};
 pub use dht::{
     Answer, CUSTOM_ANSWERS_MAX, CustomAnswer, DebugFeed, DebugLine, Decision, Dht, FetchOptions,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use psfs_tests::PATIENCE;
 use psfs_tests::process::{Process, key_file};
 
 struct Node {

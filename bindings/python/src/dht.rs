@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use crate::errors::Failure;
 use crate::hub::Shared;
 use crate::input::{self, content, number, peer, seconds};
-use crate::operation::{self, Operation};
+use crate::operation::Operation;
 use crate::satellite::feed;
 use crate::source::{Feed, Item, Source};
 use crate::values::{
@@ -109,12 +109,7 @@ impl Dht {
         F: Future<Output = Result<T, DhtError>> + Send + 'static,
     {
         let work = work(self.dht.clone());
-        Ok(Operation::on_runtime(&self.hub, &self.core, async move {
-            let result = work.await?;
-            Ok(operation::Value::Object(Box::new(move |py| {
-                made(py, result)
-            })))
-        })?)
+        Ok(Operation::making(&self.hub, &self.core, work, made)?)
     }
 
     fn storing<F>(&self, work: impl FnOnce(psfs_core::Dht) -> F) -> PyResult<Operation>
@@ -337,6 +332,20 @@ impl Dht {
 
     fn permit_debug(&self, permitted: bool) {
         self.dht.permit_debug(permitted);
+    }
+
+    fn permit_proxy(&self, permitted: bool) {
+        self.dht.permit_proxy(permitted);
+    }
+
+    /// Resolves when a node has answered.
+    #[pyo3(signature = (timeout))]
+    fn joined(&self, timeout: Option<f64>) -> PyResult<Operation> {
+        let deadline = seconds(timeout, "timeout")?;
+        self.operation(
+            move |dht| async move { dht.joined(deadline).await },
+            |py, ()| Ok(py.None()),
+        )
     }
 
     #[getter]

@@ -4,12 +4,15 @@
 //! condition a thread waits for; whoever wakes there, with the lock, polls what is ready. So one wake-up serves many results, a batch
 //! of up to 256 events crosses in one call, a busy interpreter holds up nobody, and at its exit no thread of ours needs it.
 //!
-//! The classes that people meet are in the Python files beside: `_aio.py` and `_aio_dht.py` (asyncio), `sync.py` and
-//! `_sync_dht.py` (without a loop).
+//! The classes that people meet are in the Python files beside: `_aio.py`, `_aio_dht.py` and `_aio_files.py` (asyncio), `sync.py`,
+//! `_sync_dht.py` and `_sync_files.py` (without a loop).
 
 mod dht;
 mod errors;
 mod faults;
+mod file_values;
+mod files;
+mod follow;
 mod hub;
 mod input;
 mod log;
@@ -27,6 +30,10 @@ mod _psfs {
     use super::dht::{Dht, key_of_content, key_of_name, key_of_signed};
     #[pymodule_export]
     use super::faults::Faults;
+    #[pymodule_export]
+    use super::file_values::{FileInfo, Progress, Quota, Received, Shared, Ticket};
+    #[pymodule_export]
+    use super::files::Files;
     #[pymodule_export]
     use super::hub::Hub;
     #[pymodule_export]

@@ -117,7 +117,14 @@ impl Drop for UnderWay {
 pub(crate) struct Operation {
     slot: Arc<Slot>,
     waker: Waker,
-    work: Mutex<Option<Work>>,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    work: Option<Work>,
+    /// Who waits for it, to be told when somebody else closes it.
+    waiter: Option<Waker>,
 }
 
 impl Operation {
@@ -133,7 +140,10 @@ impl Operation {
         Self {
             waker: Waker::from(Arc::clone(&slot)),
             slot,
-            work: Mutex::new(Some(work)),
+            running: Mutex::new(Running {
+                work: Some(work),
+                waiter: None,
+            }),
         }
     }
 
@@ -149,8 +159,25 @@ impl Operation {
         }
     }
 
-    /// For work of many steps, none of which may wait for the interpreter: it goes on by itself on the satellite's runtime, from now on.
-    pub(crate) fn on_runtime(
+    /// For work of many steps, none of which may wait for the interpreter: it goes on by itself on the satellite's runtime, from now on. What
+    /// it gives becomes an object.
+    pub(crate) fn making<T, E>(
+        hub: &Arc<Shared>,
+        core: &psfs_core::Satellite,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+        made: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+    ) -> Result<Self, Failure>
+    where
+        T: Send + 'static,
+        E: Into<Error>,
+    {
+        Self::on_runtime(hub, core, async move {
+            let result = work.await?;
+            Ok(Value::Object(Box::new(move |py| made(py, result))))
+        })
+    }
+
+    fn on_runtime(
         hub: &Arc<Shared>,
         core: &psfs_core::Satellite,
         work: impl Future<Output = Result<Value, Failure>> + Send + 'static,
@@ -177,22 +204,24 @@ impl Operation {
         }))
     }
 
-    fn work(&self) -> MutexGuard<'_, Option<Work>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn poll_with(&self, context: &mut Context<'_>) -> Poll<Result<Value, Failure>> {
-        let mut work = self.work();
-        let Some(running) = work.as_mut() else {
+        let mut running = self.running();
+        let Some(work) = running.work.as_mut() else {
             return Poll::Ready(Err(Error::new(
                 Code::Cancelled,
                 "the operation was cancelled",
             )
             .into()));
         };
-        let polled = running.as_mut().poll(context);
+        let polled = work.as_mut().poll(context);
         if polled.is_ready() {
-            *work = None;
+            *running = Running::default();
+        } else {
+            running.waiter = Some(context.waker().clone());
         }
         polled
     }
@@ -228,9 +257,12 @@ impl Operation {
         value(py, result)
     }
 
-    /// Cancels it.
+    /// Cancels it; who waits for it finds that.
     fn close(&self) {
-        let work = self.work().take();
+        let Running { work, waiter } = std::mem::take(&mut *self.running());
         drop(work);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
     }
 }

@@ -18,6 +18,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::dht::Dht;
 use crate::errors::Failure;
 use crate::faults::Faults;
+use crate::files::Files;
 use crate::hub::{Hub, Shared};
 use crate::input::{content, count, peer, seconds};
 use crate::log::{AT_FIRST, Log};
@@ -284,6 +285,11 @@ impl Satellite {
     /// The DHT of its network.
     fn dht(&self) -> PyResult<Dht> {
         Ok(Dht::new(self.core()?, &self.hub))
+    }
+
+    /// What it shares, gets and keeps.
+    fn files(&self) -> PyResult<Files> {
+        Ok(Files::new(self.core()?, &self.hub))
     }
 
     /// What it logs, told to `hub`. Once.

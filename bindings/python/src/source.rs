@@ -1,4 +1,4 @@
-//! What comes one after another: events, things that happen to peers, replies. Read in batches.
+//! What comes one after another: events, things that happen to peers, replies, how far something is. Read in batches.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::errors::Failure;
+use crate::file_values::Progress;
 use crate::hub::{Shared, Slot};
 use crate::message::{Message, PeerEvent, Reply};
 use crate::operation::{pending, wait_for};
@@ -23,6 +24,9 @@ pub(crate) enum Item {
     Value(psfs_core::Value),
     Offer(psfs_core::Offer),
     Line(psfs_core::DebugLine),
+    Progress(psfs_core::Progress),
+    /// So many bytes in all.
+    Hashed(u64),
 }
 
 /// Where items come from: up to so many at once; `Ready(false)` is the end.
@@ -125,6 +129,8 @@ impl Source {
                 Item::Value(value) => list.append(Value(value))?,
                 Item::Offer(offer) => list.append(Offer::new(offer))?,
                 Item::Line(line) => list.append(DebugLine::new(line))?,
+                Item::Progress(progress) => list.append(Progress::from(progress))?,
+                Item::Hashed(bytes) => list.append(bytes)?,
             }
         }
         Ok(list.into_any().unbind())

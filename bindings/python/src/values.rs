@@ -51,7 +51,7 @@ pub(crate) fn role(option: &str, name: &str) -> PyResult<Role> {
     clippy::cast_precision_loss,
     reason = "ms since 1970 fit for 285,000 years"
 )]
-fn seconds(ms: u64) -> f64 {
+pub(crate) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
@@ -117,6 +117,8 @@ pub(crate) struct Stored {
     nodes: usize,
     /// What each node answered that was asked, the nearest to the key first.
     answers: Vec<StoreAnswer>,
+    /// Who stored it for this satellite, which reached too few nodes itself: then the answers are what that node says. Else None.
+    proxy: Option<String>,
 }
 
 impl Stored {
@@ -126,6 +128,7 @@ impl Stored {
             sequence: stored.sequence(),
             nodes: stored.nodes(),
             answers: stored.answers().iter().map(StoreAnswer::new).collect(),
+            proxy: stored.proxy().map(ToString::to_string),
         }
     }
 }

@@ -156,10 +156,111 @@ DHT_CALLS: list[Row] = [
     ("on_broadcast", "handler", lambda dht, peer: dht.on_broadcast(7), psfs.BadInput, "int"),
     ("trace", "key", lambda dht, peer: dht.trace("name"), psfs.BadInput, "64 hexadecimal digits"),
     ("permit_debug", "permitted", lambda dht, peer: dht.permit_debug("no"), TypeError, "permitted"),
+    ("permit_proxy", "permitted", lambda dht, peer: dht.permit_proxy("no"), TypeError, "permitted"),
+    ("joined", "timeout", lambda dht, peer: dht.joined(timeout=-1), psfs.BadInput, "timeout"),
 ]
 DHT_CALLS_OF_ASYNCIO: list[Row] = [
     (name, "concurrency", lambda dht, peer, name=name: getattr(dht, name)(concurrency=0), psfs.BadInput, "concurrency")
     for name in ("on_store", "on_custom", "on_broadcast")
+]
+
+
+ROOT = "0" * 64
+NOWHERE = "/nothing/here"
+
+
+def end(transfer: Any) -> Any:
+    """What of a transfer is awaited, in either."""
+    return transfer.wait() if hasattr(transfer, "wait") else transfer
+
+
+#: The same of its files.
+FILE_CALLS: list[Row] = [
+    ("share", "nothing", lambda files, peer: files.share(NOWHERE), psfs.BadInput, "no such file"),
+    ("share", "a device", lambda files, peer: files.share("/dev/null"), psfs.BadInput, "device"),
+    ("share", "NUL", lambda files, peer: files.share("a\0b"), psfs.BadInput, "a"),
+    ("share", "path", lambda files, peer: files.share(7), TypeError, "path"),
+    ("share", "owner", lambda files, peer: files.share(__file__, owner=""), psfs.BadInput, "owner"),
+    ("share", "tag", lambda files, peer: files.share(__file__, tags=["a\n"]), psfs.BadInput, "control character"),
+    ("share", "one tag", lambda files, peer: files.share(__file__, tags="holiday"), psfs.BadInput, "tags is one str"),
+    ("share", "65 tags", lambda files, peer: files.share(__file__, tags=list(map(str, range(65)))), psfs.BadInput, "64 tags"),
+    ("share", "progress", lambda files, peer: files.share(__file__, progress=7), psfs.BadInput, "int"),
+    ("ticket", "root", lambda files, peer: files.ticket("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("ticket", "nothing", lambda files, peer: files.ticket(ROOT), psfs.NotFound, ROOT),
+    ("ticket", "lifetime", lambda files, peer: files.ticket(ROOT, lifetime=-1), psfs.BadInput, "lifetime is -1"),
+    ("ticket", "bytes", lambda files, peer: files.ticket(ROOT, bytes=-1), psfs.BadInput, "bytes is -1"),
+    ("ticket", "holder", lambda files, peer: files.ticket(ROOT, holder="Qm"), psfs.BadInput, "peer id"),
+    ("get", "nothing", lambda files, peer: files.get("", "x"), psfs.BadInput, "neither a ticket"),
+    ("get", "no ticket", lambda files, peer: files.get("holiday", "x"), psfs.BadInput, "neither a ticket"),
+    ("get", "short root", lambda files, peer: files.get(ROOT[1:], "x"), psfs.BadInput, "has 63"),
+    ("get", "a ticket that is cut off", lambda files, peer: files.get("psfs1abc", "x"), psfs.BadInput, "cut off"),
+    ("get", "a ticket of tomorrow", lambda files, peer: files.get(" PSFS9abc", "x"), psfs.BadInput, "newer version"),
+    ("get", "kind", lambda files, peer: files.get(7, "x"), psfs.BadInput, "wanted is int"),
+    ("get", "destination", lambda files, peer: files.get(ROOT, 7), TypeError, "destination"),
+    ("get", "no name", lambda files, peer: end(files.get(ROOT, "/")), psfs.Refused, "exists already"),
+    ("get", "occupied", lambda files, peer: end(files.get(ROOT, __file__)), psfs.Refused, "exists already"),
+    ("get", "source", lambda files, peer: files.get(ROOT, "x", sources=["Qm"]), psfs.BadInput, "peer id"),
+    ("get", "one source", lambda files, peer: files.get(ROOT, "x", sources=peer), psfs.BadInput, "sources is one str"),
+    ("get", "one address", lambda files, peer: files.get(ROOT, "x", addresses="/ip4"), psfs.BadInput, "addresses is one str"),
+    ("get", "patience", lambda files, peer: files.get(ROOT, "x", patience=-1), psfs.BadInput, "patience"),
+    ("get", "nobody", lambda files, peer: end(files.get(ROOT, NOWHERE, patience=0.1)), psfs.PeerUnreachable, ROOT),
+    ("find", "two at once", lambda files, peer: files.find(tag="a", name="b"), psfs.BadInput, "tag and name are given"),
+    ("find", "tag", lambda files, peer: files.find(tag=""), psfs.BadInput, "tag"),
+    ("find", "name", lambda files, peer: files.find(name="x" * 256), psfs.BadInput, "255"),
+    ("find", "root", lambda files, peer: files.find(root="x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("find", "sha256", lambda files, peer: files.find(sha256="x"), psfs.BadInput, "sha256sum"),
+    ("find", "owner", lambda files, peer: files.find(owner=""), psfs.BadInput, "owner"),
+    ("find", "after", lambda files, peer: files.find(after="x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("find", "most", lambda files, peer: files.find(most=-1), psfs.BadInput, "most is -1"),
+    ("tags", "owner", lambda files, peer: files.tags(""), psfs.BadInput, "owner"),
+    ("tags", "after", lambda files, peer: files.tags(after=""), psfs.BadInput, "tag"),
+    ("tags", "most", lambda files, peer: files.tags(most=-1), psfs.BadInput, "most is -1"),
+    ("tag", "root", lambda files, peer: files.tag("x", "t"), psfs.BadInput, "64 hexadecimal digits"),
+    ("tag", "tag", lambda files, peer: files.tag(ROOT, "a\0"), psfs.BadInput, "control character"),
+    ("tag", "owner", lambda files, peer: files.tag(ROOT, "t", ""), psfs.BadInput, "owner"),
+    ("tag", "nothing", lambda files, peer: files.tag(ROOT, "t"), psfs.NotFound, ROOT),
+    ("untag", "root", lambda files, peer: files.untag("x", "t"), psfs.BadInput, "64 hexadecimal digits"),
+    ("untag", "tag", lambda files, peer: files.untag(ROOT, ""), psfs.BadInput, "tag"),
+    ("untag", "owner", lambda files, peer: files.untag(ROOT, "t", ""), psfs.BadInput, "owner"),
+    ("remove", "root", lambda files, peer: files.remove("x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("remove", "owner", lambda files, peer: files.remove(ROOT, ""), psfs.BadInput, "owner"),
+    ("keep", "nowhere", lambda files, peer: files.keep(), psfs.BadInput, "folder"),
+    ("keep", "folder", lambda files, peer: files.keep(folder="/proc/nothing"), psfs.BadInput, "/proc/nothing"),
+    ("keep", "quota", lambda files, peer: files.keep(quota=-1), psfs.BadInput, "quota is -1"),
+    ("keep", "largest", lambda files, peer: files.keep(largest=2**64), psfs.BadInput, "largest is"),
+    ("keep", "lifetime", lambda files, peer: files.keep(lifetime=-1), psfs.BadInput, "lifetime is -1"),
+    ("token", "owner", lambda files, peer: files.token(""), psfs.BadInput, "owner"),
+    ("token", "ops", lambda files, peer: files.token("anna", ops=["fly"]), psfs.BadInput, "fly"),
+    ("token", "no ops", lambda files, peer: files.token("anna", ops=[]), psfs.BadInput, "at least one"),
+    ("token", "one op", lambda files, peer: files.token("anna", ops="read"), psfs.BadInput, "ops is one str"),
+    ("token", "root", lambda files, peer: files.token("anna", root="x"), psfs.BadInput, "64 hexadecimal digits"),
+    ("token", "bytes", lambda files, peer: files.token("anna", bytes=-1), psfs.BadInput, "bytes is -1"),
+    ("token", "lifetime", lambda files, peer: files.token("anna", lifetime=-1), psfs.BadInput, "lifetime is -1"),
+    ("token", "holder", lambda files, peer: files.token("anna", holder="Qm"), psfs.BadInput, "peer id"),
+    ("set_quota", "owner", lambda files, peer: files.set_quota("", 1), psfs.BadInput, "owner"),
+    ("set_quota", "limit", lambda files, peer: files.set_quota("anna", -1), psfs.BadInput, "limit is -1"),
+    ("quota", "owner", lambda files, peer: files.quota(""), psfs.BadInput, "owner"),
+    ("quotas", "after", lambda files, peer: files.quotas(after=""), psfs.BadInput, "owner"),
+    ("quotas", "most", lambda files, peer: files.quotas(most=-1), psfs.BadInput, "most is -1"),
+    ("put", "server", lambda files, peer: files.put("Qm", __file__, "t"), psfs.BadInput, "peer id"),
+    ("put", "nothing", lambda files, peer: end(files.put(peer, NOWHERE, "t")), psfs.BadInput, "no such file"),
+    ("put", "no name", lambda files, peer: files.put(peer, "/", "t"), psfs.BadInput, "give it a name"),
+    ("put", "token", lambda files, peer: end(files.put(peer, __file__, "t")), psfs.Refused, "keeps no files"),
+    ("put", "name", lambda files, peer: files.put(peer, __file__, "t", name=""), psfs.BadInput, "name"),
+    ("put", "tag", lambda files, peer: files.put(peer, __file__, "t", tags=[""]), psfs.BadInput, "tag"),
+    ("put", "one tag", lambda files, peer: files.put(peer, __file__, "t", tags="a"), psfs.BadInput, "tags is one str"),
+    ("put", "one address", lambda files, peer: files.put(peer, __file__, "t", addresses="a"), psfs.BadInput, "addresses"),
+    ("put", "patience", lambda files, peer: files.put(peer, __file__, "t", patience=-1), psfs.BadInput, "patience"),
+    ("put", "stranger", lambda files, peer: end(files.put(STRANGER, __file__, "t", patience=0)), psfs.PeerUnreachable, STRANGER),
+    ("remote_find", "server", lambda files, peer: files.remote_find("Qm", "t"), psfs.BadInput, "peer id"),
+    ("remote_find", "token", lambda files, peer: files.remote_find(peer, "t"), psfs.Refused, "not a token"),
+    ("remote_find", "two at once", lambda files, peer: files.remote_find(peer, "t", name="a", root=ROOT), psfs.BadInput, "name and root"),
+    ("remote_find", "after", lambda files, peer: files.remote_find(peer, "t", after="x"), psfs.BadInput, "64 hexadecimal"),
+    ("remote_find", "most", lambda files, peer: files.remote_find(peer, "t", most=-1), psfs.BadInput, "most is -1"),
+    ("remote_find", "stranger", lambda files, peer: files.remote_find(STRANGER, "t"), psfs.PeerUnreachable, STRANGER),
+    ("remote_remove", "server", lambda files, peer: files.remote_remove("Qm", "t", ROOT), psfs.BadInput, "peer id"),
+    ("remote_remove", "token", lambda files, peer: files.remote_remove(peer, "t", ROOT), psfs.Refused, "not a token"),
+    ("remote_remove", "root", lambda files, peer: files.remote_remove(peer, "t", "x"), psfs.BadInput, "64 hexadecimal digits"),
 ]
 
 
@@ -184,6 +285,15 @@ def test_dht_calls(pair: Any, method: str, what: str, call: Callable[..., Any], 
     told(error.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "what", "call", "kind", "says"), FILE_CALLS, ids=[f"{row[0]} {row[1]}" for row in FILE_CALLS]
+)
+def test_file_calls(pair: Any, method: str, what: str, call: Callable[..., Any], kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says) as error:
+        call(pair[0].files, pair[1].peer_id)
+    told(error.value)
+
+
 def told(error: BaseException) -> None:
     """Every error of ours has a code and says what to do."""
     if isinstance(error, psfs.Error):
@@ -196,6 +306,7 @@ def test_calls_with_asyncio(psfs_network: Networks, run) -> None:  # type: ignor
         async with psfs_network.asyncio(2) as (ada, bob):
             rows = [(ada, *row) for row in CALLS + CALLS_OF_ASYNCIO]
             rows += [(ada.dht, *row) for row in DHT_CALLS + DHT_CALLS_OF_ASYNCIO]
+            rows += [(ada.files, *row) for row in FILE_CALLS]
             for of, method, what, call, kind, says in rows:
                 with pytest.raises(kind, match=says) as error:
                     result = call(of, bob.peer_id)
@@ -255,6 +366,10 @@ def test_functions() -> None:
         psfs.key_of_signed(STRANGER, 7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="passphrase"):
         psfs.generate_key(7)  # type: ignore[arg-type]
+    with pytest.raises(psfs.BadInput, match="begin with psfs1"):
+        psfs.Ticket("no ticket")
+    with pytest.raises(TypeError, match="text"):
+        psfs.Ticket(7)  # type: ignore[arg-type]
     for code in (0, -1, 2**31, "7"):
         with pytest.raises(psfs.BadInput, match="code"):
             psfs.Fail(code, "")  # type: ignore[arg-type]
@@ -314,6 +429,8 @@ def test_no_method_was_forgotten() -> None:
         psfs.sync.Satellite: {row[0] for row in CALLS},
         psfs.Dht: {row[0] for row in DHT_CALLS + DHT_CALLS_OF_ASYNCIO},
         psfs.sync.Dht: {row[0] for row in DHT_CALLS},
+        psfs.Files: {row[0] for row in FILE_CALLS},
+        psfs.sync.Files: {row[0] for row in FILE_CALLS},
         # test_an_offer_is_refused_with_a_text
         psfs.Offer: {"refuse"},
         psfs.Message: {row[0] for row in ANSWERS},
@@ -358,8 +475,8 @@ def test_an_offer_is_refused_with_a_text(pair: Any) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [psfs.Satellite, psfs.sync.Satellite, psfs.Dht, psfs.sync.Dht],
-    ids=["asyncio", "sync", "dht asyncio", "dht sync"],
+    [psfs.Satellite, psfs.sync.Satellite, psfs.Dht, psfs.sync.Dht, psfs.Files, psfs.sync.Files],
+    ids=["asyncio", "sync", "dht asyncio", "dht sync", "files asyncio", "files sync"],
 )
 def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type: ignore[no-untyped-def]
     """An object that is nothing, as each argument of each method."""
@@ -369,7 +486,9 @@ def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type:
             parameters = inspect.signature(getattr(of, name)).parameters
             good: dict[str, Any] = {"namespace": "n", "data": b"x", "address": "127.0.0.1:1", "packet_type": 1, "handler": print}
             good |= {"key": KEY, "name": "n", "role": "node"}
-            good |= dict.fromkeys(("peer", "to", "publisher"), pair[1].peer_id)
+            good |= dict.fromkeys(("peer", "to", "publisher", "server"), pair[1].peer_id)
+            good |= {"path": __file__, "destination": NOWHERE, "wanted": ROOT, "root": ROOT, "tag": "t", "owner": "o"}
+            good |= {"token": "t", "limit": 1}
             needed = {one.name for one in parameters.values() if one.default is inspect.Parameter.empty}
             # Without one it is a decorator, which finds all that when it decorates.
             needed |= {"handler"} & set(parameters)
@@ -383,11 +502,12 @@ def test_arguments_of_a_wrong_type(pair: Any, kind: type, run) -> None:  # type:
                     pytest.fail(f"{name} takes any {bad}")
 
     async def main() -> None:
-        if kind in (psfs.sync.Satellite, psfs.sync.Dht):
-            await tries(pair[0] if kind is psfs.sync.Satellite else pair[0].dht)
+        part = {"Dht": "dht", "Files": "files"}.get(kind.__name__)
+        if kind.__module__ not in ("psfs._aio", "psfs._aio_dht", "psfs._aio_files"):
+            await tries(getattr(pair[0], part) if part else pair[0])
             return
         async with psfs.Satellite("types", listen=["127.0.0.1:0"], mdns=False) as sat:
-            await tries(sat if kind is psfs.Satellite else sat.dht)
+            await tries(getattr(sat, part) if part else sat)
 
     run(main())
 
@@ -436,6 +556,7 @@ DHT_ENDED: dict[str, Callable[[Any], Any]] = {
     "on_broadcast": lambda dht: dht.on_broadcast(print),
     "trace": lambda dht: dht.trace(KEY),
     "debug": lambda dht: dht.debug(),
+    "joined": lambda dht: dht.joined(),
     # Properties.
     "stored_keys": lambda dht: dht.stored_keys,
     "storage_size": lambda dht: dht.storage_size,
@@ -444,9 +565,34 @@ DHT_STILL: dict[str, Callable[[Any], Any]] = {
     "role": lambda dht: dht.role,
     "set_role": lambda dht: dht.set_role("node"),
     "permit_debug": lambda dht: dht.permit_debug(False),
+    "permit_proxy": lambda dht: dht.permit_proxy(False),
     "routing_table": lambda dht: dht.routing_table(),
     # What it does needs a value that was fetched.
     "open": lambda dht: None,
+}
+
+
+#: The same of its files.
+FILES_ENDED: dict[str, Callable[[Any], Any]] = {
+    "share": lambda files: files.share(__file__),
+    "ticket": lambda files: files.ticket(ROOT),
+    "get": lambda files: end(files.get(ROOT, NOWHERE)),
+    "find": lambda files: files.find(),
+    "tags": lambda files: files.tags(),
+    "tag": lambda files: files.tag(ROOT, "t"),
+    "untag": lambda files: files.untag(ROOT, "t"),
+    "remove": lambda files: files.remove(ROOT),
+    "keep": lambda files: files.keep(folder="/tmp"),
+    "set_quota": lambda files: files.set_quota("o", 1),
+    "quota": lambda files: files.quota("o"),
+    "quotas": lambda files: files.quotas(),
+    "put": lambda files: end(files.put(STRANGER, __file__, "t")),
+    "remote_find": lambda files: files.remote_find(STRANGER, "t"),
+    "remote_remove": lambda files: files.remote_remove(STRANGER, "t", ROOT),
+}
+FILES_STILL: dict[str, Callable[[Any], Any]] = {
+    "shared": lambda files: files.shared(),
+    "token": lambda files: files.token("o"),
 }
 
 
@@ -475,6 +621,14 @@ def test_after_the_end(kind: type, run) -> None:  # type: ignore[no-untyped-def]
         for call in DHT_STILL.values():
             call(sat.dht)
         assert {name for name in dir(sat.dht) if not name.startswith("_")} == set(DHT_ENDED) | set(DHT_STILL)
+        for name, call in FILES_ENDED.items():
+            with pytest.raises(psfs.Closed) as error:
+                await done(call(sat.files))
+                pytest.fail(f"files.{name} works after the end")
+            assert error.value.hint
+        for call in FILES_STILL.values():
+            call(sat.files)
+        assert {name for name in dir(sat.files) if not name.startswith("_")} == set(FILES_ENDED) | set(FILES_STILL)
         # Waiting for the end has another name in each.
         assert public - {"ended", "wait"} == set(ENDED) | STILL
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import threading
@@ -397,6 +398,42 @@ def test_roles(psfs_network: Networks) -> None:
     assert [answer.peer for answer in stored.answers if answer.keeps] == [bob.peer_id]
     assert ada.dht.fetch(stored.key).content == b"by a phone"
     assert (ada.dht.stored_keys, bob.dht.stored_keys) == (0, 1)
+
+
+def test_who_reaches_one_node_only_has_it_store_and_fetch(psfs_network: Networks) -> None:
+    net = psfs_network(10)
+    key = psfs.generate_key()
+    # Before it comes: it learns of the others, and never reaches them.
+    for other in net[1:]:
+        net._faults.partition(psfs.inspect_key(key)[0], other.peer_id)
+    options: dict[str, Any] = {"mdns": False, "listen": ["127.0.0.1:0"], "bootstrap": net[0].addresses()}
+    with psfs.sync.Satellite(net.rendezvous, key=key, faults=net._faults, dht_role="client", **options) as client:
+        client.dht.joined()
+        net[0].dht.permit_proxy()
+        stored = client.dht.store("from behind")
+        assert stored.proxy == net[0].peer_id
+        assert stored.nodes >= 8
+        assert net[5].dht.fetch(stored.key).content == b"from behind"
+        assert net[5].dht.store("not from behind").proxy is None
+        net[0].dht.permit_proxy(False)
+        # It may be too far from what is stored to keep it itself.
+        with contextlib.suppress(psfs.Refused):
+            assert client.dht.store("alone").proxy is None
+
+
+def test_joined_waits_for_a_node(psfs_network: Networks, run) -> None:  # type: ignore[no-untyped-def]
+    async def main() -> None:
+        async with psfs_network.asyncio(1) as [ada]:
+            with pytest.raises(psfs.Timeout):
+                await ada.dht.joined(timeout=0.05)
+            joined = asyncio.ensure_future(ada.dht.joined())
+            async with psfs.Satellite(
+                ada.rendezvous, mdns=False, listen=["127.0.0.1:0"], bootstrap=ada.addresses()
+            ) as bob:
+                await joined
+                await bob.dht.joined()
+
+    run(main())
 
 
 def test_limits_are_options(psfs_network: Networks) -> None:

@@ -64,7 +64,16 @@ print("started")
     assert time.monotonic() - began < 50
 
 
-@pytest.mark.parametrize("wait", ["sat.wait()", "sat.wait_connected()", "next(sat.messages(psfs.MESSAGE, 'n'))"])
+WAITS = [
+    "sat.wait()",
+    "sat.wait_connected()",
+    "next(sat.messages(psfs.MESSAGE, 'n'))",
+    "sat.files.get('0' * 64, '/nothing', patience=None).wait()",
+    "next(sat.files.get('0' * 64, '/nothing', patience=None))",
+]
+
+
+@pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
     # Whoever starts the tests in the background ignores SIGINT, and what it starts inherits that.
     program = f"""

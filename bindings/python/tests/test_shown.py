@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import subprocess
 import sys
@@ -74,8 +75,32 @@ def test_the_example_of_the_dht_keeps_stores_and_fetches() -> None:
         keep.wait(60)
 
 
+def test_the_example_of_files_shares_and_gets(tmp_path: Path) -> None:
+    source, copy = tmp_path / "file", tmp_path / "copy"
+    source.write_bytes(random.randbytes(3_000_000))
+    share = subprocess.Popen([sys.executable, EXAMPLES / "share.py", source], stdout=subprocess.PIPE, text=True)
+
+    def get(ticket: str, to: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(EXAMPLES / "share.py"), ticket, str(to)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    try:
+        assert share.stdout is not None
+        ticket = share.stdout.readline().strip()
+        got = get(ticket, copy)
+        assert (got.returncode, got.stdout) == (0, f"{copy}\n"), got.stderr
+        assert "3000000 of 3000000 bytes" in got.stderr
+        assert copy.read_bytes() == source.read_bytes()
+        cut_off = get(ticket[:-1], tmp_path / "other")
+        assert cut_off.returncode == 1
+        assert cut_off.stderr.startswith("the ticket is cut off")
+    finally:
+        share.terminate()
+        share.wait(60)
+
+
 def test_an_example_without_arguments_says_how_it_is_used() -> None:
-    for name in ("greet.py", "whois.py", "dht.py"):
+    for name in ("greet.py", "whois.py", "dht.py", "share.py"):
         ended = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, timeout=60)
         assert ended.returncode == 1
         assert ended.stderr.startswith("usage:")
@@ -111,8 +136,10 @@ def test_the_taste_in_the_projects_readme(other: psfs.sync.Satellite) -> None:
     assert said == [(other.peer_id, b"the other one")]
 
 
-def test_the_tastes_in_the_packages_readme(other: psfs.sync.Satellite) -> None:
-    with_asyncio, without, of_the_dht, _ = tastes(ROOT / "bindings" / "python" / "README.md")
+def test_the_tastes_in_the_packages_readme(
+    other: psfs.sync.Satellite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_asyncio, without, of_the_dht, of_files, _ = tastes(ROOT / "bindings" / "python" / "README.md")
     for taste in (with_asyncio, without):
         said: list[tuple[str, bytes]] = []
         copy = shim(other)
@@ -131,3 +158,10 @@ def test_the_tastes_in_the_packages_readme(other: psfs.sync.Satellite) -> None:
         exec(of_the_dht, {"sat": sat, "print": lambda *words: kept.append(words)})
     assert kept[0] == (psfs.key_of_content("Some value"), 2)
     assert sorted(kept[1:]) == sorted([(sat.peer_id, "kept"), (other.peer_id, "kept")])
+    monkeypatch.chdir(tmp_path)
+    Path("holiday.mp4").write_bytes(random.randbytes(100_000))
+    told: list[tuple[Any, ...]] = []
+    with shim(other).sync.Satellite("pineapple") as sat:
+        exec(of_files, {"sat": sat, "other": other, "print": lambda *words: told.append(words)})
+    assert told[-1] == (100_000, "of", 100_000)
+    assert Path("copy.mp4").read_bytes() == Path("holiday.mp4").read_bytes()

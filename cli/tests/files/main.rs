@@ -8,6 +8,7 @@
 
 mod http;
 mod kept;
+mod kills;
 #[path = "../support/mod.rs"]
 mod support;
 

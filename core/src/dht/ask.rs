@@ -32,6 +32,14 @@ impl AskError {
             text: text.into(),
         }
     }
+
+    /// An answer that is no lie, and not what was asked for either.
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Self {
+            failure: Failure::Refused,
+            text: text.into(),
+        }
+    }
 }
 
 impl From<RequestError> for AskError {

@@ -6,21 +6,20 @@
 use bytes::Bytes;
 
 use super::Dht;
-use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT, told};
+use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT};
 use super::node::{Node, REPLICAS};
 use super::options::FetchOptions;
+use super::serve::INLINE;
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
 use crate::key::Key;
 use crate::net::clock;
 use crate::proto::dht::lookup::{Goal, Lookup};
-use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Why};
+use crate::proto::dht::message::{Answer, Ask, Find, Node as Told, Verdict, Why};
 use crate::proto::dht::sealed;
 use crate::proto::dht::value::{self, Entry, Kind};
 
-/// A content of up to so many bytes comes with the answer that says where it is.
-const INLINE: u32 = 64 * 1024;
 /// Nodes asked at once while one answer is enough.
 const FEW: usize = 2;
 /// Walks of their own, where answers have to be compared.
@@ -233,6 +232,7 @@ impl Node {
         });
         match self.ask(&peer, &find, ASK_TIMEOUT).await? {
             Answer::Found(found) => Ok((found.nodes, found.entry.is_some())),
+            Answer::Verdict(Verdict::Refused { text, .. }) => Err(AskError::refused(text)),
             _ => Err(self.lied(&peer, "it gave an answer that fits no question for a value")),
         }
     }
@@ -249,10 +249,15 @@ impl Node {
             inline: INLINE,
         });
         let answer = self.ask(&peer, &find, ASK_TIMEOUT).await?;
-        let nodes = told(&answer).to_vec();
-        let Answer::Found(found) = answer else {
-            return Err(self.lied(&peer, "it gave an answer that fits no question for a value"));
+        let found = match answer {
+            Answer::Found(found) => found,
+            Answer::Verdict(Verdict::Refused { text, .. }) => return Err(AskError::refused(text)),
+            _ => {
+                let text = "it gave an answer that fits no question for a value";
+                return Err(self.lied(&peer, text));
+            }
         };
+        let nodes = found.nodes;
         let Some(entry) = found.entry else {
             return Ok((nodes, None));
         };
@@ -280,7 +285,8 @@ impl Node {
         };
         match self.ask(peer, &get, MOVE_TIMEOUT).await? {
             Answer::Content { content, .. } => Ok(Some(content)),
-            Answer::Verdict(_) => Ok(None),
+            Answer::Verdict(Verdict::NotFound { .. }) => Ok(None),
+            Answer::Verdict(Verdict::Refused { text, .. }) => Err(AskError::refused(text)),
             _ => Err(self.lied(
                 peer,
                 "it gave an answer that fits no question for a content",

@@ -16,6 +16,7 @@ mod fetch;
 mod lie;
 mod node;
 mod options;
+mod places;
 mod proxy;
 mod sealed;
 mod serve;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::debug::{self, Telling};
 use super::decide::Deciding;
+use super::places::Places;
 use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
 use super::watch::Watchers;
@@ -74,6 +75,9 @@ pub(crate) struct Node {
     pub(super) used: Notify,
     /// Somebody became a node here.
     pub(super) met: Notify,
+    /// What others ask: worked on, and answered but not taken yet.
+    pub(super) worked: Arc<Places>,
+    pub(super) waiting: Arc<Places>,
     /// For values on their way out, in bytes.
     pub(super) sending: Semaphore,
     pub(super) moving: Semaphore,
@@ -137,6 +141,8 @@ impl Node {
             to_check: Mutex::new(Some(to_check)),
             used: Notify::new(),
             met: Notify::new(),
+            worked: Places::new(serve::WORKED_MAX, serve::WORKED_EACH),
+            waiting: Places::new(serve::WAITING_MAX, serve::WAITING_EACH),
             sending: Semaphore::new(serve::SENDING_MAX as usize),
             moving: Semaphore::new(MOVING_MAX),
             mirroring: Arc::new(Semaphore::new(MIRRORED_MAX)),
@@ -281,6 +287,14 @@ impl Node {
         let done = move |result| drop(done.send(result));
         self.values
             .put(entry, content, brought, clock::now_ms(), done);
+        put.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Lets a value that is here live longer, or keeps what was a copy: [`Values::refresh`].
+    pub(super) async fn refresh(&self, entry: Entry, brought: Brought) -> Result<Put, StoreError> {
+        let (done, put) = oneshot::channel();
+        let done = move |result| drop(done.send(result));
+        self.values.refresh(entry, brought, clock::now_ms(), done);
         put.await.unwrap_or(Err(StoreError::Closed))
     }
 

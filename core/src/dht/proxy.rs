@@ -19,7 +19,7 @@ use super::Dht;
 use super::ask::MOVE_TIMEOUT;
 use super::fetch::Value;
 use super::node::{Node, REPLICAS};
-use super::serve::refused;
+use super::serve::{Room, refused};
 use super::store::{Answer, Outcome, Spread};
 use crate::config::Role;
 use crate::error::DhtError;
@@ -160,7 +160,12 @@ impl Dht {
 
 /// Answering.
 impl Node {
-    pub(super) async fn on_fetch(&self, key: Key, peer: PeerId) -> Said {
+    pub(super) async fn on_fetch<'a>(
+        &'a self,
+        key: Key,
+        peer: PeerId,
+        room: &mut Room<'a>,
+    ) -> Said {
         let turn = match self.proxying.admit(peer, 0, self.now()) {
             Ok(turn) => turn,
             Err((reason, text)) => return Said::Verdict(refused(reason, text)),
@@ -172,7 +177,11 @@ impl Node {
         };
         match found {
             Some(value) => {
-                turn.charge(value.content().len() as u64);
+                let bytes = value.content().len() as u64;
+                turn.charge(bytes);
+                if !self.has_room(bytes, room) {
+                    return Said::Verdict(refused(Reason::Busy, "it sends too much at once"));
+                }
                 let (entry, content) = (value.entry().clone(), value.content().clone());
                 Said::Content { entry, content }
             }

@@ -1,15 +1,18 @@
 //! Answering the asks of others.
 //!
-//! What is quick is answered in the loop; what waits for the disk, the application or a large content by a task of its own. How many
-//! of those run is bounded: over it, who offers is told to come again.
+//! What is quick is answered in the loop, if its asker has room for the answer; what waits for the disk, the application, a large content or
+//! its asker by a task of its own, so that nobody waits for anybody else. How many of those run is bounded: over it, who asks is told to come
+//! again.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::FutureExt;
+use tokio::sync::SemaphorePermit;
 
 use super::ask::MOVE_TIMEOUT;
 use super::node::{Node, REPLICAS};
+use super::places::Place;
 use crate::config::{BATCH_EVENTS, Role};
 use crate::error::Code;
 use crate::identity::PeerId;
@@ -21,23 +24,30 @@ use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
 use crate::satellite::{Event, Events, Responder};
 use crate::store::values::{Brought, Put as Outcome};
 
-/// Asks that are worked on at once, beside those answered at once.
-const WORKED_MAX: usize = 512;
-/// Bytes of values that are sent at once, by the answers that have them alone.
+/// Asks that are worked on at once, beside those answered at once; for one asker.
+pub(super) const WORKED_MAX: usize = 512;
+pub(super) const WORKED_EACH: usize = 384;
+/// Quick answers that wait for their askers to have room for them; for one asker.
+pub(super) const WAITING_MAX: usize = 512;
+pub(super) const WAITING_EACH: usize = 128;
+/// Largest content that goes along with the answer that says where it is, in bytes; whatever is asked for.
+pub(super) const INLINE: u32 = 64 * 1024;
+/// Contents up to so many bytes need no room among those that are sent at once.
+const FREE: u64 = 4096;
+/// Bytes of values that are read, proved and sent at once.
 pub(super) const SENDING_MAX: u32 = 64 << 20;
 
 pub(super) async fn serve(node: Arc<Node>, mut events: Events) {
-    let room = Arc::new(Semaphore::new(WORKED_MAX));
     let mut batch = Vec::new();
     while events.next_batch(&mut batch, BATCH_EVENTS).await {
         for event in batch.drain(..) {
-            node.serve(event, &room).await;
+            node.serve(event);
         }
     }
 }
 
 impl Node {
-    async fn serve(self: &Arc<Self>, event: Event, room: &Arc<Semaphore>) {
+    pub(super) fn serve(self: &Arc<Self>, event: Event) {
         if !self.role().serves() {
             return refuse(&event, Code::UnknownNamespace, "");
         }
@@ -58,68 +68,67 @@ impl Node {
         if let Ask::Find(find) = &ask
             && !find.value
         {
-            let nodes = self.nodes_near(&find.key, &peer);
-            return answer(
-                &event,
-                &Answer::Found(Found {
-                    nodes,
-                    ..Found::default()
-                }),
-            )
-            .await;
+            let found = Found {
+                nodes: self.nodes_near(&find.key, &peer),
+                ..Found::default()
+            };
+            return self.answer_soon(event, Answer::Found(found));
         }
+        let node = Arc::clone(self);
         if let Ask::Watch { key, newer_than } = ask {
             // It waits for long; how many do is bounded where they wait.
-            let node = Arc::clone(self);
             return self
                 .base
-                .spawn(async move { node.on_watch(&event, key, newer_than).await });
+                .spawn(async move { node.on_watch(event, key, newer_than).await });
         }
-        let Ok(permit) = Arc::clone(room).try_acquire_owned() else {
-            let nodes = Vec::new();
-            let text = "it works on too much at once".to_owned();
-            return answer(
-                &event,
-                &Answer::Verdict(Verdict::Refused {
-                    reason: Reason::Busy,
-                    text,
-                    nodes,
-                }),
-            )
-            .await;
+        let Some(place) = self.worked.take(peer) else {
+            let busy = refused(Reason::Busy, "it works on too much at once");
+            return self.answer_soon(event, Answer::Verdict(busy));
         };
-        let node = Arc::clone(self);
         self.base
-            .spawn(async move { node.work(&event, peer, ask, permit).await });
+            .spawn(async move { node.work(&event, peer, ask, place).await });
     }
 
-    async fn work(
-        self: Arc<Self>,
-        event: &Event,
-        peer: PeerId,
-        ask: Ask,
-        _permit: OwnedSemaphorePermit,
-    ) {
+    /// Answers at once, or by a task where the asker or its session has no room for the answer yet. Over a number of these the question
+    /// ends without one.
+    pub(super) fn answer_soon(self: &Arc<Self>, event: Event, said: Answer) {
+        let asked = event.clone();
+        let mut answering = Box::pin(async move { answer(&asked, &said).await });
+        if answering.as_mut().now_or_never().is_some() {
+            return;
+        }
+        let Some(place) = self.waiting.take(*event.peer()) else {
+            let text = "enough answers wait until their askers take them";
+            return refuse(&event, Code::Refused, text);
+        };
+        let node = Arc::clone(self);
+        self.base.spawn(async move {
+            node.answer_in_time(answering).await;
+            drop(place);
+        });
+    }
+
+    async fn work(self: Arc<Self>, event: &Event, peer: PeerId, ask: Ask, _place: Place) {
         if let Some(lie) = self.lie(&ask) {
             return self.answer_in_time(answer(event, &lie)).await;
         }
+        // For a content in the answer; until that is taken.
+        let mut room = None;
         let said = match ask {
-            Ask::Find(find) => self.find(&find, &peer).await,
+            Ask::Find(find) => self.find(&find, &peer, &mut room).await,
             Ask::Offer(offer) => Answer::Verdict(self.on_offer(peer, offer).await),
             Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
-            Ask::Get { key, root } => match (self.held(&key), event.take_responder()) {
-                (Some(entry), Ok(responder)) if entry.root == root => {
-                    return self.send_value(responder, entry, &peer).await;
-                }
-                (_, Ok(responder)) => {
-                    return respond(responder, &self.not_found(key, &peer)).await;
-                }
-                (_, Err(_)) => return,
+            Ask::Get { key, root } => match self.held(&key).filter(|entry| entry.root == root) {
+                Some(entry) => match event.take_responder() {
+                    Ok(responder) => return self.send_value(responder, entry, &peer).await,
+                    Err(_) => return,
+                },
+                None => self.not_found(key, &peer),
             },
-            Ask::Challenge(challenge) => self.on_challenge(challenge, &peer).await,
+            Ask::Challenge(challenge) => self.on_challenge(challenge, &peer, &mut room).await,
             Ask::Forget { key, root } => Answer::Verdict(self.on_forget(key, root, peer).await),
             // In boxes: a walk is larger than all other answers, each of which would be as large.
-            Ask::Fetch(key) => Box::pin(self.on_fetch(key, peer)).await,
+            Ask::Fetch(key) => Box::pin(self.on_fetch(key, peer, &mut room)).await,
             Ask::Store(store) => Box::pin(self.on_store(store, peer)).await,
             Ask::Watch { .. } => return,
         };
@@ -136,11 +145,8 @@ impl Node {
 
     /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits.
     pub(super) async fn send_value(&self, responder: Responder, entry: Entry, asker: &PeerId) {
-        let room = u32::try_from(entry.size)
-            .unwrap_or(u32::MAX)
-            .min(SENDING_MAX);
         self.answer_in_time(async {
-            let Ok(_room) = self.sending.acquire_many(room).await else {
+            let Ok(_room) = self.sending.acquire_many(room_of(entry.size)).await else {
                 return;
             };
             let key = entry.key;
@@ -153,10 +159,22 @@ impl Node {
         .await;
     }
 
-    async fn find(&self, find: &Find, asker: &PeerId) -> Answer {
+    /// Whether there is room now for a content of so many bytes, which is taken then.
+    pub(super) fn has_room<'a>(&'a self, bytes: u64, room: &mut Room<'a>) -> bool {
+        if bytes > FREE {
+            *room = self.sending.try_acquire_many(room_of(bytes)).ok();
+        }
+        bytes <= FREE || room.is_some()
+    }
+
+    async fn find<'a>(&'a self, find: &Find, asker: &PeerId, room: &mut Room<'a>) -> Answer {
         let held = self.held(&find.key);
+        let most = u64::from(find.inline.min(INLINE));
         let content = match &held {
-            Some(entry) if entry.size <= u64::from(find.inline) => self.content(entry).await,
+            // Without room it can be asked for by itself, and waited for.
+            Some(entry) if entry.size <= most && self.has_room(entry.size, room) => {
+                self.content(entry).await
+            }
             _ => None,
         };
         let key = find.key;
@@ -222,15 +240,26 @@ impl Node {
         })
     }
 
-    async fn on_challenge(&self, challenge: Challenge, asker: &PeerId) -> Answer {
+    async fn on_challenge<'a>(
+        &'a self,
+        challenge: Challenge,
+        asker: &PeerId,
+        room: &mut Room<'a>,
+    ) -> Answer {
         let Challenge {
             key,
             root,
             offset,
             length,
         } = challenge;
-        if let Some(entry) = self.held(&key)
-            && entry.root == root
+        let held = self.held(&key).filter(|entry| entry.root == root);
+        if held
+            .as_ref()
+            .is_some_and(|entry| !self.has_room(entry.size, room))
+        {
+            return Answer::Verdict(refused(Reason::Busy, "it sends too much at once"));
+        }
+        if let Some(entry) = held
             && let Some(content) = self.content(&entry).await
         {
             let proof = self
@@ -303,15 +332,24 @@ impl Node {
             return refused(invalid.reason(), invalid.to_string());
         }
         let brought = self.brought(peer, why, if_sequence);
-        match self.values.check(&entry, &brought, now) {
-            Ok(Outcome::Kept) => {}
+        let said = match self.values.check(&entry, &brought, now) {
             Ok(Outcome::Had) => return Verdict::Have(self.receipt(&entry, nonce)),
             Ok(Outcome::Refused(reason, text)) => return refused(reason, text),
+            Ok(said) => said,
             Err(error) => return refused(Reason::Busy, error.to_string()),
+        };
+        if let Err((reason, text)) = self.decide(peer, &entry, None).await {
+            return refused(reason, text);
         }
-        match self.decide(peer, &entry, None).await {
-            Ok(()) => Verdict::Accept,
-            Err((reason, text)) => refused(reason, text),
+        if said == Outcome::Kept {
+            return Verdict::Accept;
+        }
+        match self.refresh(entry.clone(), brought).await {
+            // Gone since.
+            Ok(Outcome::Kept) => Verdict::Accept,
+            Ok(Outcome::Had | Outcome::Refreshed) => Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Refused(reason, text)) => refused(reason, text),
+            Err(error) => refused(Reason::Busy, error.to_string()),
         }
     }
 
@@ -331,7 +369,7 @@ impl Node {
             .await
         {
             Ok(Outcome::Kept) => Verdict::Receipt(self.receipt(&entry, nonce)),
-            Ok(Outcome::Had) => Verdict::Have(self.receipt(&entry, nonce)),
+            Ok(Outcome::Had | Outcome::Refreshed) => Verdict::Have(self.receipt(&entry, nonce)),
             Ok(Outcome::Refused(reason, text)) => refused(reason, text),
             Err(error) => refused(Reason::Busy, error),
         }
@@ -392,7 +430,7 @@ impl Node {
                     .tell(|| format!("keeps {key} ({} bytes) from {peer}", entry.size));
                 self.watchers.changed(&entry);
             }
-            Outcome::Had => self
+            Outcome::Had | Outcome::Refreshed => self
                 .telling
                 .tell(|| format!("had {key}, which {peer} offers")),
             Outcome::Refused(reason, text) => {
@@ -422,6 +460,13 @@ impl Node {
             self.mirror(key);
         }
     }
+}
+
+/// Room for a content on its way: see [`SENDING_MAX`].
+pub(super) type Room<'a> = Option<SemaphorePermit<'a>>;
+
+fn room_of(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX).min(SENDING_MAX)
 }
 
 /// Contents up to so many bytes are read and checked where they are needed; larger ones off the network's tasks.

@@ -68,8 +68,23 @@ impl Node {
         deleted.push_back(key);
     }
 
+    /// Whether a deletion would be known here: of what is published from here, or kept here. Others may have been told to forget it.
+    fn would_know(&self, entry: &Entry) -> bool {
+        if entry.kind != Kind::Plain {
+            return true;
+        }
+        if entry.publisher == self.local {
+            return !self.deleted().contains(&entry.key);
+        }
+        self.held(&entry.key)
+            .is_some_and(|held| held.root == entry.root)
+    }
+
     /// Whether a node has what it promised to keep. Who does not answer at all is counted as such where it is asked.
     pub(super) async fn check_promise(&self, peer: PeerId, entry: &Entry) {
+        if !self.would_know(entry) {
+            return;
+        }
         let offset = u64::from_be_bytes(clock::random()) % entry.size;
         let length = (entry.size - offset).min(LENGTH_MAX) as u32;
         let challenge = Challenge {
@@ -85,14 +100,19 @@ impl Node {
             Ok(Answer::Slice(proof)) => {
                 slice::check(&entry.root, entry.size, offset, length, &proof)
             }
-            // Only a plain value cannot have been replaced since; and it may have been deleted from here.
+            // Only a plain value cannot have been replaced since.
             Ok(Answer::Verdict(Verdict::NotFound { .. })) => {
+                if entry.kind == Kind::Plain && entry.publisher != self.local {
+                    // Who deletes it tells one node after the other.
+                    self.base.sleep(ASK_TIMEOUT).await;
+                }
                 entry.kind != Kind::Plain
                     || entry.is_expired(clock::now_ms())
-                    || self.deleted().contains(&entry.key)
+                    || !self.would_know(entry)
             }
+            // It has too much to do, which proves nothing.
+            Ok(Answer::Verdict(Verdict::Refused { .. })) | Err(_) => return,
             Ok(_) => false,
-            Err(_) => return,
         };
         if !kept {
             tracing::info!(%peer, key = %entry.key, "it promised to keep a value and does not have it");

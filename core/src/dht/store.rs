@@ -192,7 +192,8 @@ impl Dht {
     /// A higher sequence replaces a lower one.
     ///
     /// # Errors
-    /// As [`Dht::store`]; [`DhtError::Conflict`] when there is a newer one, or not the one that was to be replaced.
+    /// As [`Dht::store`]; [`DhtError::Conflict`] when as many nodes as take it have a newer one, or not the one that was to be replaced: those that
+    /// took it keep it, but who fetches believes most nodes.
     pub async fn store_signed(
         &self,
         salt: &[u8],
@@ -318,23 +319,11 @@ impl Dht {
             answers,
             proxy,
         };
-        if stored.nodes() > 0 {
-            return Ok(stored);
+        match contested(&stored.answers, if_sequence.is_some()) {
+            Some(text) => Err(DhtError::Conflict { key, text }),
+            None if stored.nodes() == 0 => Err(stored.not_kept()),
+            None => Ok(stored),
         }
-        let conflict = stored
-            .answers
-            .iter()
-            .find_map(|answer| match &answer.outcome {
-                Outcome::Refused {
-                    reason: Reason::Conflict,
-                    text,
-                } => Some(text.clone()),
-                _ => None,
-            });
-        Err(match conflict {
-            Some(text) => DhtError::Conflict { key, text },
-            None => stored.not_kept(),
-        })
     }
 
     async fn forget(&self, value: Value) -> Result<Stored, DhtError> {
@@ -397,7 +386,7 @@ impl Node {
                 .await;
             Some(match kept {
                 Ok(Kept::Kept) => Outcome::Kept,
-                Ok(Kept::Had) => Outcome::Had,
+                Ok(Kept::Had | Kept::Refreshed) => Outcome::Had,
                 Ok(Kept::Refused(reason, text)) => Outcome::Refused { reason, text },
                 Err(text) => Outcome::Failed(text),
             })
@@ -473,7 +462,10 @@ impl Node {
                 Err(self.lied(peer, "its receipt is for something else"))
             }
             Verdict::Receipt(_) => {
-                self.promised(*peer, entry);
+                // A copy gives way to what has to be kept.
+                if why != Why::Cache {
+                    self.promised(*peer, entry);
+                }
                 Ok(verdict)
             }
             _ => Ok(verdict),
@@ -538,6 +530,28 @@ impl Node {
             }
         })
     }
+}
+
+/// What a node said that has something else, if as many have as keep this value. One that is new near the key, or has missed a value, has
+/// nothing to say against any; so it is most of them that decide. A swap has all against it that do not take it, for whatever reason.
+fn contested(answers: &[Answer], swap: bool) -> Option<String> {
+    let (mut kept, mut against, mut conflict) = (0, 0, None);
+    for answer in answers {
+        match &answer.outcome {
+            Outcome::Kept | Outcome::Had => kept += 1,
+            Outcome::Refused {
+                reason: Reason::Conflict,
+                text,
+            } => {
+                against += 1;
+                conflict = conflict.or(Some(text));
+            }
+            // Those it is too far for have no say.
+            Outcome::Refused { reason, .. } if *reason != Reason::TooFar && swap => against += 1,
+            Outcome::Refused { .. } | Outcome::Failed(_) => {}
+        }
+    }
+    conflict.filter(|_| against >= kept).cloned()
 }
 
 fn check_salt(salt: &[u8]) -> Result<(), DhtError> {

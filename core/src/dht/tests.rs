@@ -20,7 +20,9 @@ use crate::proto::packet::PacketType;
 use crate::satellite::{Event, Satellite};
 
 mod context;
+mod promises;
 mod proxy;
+mod serving;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -293,7 +295,10 @@ fn a_value_that_was_replaced_or_deleted_since_is_no_broken_promise() {
 
         // Nobody took this one back.
         dht.node
-            .check_promise(id, &Entry::plain(b"never stored", id, later()))
+            .check_promise(
+                id,
+                &Entry::plain(b"never stored", author.peer_id(), later()),
+            )
             .await;
         assert!(is_blacklisted(&dht, &id));
         end(&[&author, &keeper]).await;

@@ -192,11 +192,10 @@ impl Node {
     }
 
     /// Somebody wants to hear of a value: it is told the first that is newer, and the request ends.
-    pub(super) async fn on_watch(&self, event: &Event, key: Key, newer_than: u64) {
+    pub(super) async fn on_watch(self: &Arc<Self>, event: Event, key: Key, newer_than: u64) {
         let Some(mut changes) = self.watchers.add(key) else {
-            let text = "it tells enough others of changes";
-            return serve::answer(event, &Answer::Verdict(serve::refused(Reason::Busy, text)))
-                .await;
+            let busy = serve::refused(Reason::Busy, "it tells enough others of changes");
+            return self.answer_soon(event, Answer::Verdict(busy));
         };
         let Ok(responder) = event.take_responder() else {
             return;

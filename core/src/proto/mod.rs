@@ -9,6 +9,7 @@
 pub(crate) mod alive;
 pub(crate) mod cast;
 pub(crate) mod dht;
+pub(crate) mod filestoraged;
 pub(crate) mod frame;
 pub(crate) mod keys;
 pub(crate) mod merkle;

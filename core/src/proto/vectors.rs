@@ -4,6 +4,7 @@
 //! the files hold is described in `tests/vectors/README.md`.
 
 mod dht;
+mod filestoraged;
 mod transfer;
 
 use std::path::PathBuf;
@@ -80,7 +81,9 @@ fn what_the_files_hold_is_decoded_to_what_they_say() {
                 assert!(!reader.is_partial());
                 kind_of(&kind)
             }
-            other => transfer::said(&bytes, other).unwrap_or_else(|| dht::said(&bytes, other)),
+            other => transfer::said(&bytes, other)
+                .or_else(|| filestoraged::said(&bytes, other))
+                .unwrap_or_else(|| dht::said(&bytes, other)),
         };
         assert_eq!(value, file["value"], "{}", name.display());
     }
@@ -142,6 +145,7 @@ fn all() -> Vec<Vector> {
     all.extend(signed_alone());
     all.extend(dht::all());
     all.extend(transfer::all());
+    all.extend(filestoraged::all());
     all
 }
 

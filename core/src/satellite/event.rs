@@ -113,6 +113,31 @@ impl Event {
     }
 }
 
+#[cfg(test)]
+impl Event {
+    /// A request to a namespace of the library's own over a link of a test's making.
+    pub(crate) fn asked(
+        link: &Arc<crate::net::Link>,
+        request_id: u64,
+        namespace: &str,
+        content: Bytes,
+    ) -> Self {
+        let answer = link.open_answer(request_id, usize::MAX / 2).unwrap();
+        let packet_type = PacketType::Request;
+        let responder = Responder::to_link(link, request_id, Some(answer), packet_type, namespace);
+        let account = crate::net::Account::new(1 << 30);
+        Self::new(Inner {
+            packet_type,
+            namespace: namespace.into(),
+            content,
+            peer: link.peer,
+            timestamp_ms: 0,
+            responder: Mutex::new(Some(responder)),
+            _charge: Charge::new(&crate::net::Window::unbounded(account), 0, 0),
+        })
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")

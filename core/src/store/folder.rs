@@ -4,6 +4,7 @@
 //! [`PartFile`](super::part_file)s; small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
 //! costs less than keeping account of a hundred thousand.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::part_file::{SPARE, free_bytes};
+use super::part_file::{self, SPARE, free_bytes};
 use super::shared_file::SharedFile;
 use crate::error::TransferError;
 use crate::files::{beside, folder_of};
@@ -183,12 +184,46 @@ impl PartFolder {
             .map_err(|error| TransferError::io(&path, &error))
     }
 
+    /// What is in it and not of it: what a crash left is removed, what somebody else put there is not taken along.
+    fn clear(&self, collection: &Collection) -> Result<(), TransferError> {
+        let mut known = HashSet::new();
+        for entry in collection.entries() {
+            let name = entry.name.to_path();
+            known.extend(name.ancestors().map(Path::to_owned));
+        }
+        let mut folders = vec![self.part.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| TransferError::io(&folder, &error);
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let path = entry.path();
+                let inside = path.strip_prefix(&self.part).unwrap_or(&path);
+                if known.contains(inside) {
+                    if entry.file_type().map_err(failed)?.is_dir() {
+                        folders.push(path);
+                    }
+                } else if part_file::is_leftover(&path) {
+                    fs::remove_file(&path).map_err(|error| TransferError::io(&path, &error))?;
+                } else {
+                    return Err(TransferError::Path {
+                        path,
+                        reason:
+                            "it is in the folder that is being got, and not of it: move it away"
+                                .into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the whole folder its name.
     pub(crate) fn finish(
         &self,
         collection: &Collection,
         durable: bool,
     ) -> Result<(), TransferError> {
+        self.clear(collection)?;
         let failed = |error| TransferError::io(&self.part, &error);
         for entry in collection.entries().iter().rev() {
             let path = self.path(&entry.name);

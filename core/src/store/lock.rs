@@ -1,4 +1,4 @@
-//! One satellite to a data folder.
+//! One satellite to a folder.
 //!
 //! The system's lock on the open file is what counts: it goes with the process, however that ends, so nothing stale can keep
 //! a folder closed. The process id inside is only there to be named in the error of whoever comes second.
@@ -12,6 +12,8 @@ use crate::error::StoreError;
 use crate::files;
 
 const NAME: &str = "satellite.lock";
+/// Its name up to the dot: nothing else in the folder is called so.
+pub(super) const KEY: &str = "satellite";
 /// More than a process id has digits.
 const MAX_ID: u64 = 20;
 /// What the holder is called when it has not (yet) written its id.

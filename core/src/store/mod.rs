@@ -7,6 +7,7 @@
 //! | `identity.pem` | the key (see `identity`, which writes it) |
 //! | `outlines/ROOT` | the hashes of a file or folder that is shared |
 //! | `files/ROOT` | a file or folder that is kept for somebody, unless another folder was given for those |
+//! | `files/uploads` | pieces of files that come over the wires of others |
 //!
 //! Every change is one transaction that is on the disk before the call returns (redb's `Durability::Immediate`, set by name
 //! below): a process killed at any instant, or a machine that loses power, finds the last finished change when it starts
@@ -19,10 +20,12 @@
 
 pub(crate) mod folder;
 mod lock;
+pub(crate) mod log_folder;
 pub(crate) mod outlines;
 pub(crate) mod own_file;
 pub(crate) mod part_file;
 mod peers;
+pub(crate) mod piece_log;
 mod row;
 pub(crate) mod shared_file;
 pub(crate) mod shelf;

@@ -21,7 +21,6 @@ pub(crate) fn resting(
     for_: Duration,
     now_ms: u64,
 ) -> impl Iterator<Item = Resting> + use<> {
-    let before = i128::from(now_ms) * 1_000_000 - for_.as_nanos() as i128;
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(move |entry| {
         let name = entry.file_name();
@@ -31,13 +30,44 @@ pub(crate) fn resting(
         };
         let root = root.parse().ok()?;
         let path = entry.path();
-        let print = Print::of(&fs::symlink_metadata(&path).ok()?);
-        (print.modified <= before).then_some(Resting {
+        rests(&path, for_, now_ms).then_some(Resting {
             root,
             path,
             is_part,
         })
     })
+}
+
+/// Whether it is there, and nobody has written to anything of it for so long.
+pub(super) fn rests(path: &Path, for_: Duration, now_ms: u64) -> bool {
+    let before = i128::from(now_ms) * 1_000_000 - for_.as_nanos() as i128;
+    rests_since(path, before)
+}
+
+/// The same, of a moment in ns since 1970.
+fn rests_since(path: &Path, before: i128) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    Print::of(&found).modified <= before
+        && (!found.is_dir()
+            || fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .all(|entry| rests_since(&entry.path(), before)))
+}
+
+/// Removes all that came of one.
+pub(crate) fn discard(folder: &Path, root: &Root) {
+    let root = root.to_string();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.split('.').next() == Some(&root) {
+            remove(&entry.path());
+        }
+    }
 }
 
 /// Removes one, a file or a folder.

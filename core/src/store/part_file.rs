@@ -70,10 +70,16 @@ impl Places {
     }
 }
 
+/// Whether a crash in the middle of a commit leaves files of such names: a state, or one that was to become it.
+pub(crate) fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".part.state") || files::is_temporary_of(&name, ".part.state")
+}
+
 /// The size of the file that is there, if it is one.
 pub(crate) fn size_of(path: &Path) -> Option<u64> {
     let found = fs::symlink_metadata(path).ok()?;
-    found.is_file().then(|| found.len())
+    found.is_file().then_some(found.len())
 }
 
 /// What a destination has.
@@ -119,6 +125,14 @@ impl PartFile {
             .map_err(|error| TransferError::io(destination, &error))?;
         let found = outline::Outline::new(size, units.clone()).map(|outline| outline.root());
         if found == Some(*root) {
+            // A crash may have come in the middle of the end.
+            let places = Places::of(destination)?;
+            if let Ok(Some(state)) = read_state(&places.state)
+                && state.root == root.as_bytes()[..]
+            {
+                let _two_names = fs::remove_file(&places.part);
+                let _gone = fs::remove_file(&places.state);
+            }
             Ok(Some(units))
         } else {
             Err(exists(destination))
@@ -129,13 +143,6 @@ impl PartFile {
     pub(crate) fn begin(destination: &Path, root: Root, size: u64) -> Result<Begun, TransferError> {
         let places = Places::of(destination)?;
         if let Some(units) = Self::is_there(destination, &root)? {
-            // A crash may have come in the middle of the end.
-            if let Ok(Some(state)) = read_state(&places.state)
-                && state.root == root.as_bytes()[..]
-            {
-                let _two_names = fs::remove_file(&places.part);
-                let _gone = fs::remove_file(&places.state);
-            }
             return Ok(Begun::Whole(units));
         }
         let failed = |error| TransferError::io(&places.part, &error);

@@ -60,8 +60,10 @@ pub(crate) struct Brought {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
     Kept,
-    /// It was here already; what it said of a later expiry holds.
+    /// It was here already, and stays as it is.
     Had,
+    /// It was here already, and lives longer for it, or was a copy and is kept from now on.
+    Refreshed,
     /// With a text that names the limit or the conflict.
     Refused(Reason, String),
 }
@@ -118,7 +120,27 @@ impl Values {
         };
         self.0.hand_over(
             need,
-            move |tables, limits| tables.put(limits, &entry, &content, &brought, now_ms),
+            move |tables, limits| tables.put(limits, &entry, Some(&content), &brought, now_ms),
+            || Ok(Put::Refused(Reason::Busy, StoreError::Busy.to_string())),
+            done,
+        );
+    }
+
+    /// The same without the content, where the value is here already. [`Put::Kept`]: it is not, so nothing was done.
+    pub(crate) fn refresh(
+        &self,
+        entry: Entry,
+        brought: Brought,
+        now_ms: u64,
+        done: impl FnOnce(Result<Put, StoreError>) + Send + 'static,
+    ) {
+        let need = Need {
+            bytes: 0,
+            now_ms: Some(now_ms),
+        };
+        self.0.hand_over(
+            need,
+            move |tables, limits| tables.put(limits, &entry, None, &brought, now_ms),
             || Ok(Put::Refused(Reason::Busy, StoreError::Busy.to_string())),
             done,
         );

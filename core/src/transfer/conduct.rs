@@ -288,8 +288,12 @@ fn ask<'s>(
                 gave = true;
                 // Also when it was cancelled meanwhile: it counts as come, and nobody is asked for it again.
                 if to_write.send(ToWrite::Piece(source, came)).await.is_err() {
-                    break;
+                    return Ok(());
                 }
+            }
+            if !cancel.is_cancelled() && shared.machine().0.schedule.owes(job) {
+                // Or it would be asked for the same at once, again and again.
+                return Err(Failure::Away("it ended before all had come".to_owned()));
             }
             Ok(())
         };

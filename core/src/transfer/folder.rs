@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures::future::join_all;
 use futures::stream::{self, FuturesUnordered};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{Getting, Got, Progress, Received, Search};
+use super::get::{CONNECT_TIMEOUT, Getting, Got, Progress, Received, Search};
 use super::sharing::Load;
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
@@ -20,6 +21,7 @@ use crate::proto::transfer::collection::{BYTES_MAX, Collection, Entry, What};
 use crate::proto::transfer::message::{self, Ask, Batch, NAMESPACE};
 use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
+use crate::proto::transfer::schedule::STALL;
 use crate::satellite::RequestOptions;
 use crate::store::folder::{self, PartFolder};
 
@@ -43,6 +45,8 @@ impl Getting {
             ..self.clone()
         };
         list.fetch(&mut sources).await?;
+        // The list may have come earlier, and nobody was asked for it now.
+        self.seek_out(&mut sources).await;
         let (from, destination) = (list_path.clone(), self.destination.clone());
         let read = move || {
             let collection = folder::read_list(&from)?;
@@ -75,7 +79,8 @@ impl Getting {
                 let (collection, files) = folder::share(&path, |_| true)?;
                 Load::folder(&path, &collection, files)
             });
-            Some(load.await??)
+            // Somebody may have put something into it meanwhile: that is not what was got.
+            Some(load.await??).filter(|load| load.root == self.root)
         } else {
             None
         };
@@ -86,6 +91,22 @@ impl Getting {
             is_folder: true,
         };
         Ok((received, load))
+    }
+
+    /// Adds whom the caller named.
+    async fn seek_out(&self, sources: &mut Sources) {
+        for peer in &self.options.sources {
+            self.add(sources, *peer);
+        }
+        if sources.has_hope() {
+            return;
+        }
+        let base = &self.sharing.base;
+        let addresses = self.options.addresses.iter();
+        let connecting = addresses.map(|address| base.connect(address, CONNECT_TIMEOUT));
+        for peer in join_all(connecting).await.into_iter().flatten() {
+            self.add(sources, peer);
+        }
     }
 
     async fn fill(
@@ -137,7 +158,7 @@ impl Getting {
                     size_max: size,
                     ..self.clone()
                 };
-                one.options.sources.clone_from(&peers);
+                one.options.sources.extend(&peers);
                 // All of the folder is put on the disk at its end.
                 one.options.durable = false;
                 let tally = &tally;
@@ -190,22 +211,22 @@ impl Getting {
         let mut todo = asks(collection, &needed);
         todo.reverse();
         let mut asks = FuturesUnordered::new();
-        let mut active: HashMap<u32, usize> = HashMap::new();
+        let mut asked: HashMap<u32, Asked> = HashMap::new();
         let mut last_gave = clock::now();
         let mut search = Search::new(self);
         sources.again();
         while !todo.is_empty() || !asks.is_empty() {
             for id in sources.rouse(clock::now()) {
-                active.insert(id, 0);
+                asked.entry(id).or_default().is_willing = true;
             }
-            while let Some((&id, open)) = active
+            while let Some((&id, at)) = asked
                 .iter_mut()
-                .filter(|(_, open)| **open < ASKS)
-                .min_by_key(|(_, open)| **open)
+                .filter(|(_, at)| at.is_willing && at.open < ASKS)
+                .min_by_key(|(_, at)| at.open)
                 && let Some(peer) = sources.peer(id)
                 && let Some(places) = todo.pop()
             {
-                *open += 1;
+                at.open += 1;
                 let ask = self.some(part, collection, peer, places.clone(), tally);
                 asks.push(async move { (id, places, ask.await) });
             }
@@ -222,26 +243,27 @@ impl Getting {
                         self.add(sources, peer);
                     }
                 }
-                Some((id, places, done)) = asks.next() => match done? {
-                    Ok(()) => {
-                        last_gave = clock::now();
-                        sources.gave(id);
-                        if let Some(open) = active.get_mut(&id) {
-                            *open -= 1;
+                Some((id, places, done)) = asks.next() => {
+                    let at = asked.entry(id).or_default();
+                    at.open -= 1;
+                    match done? {
+                        Ok(()) => {
+                            last_gave = clock::now();
+                            sources.gave(id);
+                        }
+                        Err((came, failure)) => {
+                            at.is_willing = false;
+                            if let (Failure::Lied(_), Some(peer)) = (&failure, sources.peer(id)) {
+                                self.sharing.lied(peer);
+                            }
+                            todo.push(places.start + came..places.end);
+                            sources.failed(id, failure, clock::now());
+                            if !sources.has_hope() && asks.is_empty() {
+                                return Err(self.nobody(sources));
+                            }
                         }
                     }
-                    Err((came, failure)) => {
-                        if let (Failure::Lied(_), Some(peer)) = (&failure, sources.peer(id)) {
-                            self.sharing.lied(peer);
-                        }
-                        todo.push(places.start + came..places.end);
-                        sources.failed(id, failure, clock::now());
-                        active.remove(&id);
-                        if !sources.has_hope() && asks.is_empty() {
-                            return Err(self.nobody(sources));
-                        }
-                    }
-                },
+                }
                 () = self.sharing.base.sleep(due), if asks.is_empty() || sources.deadline().is_some() => {}
             }
         }
@@ -272,7 +294,15 @@ impl Getting {
             Ok(replies) => replies,
             Err(error) => return failed(at, error.into()),
         };
-        while let Some(reply) = replies.next().await {
+        loop {
+            let reply = tokio::select! {
+                reply = replies.next() => reply,
+                () = base.sleep(STALL) => {
+                    let text = format!("nothing came of it for {} s", STALL.as_secs());
+                    return failed(at, Failure::Away(text));
+                }
+            };
+            let Some(reply) = reply else { break };
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(error) => return failed(at, error.into()),
@@ -385,6 +415,13 @@ fn write(
         (at, bytes) = (place + 1, bytes + size);
     }
     Ok((data.is_empty() && batch.count > 0).then_some((at, bytes)))
+}
+
+/// Of one source: how many asks it has, and whether it may be given more.
+#[derive(Default)]
+struct Asked {
+    open: usize,
+    is_willing: bool,
 }
 
 /// How far a folder is.

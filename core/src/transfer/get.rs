@@ -34,7 +34,7 @@ use crate::store::shared_file::SharedFile;
 /// How long one source may take to say how large the file is.
 const SIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
@@ -210,7 +210,7 @@ impl Files {
             cancel: cancel.clone(),
         };
         self.sharing.base.spawn(async move {
-            let received = getting.to_its_place(folder).await;
+            let received = getting.deliver(folder).await;
             // Nobody may wait any more.
             let _unheard = done.send(received);
         });
@@ -224,9 +224,14 @@ pub(super) type Got = (Received, Option<Load>);
 impl Sharing {
     /// What was got is given to others, too.
     async fn share_got(&self, load: Load) -> Result<(), TransferError> {
+        let owner = self.owner(None)?;
+        if self.is_owned(&load.root, &owner) {
+            // As it was shared, perhaps to few.
+            return Ok(());
+        }
         let holding = Holding {
-            owner: self.owner(None)?,
-            name: label_of(&load.about.path).unwrap_or(self.owner(None)?),
+            name: label_of(&load.about.path).unwrap_or_else(|| owner.clone()),
+            owner,
             tags: Vec::new(),
             guarded: false,
             sha256: None,
@@ -256,7 +261,7 @@ pub(super) struct Getting {
 
 impl Getting {
     /// To the end, and shared if that is wanted; alone at its place.
-    async fn to_its_place(self, folder: bool) -> Result<Received, TransferError> {
+    async fn deliver(self, folder: bool) -> Result<Received, TransferError> {
         let sharing = Arc::clone(&self.sharing);
         let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
         let (received, load) = self.run(folder).await?;

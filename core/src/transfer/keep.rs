@@ -88,7 +88,7 @@ impl KeepOptions {
         self
     }
 
-    /// Where they lie. Default: `files` in the data folder.
+    /// Where they lie: in a folder in it that has the satellite's peer id as name. Default: `files` in the data folder.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
@@ -104,7 +104,8 @@ impl KeepOptions {
     }
 
     /// For tests of those who use a server: this part of what others ask it about files, 0 to 1, fails on purpose, at its beginning or in its
-    /// middle, as if it were too busy. The same seed gives the same faults. Default: none.
+    /// middle, as if it were too busy; clients of [`Files::serve_filestoraged`] lose their connection before they are heard, or before they are
+    /// answered. The same seed gives the same faults. Default: none.
     #[must_use]
     pub fn faulty(mut self, rate: f64, seed: u64) -> Self {
         self.faulty = ((rate.clamp(0.0, 1.0) * 1000.0).round() as u64, seed);
@@ -123,14 +124,14 @@ pub(super) struct Keeping {
 }
 
 #[derive(Clone)]
-struct Terms {
-    largest: u64,
-    folder: PathBuf,
-    lifetime: Duration,
+pub(super) struct Terms {
+    pub(super) largest: u64,
+    pub(super) folder: PathBuf,
+    pub(super) lifetime: Duration,
 }
 
 /// One of [`Keeping`]'s `running`.
-struct Slot<'a>(&'a Keeping, Root);
+pub(super) struct Slot<'a>(&'a Keeping, Root);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
@@ -142,12 +143,12 @@ impl Drop for Slot<'_> {
 }
 
 impl Keeping {
-    fn terms(&self) -> Option<Terms> {
+    pub(super) fn terms(&self) -> Option<Terms> {
         let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
         terms.clone()
     }
 
-    fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
+    pub(super) fn begin(&self, root: Root) -> Result<Slot<'_>, Refusal> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.len() >= UPLOADS_MAX {
             return Err(Refusal::new(Code::Busy, "many files are coming in already"));
@@ -167,7 +168,11 @@ impl Files {
     /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
     pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
         let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
-        let folder = options.folder.or_else(inside).ok_or_else(|| {
+        // What is in it, others may have put there: it gets a folder of its own.
+        let given = options
+            .folder
+            .map(|folder| folder.join(self.sharing.local.to_string()));
+        let folder = given.or_else(inside).ok_or_else(|| {
             TransferError::BadInput(
                 "files are kept in a folder: give one, or give the satellite a data folder".into(),
             )
@@ -356,13 +361,14 @@ impl Upload {
         if let Err(refusal) = &done
             && Denied::of_status(refusal.status).is_some()
         {
+            self.discard().await;
             self.release().await;
         }
         done
     }
 
     async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
-        let load = self.fetch(responder).await?;
+        let load = self.fetch(responder).await?.closed();
         let Put { root, size, .. } = self.put;
         if load.root != root {
             let text = "what came is not what was announced";
@@ -385,24 +391,28 @@ impl Upload {
     }
 
     async fn reserve(&self) -> Result<(), Refusal> {
-        let now_ms = clock::now_ms();
-        let lifetime = u64::try_from(self.terms.lifetime.as_millis());
-        let until = now_ms.saturating_add(lifetime.unwrap_or(u64::MAX));
-        let (owner, name, size) = (self.owner.clone(), self.name.clone(), self.put.size);
-        let reserved = told(|done| {
-            let shelf = &self.sharing.shelf;
-            shelf.reserve(owner, name, size, until, now_ms, done);
+        let (size, lifetime) = (self.put.size, self.terms.lifetime);
+        let reserved = self
+            .sharing
+            .reserve(&self.owner, &self.name, size, lifetime);
+        Ok(reserved.await?)
+    }
+
+    /// What came of it is removed before its room is given back, or it would lie here and be nobody's.
+    async fn discard(&self) {
+        let (sharing, root) = (Arc::clone(&self.sharing), self.put.root);
+        let folder = self.terms.folder.clone();
+        let discarded = self.sharing.base.blocking(move || {
+            if sharing.about(&root).is_none() && matches!(sharing.shelf.blob(&root), Ok(None)) {
+                own_file::discard(&folder, &root);
+            }
         });
-        Ok(reserved.await?.map_err(TransferError::from)?)
+        // Nothing: it ends, and it is found when it stands still.
+        let _ended = discarded.await;
     }
 
     async fn release(&self) {
-        let (owner, name) = (self.owner.clone(), self.name.clone());
-        let released = told(|done| self.sharing.shelf.release(owner, name, done)).await;
-        if let Err(error) = released {
-            // It expires by itself.
-            tracing::debug!(%error, "the room of an upload was not given back");
-        }
+        self.sharing.release(&self.owner, &self.name).await;
     }
 
     async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
@@ -486,6 +496,37 @@ impl From<TransferError> for Refusal {
                 format!("{need} bytes are needed, its disk has {free} free"),
             ),
             other => Self::new(crate::error::Error::from(other).code(), text),
+        }
+    }
+}
+
+impl Sharing {
+    /// Keeps room for an upload for so long, or for longer.
+    pub(super) async fn reserve(
+        &self,
+        owner: &Label,
+        upload: &Label,
+        bytes: u64,
+        lifetime: Duration,
+    ) -> Result<(), TransferError> {
+        let now_ms = clock::now_ms();
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let until = now_ms.saturating_add(lifetime);
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let reserved = told(|done| {
+            self.shelf
+                .reserve(owner, upload, bytes, until, now_ms, done);
+        });
+        Ok(reserved.await??)
+    }
+
+    /// Gives the room back.
+    pub(super) async fn release(&self, owner: &Label, upload: &Label) {
+        let (owner, upload) = (owner.clone(), upload.clone());
+        let released = told(|done| self.shelf.release(owner, upload, done)).await;
+        if let Err(error) = released {
+            // It expires by itself.
+            tracing::debug!(%error, "the room of an upload was not given back");
         }
     }
 }

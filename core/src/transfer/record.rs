@@ -162,6 +162,8 @@ impl Sharing {
         }
         let mut after = None;
         loop {
+            // What is removed, or shared anew, meanwhile waits for this, and so is not undone by it.
+            let _changing = self.changing.write().await;
             let (shelf, outlines) = (self.shelf.clone(), outlines.clone());
             let page = self
                 .base
@@ -195,6 +197,7 @@ impl Sharing {
             let page = self.base.blocking(move || shelf.garbage(after, PAGE));
             let page = page.await.ok_or(TransferError::Closed)??;
             for root in page.rows {
+                let _changing = self.changing.write().await;
                 self.forget(root).await?;
             }
             after = page.next;
@@ -221,11 +224,21 @@ fn page_again(
     let mut loads = Vec::new();
     for (root, blob) in blobs {
         let place = &blob.place.path;
-        let load = match outlines.restore(&root, place) {
+        let mut load = match outlines.restore(&root, place) {
             Ok(Restored::File(file)) => Ok(Load::file(file)),
             Ok(Restored::Folder(collection, files)) => Load::folder(place, &collection, files),
             Err(error) => Err(error),
         };
+        if blob.place.own {
+            // Nobody else writes there: what looks like another file was moved, or restored from a copy, and shows itself when it is hashed.
+            if load.is_err()
+                && let Ok((again, _)) = super::share::load(place, false, |_| true)
+                && again.root == root
+            {
+                load = Ok(again);
+            }
+            load = load.map(Load::closed);
+        }
         match load {
             Ok(load) => {
                 let owners = shelf.owners_of(&root)?.into_iter();

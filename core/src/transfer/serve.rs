@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,6 +18,8 @@ use crate::store::shared_file::SharedFile;
 
 /// Asks that are answered at once. Each has two pieces at most.
 const SERVED_MAX: usize = 128;
+/// How long an answer may wait to be taken: a MiB over a line of 100 kbit/s.
+const TAKE_MAX: Duration = Duration::from_secs(90);
 /// Files of one answer: so many empty ones are no answer without end.
 const BATCH_FILES: u32 = 4096;
 
@@ -94,9 +97,15 @@ impl Sharing {
                 return responder.end_with(status, &text);
             }
             // What comes next is read while this is sent.
-            let (sent, read) = tokio::join!(responder.reply(answer), self.read(rest));
-            if sent.is_err() {
-                // They cancelled, or are gone.
+            let taken = async {
+                tokio::select! {
+                    sent = responder.reply(answer) => sent.is_ok(),
+                    () = self.base.sleep(TAKE_MAX) => false,
+                }
+            };
+            let (taken, read) = tokio::join!(taken, self.read(rest));
+            if !taken {
+                // They cancelled, are gone, or take nothing: others are waiting for the place.
                 return;
             }
             next = read;

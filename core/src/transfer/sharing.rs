@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::Faults;
 use super::keep::{self, Keeping};
@@ -56,6 +57,8 @@ pub(crate) struct Sharing {
     pub(super) keeping: Keeping,
     /// Where files are got to.
     pub(super) places: Arc<Places>,
+    /// What was shared before is shared again.
+    pub(super) restored: CancellationToken,
     pub(super) faults: Faults,
     /// What others ask, from the first session on; taken when the network begins.
     asked: Mutex<Option<Events>>,
@@ -135,6 +138,18 @@ impl Load {
             list: None,
             blobs: vec![Arc::new(file)],
         }
+    }
+
+    /// The same, with no file that stays open.
+    pub(super) fn closed(mut self) -> Self {
+        if self.folder.is_none() {
+            let closed = |file: Arc<SharedFile>| match Arc::try_unwrap(file) {
+                Ok(file) => Arc::new(file.closed()),
+                Err(shared) => shared,
+            };
+            self.blobs = self.blobs.into_iter().map(closed).collect();
+        }
+        self
     }
 
     /// A folder: its list, and under it all its files.
@@ -239,6 +254,7 @@ impl Part for Sharing {
         keep::upkeep(&this);
         self.base.spawn(async move {
             this.restore().await;
+            this.restored.cancel();
             serve::serve(this, asked).await;
         });
     }
@@ -268,6 +284,7 @@ impl Sharing {
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
             places: Arc::default(),
+            restored: CancellationToken::new(),
             faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
@@ -322,6 +339,13 @@ impl Sharing {
         self.shares().shares.get(root).is_some_and(Share::guarded)
     }
 
+    /// Whether this owner shares it.
+    pub(super) fn is_owned(&self, root: &Root, owner: &Label) -> bool {
+        let shares = self.shares();
+        let share = shares.shares.get(root);
+        share.is_some_and(|share| share.owners.contains_key(owner))
+    }
+
     /// Everything that is somebody's, in the order of the roots.
     pub(super) fn all(&self) -> Vec<(Root, About)> {
         let shares = self.shares();
@@ -333,6 +357,14 @@ impl Sharing {
             .collect();
         all.sort_by_key(|(root, _)| *root);
         all
+    }
+
+    /// A file of this owner, if it is here and still what it was.
+    pub(super) fn file_of(&self, owner: &Label, root: &Root) -> Option<Arc<SharedFile>> {
+        let shares = self.shares();
+        let share = shares.shares.get(root)?;
+        let his = share.load.about.kind == Kind::File && share.owners.contains_key(owner);
+        share.load.blobs.first().filter(|_| his).cloned()
     }
 
     /// A blob that is here, for this satellite itself.

@@ -13,6 +13,10 @@ pub(super) const ACTIVE_MAX: usize = 8;
 const WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long one that does not have it is left alone at first; doubled each time.
+const WITHOUT: Duration = Duration::from_secs(2);
+const WITHOUT_MAX: Duration = Duration::from_secs(30);
+
 /// Why an ask brought nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -131,8 +135,11 @@ impl Sources {
         }
     }
 
-    /// When the next can be asked again.
+    /// When the next can be asked again. While as many are asked as may be, the end of one of those comes first.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.active() >= ACTIVE_MAX {
+            return None;
+        }
         let waits = |source: &Source| match source.standing {
             Standing::Waits(until) => Some(until),
             _ => None,
@@ -160,7 +167,17 @@ impl Sources {
                 source.fails += 1;
                 (Standing::Waits(now + wait), reason)
             }
-            Failure::Without => (Standing::Out, "it does not have it".to_owned()),
+            Failure::Without => {
+                // It may come to have it.
+                let wait = WITHOUT
+                    .saturating_mul(1 << source.fails.min(8))
+                    .min(WITHOUT_MAX);
+                source.fails += 1;
+                (
+                    Standing::Waits(now + wait),
+                    "it does not have it".to_owned(),
+                )
+            }
             Failure::Refused(reason) => {
                 source.refused = true;
                 (Standing::Out, reason)
@@ -180,5 +197,53 @@ impl Sources {
             .collect();
         let refused = self.0.iter().any(|source| source.refused);
         (reasons.join("; "), refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn peers(count: usize) -> Vec<PeerId> {
+        let peer = |_| Identity::generate().unwrap().peer_id();
+        (0..count).map(peer).collect()
+    }
+
+    #[test]
+    fn who_does_not_have_it_may_come_to_have_it() {
+        let mut sources = Sources::default();
+        let now = crate::net::clock::now();
+        let peer = peers(1)[0];
+        sources.add(peer);
+        assert_eq!(sources.rouse(now), [0]);
+        sources.failed(0, Failure::Without, now);
+        assert!(sources.has_hope());
+        assert_eq!(sources.deadline(), Some(now + WITHOUT));
+        assert!(sources.rouse(now + WITHOUT / 2).is_empty());
+        assert_eq!(sources.rouse(now + WITHOUT), [0]);
+        // Each time later, and never not at all.
+        let mut at = now + WITHOUT;
+        for _ in 0..40 {
+            sources.failed(0, Failure::Without, at);
+            at += WITHOUT_MAX;
+            assert_eq!(sources.rouse(at), [0]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_due_while_there_is_no_room() {
+        let mut sources = Sources::default();
+        let now = crate::net::clock::now();
+        for peer in peers(ACTIVE_MAX + 1) {
+            sources.add(peer);
+        }
+        assert_eq!(sources.rouse(now).len(), ACTIVE_MAX);
+        sources.failed(0, Failure::Away("gone".into()), now);
+        assert_eq!(sources.rouse(now), [ACTIVE_MAX as u32]);
+        // The first waits, and would be due at once for ever.
+        assert_eq!(sources.deadline(), None);
+        sources.failed(1, Failure::Lied("lie".into()), now);
+        assert_eq!(sources.deadline(), Some(now + WAIT));
     }
 }

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psfs
 
@@ -216,6 +218,41 @@ async def dht_signed() -> None:
         await fails("NOT_FOUND", second.dht.fetch(key))
 
 
+async def files() -> None:
+    async with network(2, "files") as (first, second):
+        with TemporaryDirectory() as folder:
+            source, target = Path(folder, "file"), Path(folder, "copy")
+            source.write_bytes(os.urandom(128 * MIB))
+            shared = await first.files.share(source, only_with_ticket=True, tags=["holiday"])
+            ticket = str(first.files.ticket(shared.root))
+            transfer = second.files.get(ticket, target)
+            async for progress in transfer:
+                if progress.bytes > 0:
+                    break
+            assert progress.bytes < progress.size == 128 * MIB
+            transfer.cancel()
+            await fails("CANCELLED", transfer)
+            assert not target.exists()
+            transfer = second.files.get(ticket, target)
+            told = [news.bytes async for news in transfer]
+            assert told[0] >= progress.bytes and told[-1] == 128 * MIB
+            received = await transfer
+            assert (received.root, received.size, received.path) == (shared.root, 128 * MIB, target)
+            assert target.read_bytes() == source.read_bytes()
+            other = Path(folder, "other")
+            await fails("REFUSED", second.files.get(shared.root, other, sources=[first.peer_id]))
+            await fails("BAD_INPUT", got(second, ticket[:-1], other))
+            (found,) = await first.files.find(tag="holiday")
+            assert (found.root, found.name, found.tags) == (shared.root, "file", ["holiday"])
+            assert await first.files.remove(shared.root)
+            assert not await first.files.find(tag="holiday")
+            assert not await first.files.remove(shared.root)
+
+
+async def got(satellite: psfs.Satellite, ticket: str, target: Path) -> None:
+    await satellite.files.get(ticket, target)
+
+
 async def bad_input() -> None:
     await fails("BAD_NAMESPACE", made(""))
     one = await satellite("scenario-python-bad-input").start()
@@ -279,6 +316,7 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "shutdown": shutdown,
     "dht": dht,
     "dht-signed": dht_signed,
+    "files": files,
     "bad-input": bad_input,
 }
 

@@ -1,15 +1,17 @@
 //! What every language must show, in Rust. See `tests/scenarios/README.md`.
 
 use std::error::Error;
-use std::io::{BufRead, stdin};
+use std::fs::{self, File};
+use std::io::{self, BufRead, Read, stdin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use psfs_core::{
-    BroadcastOptions, Code, Config, Decision, Event, FetchOptions, Key, Kind, PacketType,
-    PeerEvent, PeerState, Reason, RequestError, RequestOptions, Satellite, SendError, SendOptions,
-    Shutdown, SignedOptions, StoreOptions, StoreOutcome,
+    BroadcastOptions, Code, Config, Decision, Event, FetchOptions, GetOptions, Key, Kind,
+    PacketType, PeerEvent, PeerState, Query, Reason, RequestError, RequestOptions, Satellite,
+    SendError, SendOptions, ShareOptions, Shutdown, SignedOptions, StoreOptions, StoreOutcome,
+    Ticket, TicketOptions,
 };
 use psfs_tests::{soon, until};
 
@@ -357,6 +359,58 @@ async fn dht_signed() -> Outcome {
     Ok(())
 }
 
+async fn files() -> Outcome {
+    let all = started(2, "files").await?;
+    let (sharer, getter) = (all[0].files(), all[1].files());
+    let folder = tempfile::tempdir()?;
+    let (source, target) = (folder.path().join("file"), folder.path().join("copy"));
+    let size = 128 * MIB as u64;
+    let mut random = File::open("/dev/urandom")?.take(size);
+    io::copy(&mut random, &mut File::create(&source)?)?;
+    let options = ShareOptions::default()
+        .only_with_ticket(true)
+        .tags(["holiday"]);
+    let root = sharer.share(&source, options).await?.root;
+    let text = sharer.ticket(&root, TicketOptions::default())?.to_string();
+    let ticket: Ticket = text.parse()?;
+    let mut transfer = getter.get(&ticket, &target, GetOptions::default())?;
+    let cut = loop {
+        let told = soon("it comes", transfer.advanced()).await;
+        let told = told.ok_or("it ended before it could be cancelled")?;
+        if told.bytes > 0 {
+            break told.bytes;
+        }
+    };
+    // Rust has no other way to cancel it, and nobody is there who could be told.
+    drop(transfer);
+    assert!(cut < size && !target.exists());
+    let mut transfer = getter.get(&ticket, &target, GetOptions::default())?;
+    let mut told = Vec::new();
+    while let Some(progress) = soon("it comes", transfer.advanced()).await {
+        told.push(progress.bytes);
+    }
+    let received = transfer.received().await?;
+    assert!(told[0] >= cut && told.last() == Some(&size), "{told:?}");
+    assert_eq!(
+        (received.root, received.size, &received.path),
+        (root, size, &target)
+    );
+    assert!(fs::read(&target)? == fs::read(&source)?);
+    let other = folder.path().join("other");
+    let options = GetOptions::default().sources([all[0].peer_id()]);
+    let without = getter.get(root, other, options)?.received().await;
+    assert_eq!(without.map(drop).map_err(|e| e.code()), Err(Code::Refused));
+    let cut_off = text[..text.len() - 1].parse::<Ticket>();
+    assert_eq!(cut_off.map(drop).map_err(|e| e.code()), Err(Code::BadInput));
+    let found = sharer.find(Query::tag("holiday")).await?;
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].root, &*found[0].name), (root, "file"));
+    assert!(sharer.remove(&root, None).await?);
+    assert_eq!(sharer.find(Query::tag("holiday")).await?, []);
+    assert!(!sharer.remove(&root, None).await?);
+    Ok(())
+}
+
 async fn bad_input() -> Outcome {
     let unnamed = Satellite::new(Config::new("")).map(|_| ());
     assert_eq!(
@@ -462,6 +516,7 @@ async fn main() -> Outcome {
         ["shutdown"] => shutdown().await,
         ["dht"] => dht().await,
         ["dht-signed"] => dht_signed().await,
+        ["files"] => files().await,
         ["bad-input"] => bad_input().await,
         _ => Err("there is no such scenario".into()),
     }

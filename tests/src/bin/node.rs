@@ -2,6 +2,7 @@
 //!
 //! `node run NETWORK KEY_FILE LISTEN [BOOTSTRAP]` says what happens to peers, a line each, until its input ends.
 //! `node keep NETWORK KEY_FILE node|client FOLDER|- [BOOTSTRAP]` stores and fetches in the DHT as its input says, until that ends.
+//! `node files FOLDER SOCKET SECRET [NAME=NUMBER...]` keeps files for clients of filestoraged, and says what is there as its input asks.
 //! `node leaves-nothing shutdown|twice|replies|drop|callback|start` starts satellites, ends them in that way, and fails if anything is left.
 
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::executor::block_on;
 use psfs_core::{
-    BroadcastOptions, Config, Dht, FetchOptions, Key, PacketType, PeerEvent, RequestOptions, Role,
-    Satellite, SendOptions, Shutdown, StoreOptions,
+    BroadcastOptions, Config, Dht, FetchOptions, FilestoragedOptions, KeepOptions, Key, PacketType,
+    PeerEvent, Query, RequestOptions, Role, Satellite, SendOptions, Shutdown, StoreOptions,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["keep", network, key, role, folder, bootstrap @ ..] => {
             keep(network, key, role, folder, bootstrap)
         }
+        ["files", folder, socket, secret, options @ ..] => files(folder, socket, secret, options),
         ["leaves-nothing", how] => leaves_nothing(how),
         _ => Err("what to do?".into()),
     };
@@ -149,6 +151,57 @@ fn told(dht: &Dht, line: &str) -> Result<(), Failure> {
         ["REMOVE", path] => fs::remove_file(path)?,
         _ => return Err("what is that?".into()),
     }
+    Ok(())
+}
+
+/// Keeps files for clients of filestoraged.
+fn files(folder: &str, socket: &str, secret: &str, options: &[&str]) -> Result<(), Failure> {
+    let mut keep = KeepOptions::default();
+    let mut serve = FilestoragedOptions::new(socket, secret);
+    for option in options {
+        let (name, number) = option.split_once('=').ok_or("NAME=NUMBER")?;
+        match name {
+            "quota" => keep = keep.quota(Some(number.parse()?)),
+            "lifetime_ms" => keep = keep.lifetime(Duration::from_millis(number.parse()?)),
+            "largest" => serve = serve.largest(number.parse()?),
+            "faulty" => keep = keep.faulty(number.parse()?, 1),
+            _ => return Err("what option is that?".into()),
+        }
+    }
+    let config = Config::new("files").mdns(false).listen("127.0.0.1:0");
+    let satellite = Satellite::new(config.data_dir(folder))?;
+    block_on(satellite.start())?;
+    let files = satellite.files();
+    block_on(files.keep(keep))?;
+    block_on(files.serve_filestoraged(serve))?;
+    say("SERVES");
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["FILES", owner] => {
+                for file in block_on(files.find(Query::all().owner(*owner)))? {
+                    let path = file.path.ok_or("it is not what it was")?;
+                    let tags = file.tags.join(",");
+                    say(&format!(
+                        "FILE {} {} [{tags}] {}",
+                        file.name,
+                        file.size,
+                        path.display()
+                    ));
+                }
+                say("DONE");
+            }
+            ["QUOTA", owner] => {
+                let quota = block_on(files.quota(owner))?;
+                say(&format!(
+                    "QUOTA {} {} {}",
+                    quota.used, quota.reserved, quota.uploads
+                ));
+            }
+            _ => return Err("what is that?".into()),
+        }
+    }
+    block_on(satellite.shutdown(PATIENCE))?;
     Ok(())
 }
 

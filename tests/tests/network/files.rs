@@ -265,6 +265,102 @@ async fn a_folder_arrives_whole_and_goes_on_where_it_was_cut() {
     stop(&[&alice, &bob]).await;
 }
 
+/// Cut right behind its list: nobody is asked for that any more, and so nobody was known who has the files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_which_only_the_list_has_come_goes_on() {
+    let (alice, bob) = two("files-list").await;
+    let (source, target) = (folder(), folder());
+    let from_there = source.path().join("things");
+    fill(&from_there);
+    let to = target.path().join("things");
+    let list = target.path().join("things.part.list");
+    // It is a file as any other.
+    let root = share(&alice, &from_there).await;
+    get(&bob, root, &list, from(&alice)).await.unwrap();
+    let files = alice.files();
+    assert!(files.remove(&root, None).await.unwrap());
+    assert!(bob.files().remove(&root, None).await.unwrap());
+    let guarded = ShareOptions::default().only_with_ticket(true);
+    soon("shared", files.share(&from_there, guarded))
+        .await
+        .unwrap();
+    let ticket = files.ticket(&root, TicketOptions::default()).unwrap();
+    get(&bob, &ticket, &to, GetOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(tree(&to), tree(&from_there));
+    assert_eq!(names(&target), ["things"]);
+    stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_of_a_folder_is_not_taken_along_with_it() {
+    let (alice, bob) = two("files-foreign").await;
+    let (source, target) = (folder(), folder());
+    let from_there = source.path().join("things");
+    fill(&from_there);
+    let root = share(&alice, &from_there).await;
+    let to = target.path().join("things");
+    let inside = target.path().join("things.part/inner");
+    fs::create_dir_all(&inside).unwrap();
+    // What a crash leaves behind, and what somebody has there.
+    fs::write(inside.join(".large.part.state.0123456789abcdef"), b"half").unwrap();
+    fs::write(inside.join("mine"), b"dear to me").unwrap();
+    let error = get(&bob, Wanted::folder(root), &to, from(&alice))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("mine"), "{error}");
+    assert_eq!(fs::read(inside.join("mine")).unwrap(), b"dear to me");
+    fs::remove_file(inside.join("mine")).unwrap();
+    get(&bob, Wanted::folder(root), &to, from(&alice))
+        .await
+        .unwrap();
+    assert_eq!(tree(&to), tree(&from_there));
+    stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn getting_what_one_shares_to_few_does_not_give_it_to_all() {
+    let (alice, bob) = two("files-guard").await;
+    let (source, target) = (folder(), folder());
+    let path = write(&source, "secret", &content(70_000));
+    let files = alice.files();
+    let guarded = ShareOptions::default().only_with_ticket(true);
+    let root = soon("shared", files.share(&path, guarded))
+        .await
+        .unwrap()
+        .root;
+    get(&alice, root, &path, GetOptions::default())
+        .await
+        .unwrap();
+    let hurry = from(&alice).patience(Duration::from_millis(300));
+    let error = get(&bob, root, &target.path().join("secret"), hurry)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Code::Refused, "{error}");
+    stop(&[&alice, &bob]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_without_end_are_no_error() {
+    let (alice, bob) = two("files-for-ever").await;
+    let (source, target) = (folder(), folder());
+    let path = write(&source, "file", &content(70_000));
+    let files = alice.files();
+    let guarded = ShareOptions::default().only_with_ticket(true);
+    let root = soon("shared", files.share(&path, guarded))
+        .await
+        .unwrap()
+        .root;
+    let options = TicketOptions::default().lifetime(Duration::MAX);
+    let ticket = files.ticket(&root, options).unwrap();
+    let options = GetOptions::default().patience(Duration::MAX);
+    get(&bob, &ticket, &target.path().join("file"), options)
+        .await
+        .unwrap();
+    stop(&[&alice, &bob]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_ticket_gets_nothing_of_what_needs_one() {
     let (alice, bob) = two("files-ticket").await;

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
 from ._aio_dht import Dht
+from ._aio_files import Files
 from ._common import Content, Key, Options, Returned, callable_handler, lists
 from ._errors import bad_input, closed
 from ._log import Lines
@@ -174,6 +175,11 @@ class Satellite:
     def dht(self) -> Dht:
         """The values that all satellites of the network keep for each other."""
         return Dht(self)
+
+    @property
+    def files(self) -> Files:
+        """Files that are shared, got, and kept for others."""
+        return Files(self)
 
     # Peers.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, TypedDict
 
@@ -27,8 +27,16 @@ Returned = Content | dict[str, Any] | list[Any] | int | float | bool | None
 Key = bytes | str | PathLike[str]
 
 
-#: How long nodes of the DHT keep a value that says nothing else, in seconds: a day.
+#: How long nodes of the DHT keep a value that says nothing else, a token of files holds, and an upload may stand still, in seconds: a day.
 DAY = 24 * 3600.0
+
+#: What each owner of files may keep at another satellite that says nothing else, in bytes: 1 GiB.
+QUOTA = 1 << 30
+#: All that a token may allow.
+OPS = ("read", "write", "delete", "list")
+
+#: A file's or folder's path.
+Path = str | PathLike[str]
 
 
 class Options(TypedDict, total=False):
@@ -65,6 +73,24 @@ def lists(options: Options) -> dict[str, Any]:
         if isinstance(options.get(name), (str, bytes)):
             raise bad_input(f"{name} is one str: give a list of str")
     return dict(options)
+
+
+def by(
+    tag: str | None = None, name: str | None = None, root: str | None = None, sha256: str | None = None
+) -> tuple[str, str] | None:
+    """By which one of these files are looked for; None: all of them."""
+    given = {"tag": tag, "name": name, "root": root, "sha256": sha256}
+    wishes = [(what, value) for what, value in given.items() if value is not None]
+    if len(wishes) > 1:
+        raise bad_input(f"{' and '.join(what for what, _ in wishes)} are given: give one of them, or none for all files")
+    return wishes[0] if wishes else None
+
+
+def listed(name: str, values: Sequence[str]) -> list[str]:
+    """Checks what would otherwise be misread: a str is a sequence, too."""
+    if isinstance(values, (str, bytes)):
+        raise bad_input(f"{name} is one {type(values).__name__}: give a list of str")
+    return list(values)
 
 
 def callable_handler(handler: object) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from ._common import MESSAGE, Returned, decide, encode, failure_of, log, tell
 from ._errors import Error, bad_input, closed, make
@@ -20,6 +20,7 @@ from ._log import LOOK_EVERY, Lines
 from ._psfs import PENDING, Hub, Message, Offer, Operation, PeerEvent, Reply, Source
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Done:
@@ -216,6 +217,66 @@ class Messages(Batches[Message]):
 
 class PeerEvents(Batches[PeerEvent]):
     """What happens to peers, as it comes. Closed or dropped, it unsubscribes."""
+
+
+class Following(Generic[T, R]):
+    """Something that goes on by itself. Iterated, it tells how far it is; awaited, it gives what it came to."""
+
+    def __init__(self, loop: Loop, native: tuple[Operation, Source]) -> None:
+        self._loop = loop
+        self._operation, self._source = native
+        self._ended = asyncio.Event()
+        self._result: R | None = None
+        self._failure: Exception | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            news: list[T] | None = await self._loop.wait(self._source)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if news is None:
+            raise StopAsyncIteration
+        return news[-1]
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self._end().__await__()
+
+    def cancel(self) -> None:
+        """Ends it: who waits for it gets CANCELLED."""
+        self._operation.close()
+
+    async def _end(self) -> R:
+        # Also of several tasks, which are all told.
+        self._step()
+        if not self._ended.is_set():
+            self._loop.waiting[self._operation.id] = self._step
+            try:
+                await self._ended.wait()
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        if self._failure is not None:
+            raise self._failure
+        return cast(R, self._result)
+
+    def _step(self) -> None:
+        if self._ended.is_set():
+            return
+        try:
+            result = self._operation.poll()
+            if result is PENDING:
+                if self._loop.open:
+                    return
+                raise closed("the satellite was shut down")
+            self._result = result
+        except Exception as error:
+            self._failure = error
+        self._loop.waiting.pop(self._operation.id, None)
+        self._ended.set()
 
 
 class Subscription:

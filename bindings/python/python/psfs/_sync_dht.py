@@ -58,7 +58,8 @@ class Dht:
     def store(self, data: Content, *, lifetime: float = DAY, timeout: float | None = 30.0) -> Stored:
         """Stores a value under the hash of its content: whoever fetches it can check it.
 
-        Gives a Stored: `.key`, `.nodes` (how many keep it) and `.answers` (of each node: `.peer`, `.outcome`, `.reason`, `.text`).
+        Gives a Stored: `.key`, `.nodes` (how many keep it), `.answers` (of each node: `.peer`, `.outcome`, `.reason`, `.text`) and `.proxy` (who
+        stored it where this satellite reached too few nodes).
         Raises Refused when no node keeps it, with each one's reason, and BadInput when it is empty or larger than `max_item_size`."""
         result: Stored = self._done(lambda dht: dht.store(data, lifetime, timeout))
         return result
@@ -190,6 +191,15 @@ class Dht:
     def set_role(self, role: str) -> None:
         """Makes it something else to the others, at once. What it keeps stays until it expires."""
         self._native.set_role(role)
+
+    def permit_proxy(self, permitted: bool = True) -> None:
+        """Whether others may have this satellite store and fetch for them, within a budget for each. Default: no. Who has the role "client"
+        asks those it has a session with where it cannot reach the nodes itself."""
+        self._native.permit_proxy(permitted)
+
+    def joined(self, *, timeout: float | None = 30.0) -> None:
+        """Waits until a node has answered this satellite, so that there is somebody to store at and to fetch from: at once, where one has."""
+        self._done(lambda dht: dht.joined(timeout))
 
     # Commands of your own, and a word to all.
 

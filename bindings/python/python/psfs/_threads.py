@@ -10,7 +10,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import _psfs
 from ._common import MESSAGE, Content, decide, encode, failure_of, log, tell
@@ -20,6 +20,7 @@ from ._psfs import PENDING, Hub, Operation, PeerEvent, Reply, Source
 from ._psfs import Satellite as Native
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Responder(Protocol):
@@ -113,6 +114,55 @@ class Messages(Batches[Message]):
 
 class PeerEvents(Batches[PeerEvent]):
     """What happens to peers, as it comes. Closed or dropped, it unsubscribes."""
+
+
+class Following(Generic[T, R]):
+    """Something that goes on by itself. Iterated, it tells how far it is; `wait` gives what it came to."""
+
+    def __init__(self, native: tuple[Operation, Source]) -> None:
+        self._operation, self._source = native
+        # One thread waits for the operation, others for this.
+        self._waiting = threading.Lock()
+        self._ended = False
+        self._result: R | None = None
+        self._failure: Error | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._until_interrupted():
+            news: list[T] | None = self._source.wait()
+        if news is None:
+            raise StopIteration
+        return news[-1]
+
+    def wait(self) -> R:
+        """Waits for its end, also on several threads. Ctrl-C cancels it."""
+        with self._until_interrupted(), self._waiting:
+            if not self._ended:
+                try:
+                    self._result = self._operation.wait()
+                except Error as error:
+                    self._failure = error
+                self._ended = True
+        if self._failure is not None:
+            raise self._failure
+        return cast(R, self._result)
+
+    def cancel(self) -> None:
+        """Ends it: who waits for it gets CANCELLED."""
+        self._operation.close()
+
+    @contextlib.contextmanager
+    def _until_interrupted(self) -> Iterator[None]:
+        try:
+            yield
+        except Error:
+            raise
+        except BaseException:
+            self.cancel()
+            raise
 
 
 class Subscription:

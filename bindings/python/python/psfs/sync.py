@@ -17,11 +17,13 @@ from ._errors import closed, make
 from ._psfs import Hub, Peer, PeerEvent
 from ._psfs import Satellite as Native
 from ._sync_dht import DebugLines, Dht, Watch
+from ._sync_files import Files, Transfer
 from ._threads import Log, Message, Messages, PeerEvents, Replies, Responder, Subscription, run
 
 __all__ = [
     "DebugLines",
     "Dht",
+    "Files",
     "Message",
     "Messages",
     "PeerEvents",
@@ -29,6 +31,7 @@ __all__ = [
     "Responder",
     "Satellite",
     "Subscription",
+    "Transfer",
     "Watch",
 ]
 
@@ -153,6 +156,11 @@ class Satellite:
     def dht(self) -> Dht:
         """The values that all satellites of the network keep for each other."""
         return Dht(self)
+
+    @property
+    def files(self) -> Files:
+        """Files that are shared, got, and kept for others."""
+        return Files(self)
 
     # Peers.
 

@@ -235,6 +235,12 @@ impl Schedule {
         Fate::New(useless)
     }
 
+    /// Whether something of what a job is for has not come.
+    pub(crate) fn owes(&self, job: JobId) -> bool {
+        let job = self.jobs.get(&job);
+        job.is_some_and(|job| job.next < job.range.end)
+    }
+
     /// A job ended, well or not. What it still owes is to be asked for again.
     pub(crate) fn ended(&mut self, job: JobId) {
         self.drop_job(job);

@@ -278,7 +278,7 @@ pub(super) fn check(
     let (new, fits) = match judge(old.as_ref(), entry, brought, limits, now_ms) {
         Verdict::Refuse(reason, text) => return Ok(Put::Refused(reason, text)),
         Verdict::Had => return Ok(Put::Had),
-        Verdict::Refresh(new) => (new, Put::Had),
+        Verdict::Refresh(new) => (new, Put::Refreshed),
         Verdict::Keep(new) => (new, Put::Kept),
     };
     let usage = transaction.open_table(USAGE)?;
@@ -382,15 +382,18 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Without a content only what is here already changes.
     pub(super) fn put(
         &mut self,
         limits: &ValueLimits,
         entry: &Entry,
-        content: &Bytes,
+        content: Option<&Bytes>,
         brought: &Brought,
         now_ms: u64,
     ) -> Result<Put, redb::Error> {
-        if content.len() as u64 != entry.size {
+        if let Some(content) = content
+            && content.len() as u64 != entry.size
+        {
             let text = format!(
                 "the content has {} bytes, {} were announced",
                 content.len(),
@@ -405,21 +408,25 @@ impl<'t> Tables<'t> {
                 Some((old, inline)) => (Some(old), inline),
                 None => (None, None),
             };
-            let (new, same) = match judge(old.as_ref(), entry, brought, limits, now_ms) {
+            let (new, content) = match judge(old.as_ref(), entry, brought, limits, now_ms) {
                 Verdict::Refuse(reason, text) => return Ok(Put::Refused(reason, text)),
                 Verdict::Had => return Ok(Put::Had),
-                Verdict::Refresh(new) => (new, true),
-                Verdict::Keep(new) => (new, false),
+                Verdict::Refresh(new) => (new, None),
+                Verdict::Keep(_) if content.is_none() => return Ok(Put::Kept),
+                Verdict::Keep(new) => (new, content),
             };
             let Some(over) = over(limits, |share| self.amount(share), old.as_ref(), &new)? else {
-                return if same {
-                    self.index(old.as_ref(), Some(&new))?;
-                    self.values
-                        .insert(entry.key.as_bytes(), &new.encode(inline.as_deref())[..])?;
-                    Ok(Put::Had)
-                } else {
-                    self.replace(old.as_ref(), &new, content)?;
-                    Ok(Put::Kept)
+                return match content {
+                    Some(content) => {
+                        self.replace(old.as_ref(), &new, content)?;
+                        Ok(Put::Kept)
+                    }
+                    None => {
+                        self.index(old.as_ref(), Some(&new))?;
+                        self.values
+                            .insert(entry.key.as_bytes(), &new.encode(inline.as_deref())[..])?;
+                        Ok(Put::Refreshed)
+                    }
                 };
             };
             if !swept {

@@ -133,6 +133,14 @@ impl Values {
         self.try_put(entry, content, brought, NOW).unwrap()
     }
 
+    fn refreshes(&self, entry: &Entry, brought: Brought) -> Put {
+        let (done, answer) = sync_channel(1);
+        self.refresh(entry.clone(), brought, NOW, move |result| {
+            done.send(result).unwrap();
+        });
+        answer.recv().unwrap().unwrap()
+    }
+
     fn removes(&self, key: Key, by: Option<PeerId>) -> bool {
         let (done, answer) = sync_channel(1);
         self.remove(key, by, move |result| done.send(result).unwrap());

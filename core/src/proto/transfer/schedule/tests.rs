@@ -240,6 +240,22 @@ fn what_is_there_already_is_not_asked_for() {
 }
 
 #[test]
+fn a_job_owes_until_its_last_piece_and_no_longer_than_it_is_there() {
+    let mut schedule = Schedule::new(3 * MIB, Ranges::of(0..3 * MIB));
+    schedule.add(1);
+    let ask = schedule.next(Now::ZERO).unwrap();
+    for piece in pieces(ask.range.clone(), ask.piece) {
+        assert!(schedule.owes(ask.job));
+        schedule.came(ask.job, piece, Now::ZERO);
+    }
+    assert!(!schedule.owes(ask.job));
+    let ask = schedule.next(Now::ZERO).unwrap();
+    assert!(schedule.owes(ask.job));
+    schedule.ended(ask.job);
+    assert!(!schedule.owes(ask.job));
+}
+
+#[test]
 fn what_was_not_asked_for_is_wrong() {
     let mut schedule = Schedule::new(3 * MIB, Ranges::of(0..3 * MIB));
     schedule.add(1);

@@ -47,7 +47,7 @@ fn a_publisher_has_a_budget() {
     );
     // What goes makes room.
     assert!(values.removes(Key::of_content(&content(0, 488)), None));
-    assert_eq!(fill(&values, 20..21, 1, by(1)), [Put::Had]);
+    assert_eq!(fill(&values, 20..21, 1, by(1)), [Put::Refreshed]);
 }
 
 #[test]

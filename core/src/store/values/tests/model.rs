@@ -78,7 +78,7 @@ proptest! {
                         (Put::Refused(Reason::Quota, _), _) => prop_assert!(cached, "{:?} {:?}", said, put),
                         _ => prop_assert_eq!(&said, &put),
                     }
-                    if matches!(put, Put::Kept | Put::Had) {
+                    if matches!(put, Put::Kept | Put::Had | Put::Refreshed) {
                         prop_assert_eq!(values.content(&entry.key), Some(content));
                         let held = values.entry(&entry.key).unwrap().unwrap();
                         prop_assert!(held.entry.expires_ms >= now + lives);

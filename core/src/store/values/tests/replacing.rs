@@ -8,8 +8,8 @@ fn a_value_that_is_here_is_had_and_lives_as_long_as_anybody_said() {
     let entry = plain(b"value", 1, NOW + DAY);
     assert_eq!(values.puts(&entry, b"value", by(1)), Put::Kept);
     let later = plain(b"value", 2, NOW + 3 * DAY);
-    assert_eq!(values.check(&later, &by(2), NOW).unwrap(), Put::Had);
-    assert_eq!(values.puts(&later, b"value", by(2)), Put::Had);
+    assert_eq!(values.check(&later, &by(2), NOW).unwrap(), Put::Refreshed);
+    assert_eq!(values.puts(&later, b"value", by(2)), Put::Refreshed);
     let sooner = plain(b"value", 3, NOW + 2 * DAY);
     assert_eq!(values.puts(&sooner, b"value", by(3)), Put::Had);
 
@@ -33,7 +33,7 @@ fn a_cached_value_that_is_stored_is_kept_from_then_on() {
     let stored = plain(&content, 2, NOW + DAY);
     assert_eq!(
         values.puts(&stored, &content, from([10, 1, 2, 0])),
-        Put::Had
+        Put::Refreshed
     );
     // And a copy does not make a cached one of it again.
     assert_eq!(values.puts(&entry, &content, cached()), Put::Had);
@@ -46,6 +46,22 @@ fn a_cached_value_that_is_stored_is_kept_from_then_on() {
         values.shares(),
         [(0, 1, 100_000), (2, 1, 100_000), (3, 1, 100_000)]
     );
+    assert_eq!(values.content(&entry.key).unwrap(), content);
+}
+
+#[test]
+fn what_is_here_is_refreshed_without_its_content_and_nothing_else_is() {
+    let values = memory(LIMITS);
+    let content = content(1, 100_000);
+    let entry = plain(&content, 1, NOW + DAY);
+    assert_eq!(values.refreshes(&entry, by(1)), Put::Kept);
+    assert_eq!(values.usage().unwrap(), Usage::default());
+    assert_eq!(values.puts(&entry, &content, cached()), Put::Kept);
+    assert_eq!(values.refreshes(&entry, cached()), Put::Had);
+    let later = plain(&content, 1, NOW + 2 * DAY);
+    assert_eq!(values.refreshes(&later, by(1)), Put::Refreshed);
+    let held = values.entry(&entry.key).unwrap().unwrap();
+    assert_eq!((held.entry, held.cached), (later, false));
     assert_eq!(values.content(&entry.key).unwrap(), content);
 }
 
@@ -220,10 +236,10 @@ fn a_signed_value_that_lives_longer_is_kept_with_the_signature_that_says_so() {
     let mut later = first.clone();
     later.expires_ms += DAY;
     later.proof.as_mut().unwrap().signature = Bytes::from_static(&[3; 256]);
-    assert_eq!(values.puts(&later, b"value", cached()), Put::Had);
+    assert_eq!(values.puts(&later, b"value", cached()), Put::Refreshed);
     assert_eq!(values.entry(&later.key).unwrap().unwrap().entry, later);
     // Kept now, with what lives longer all the same.
-    assert_eq!(values.puts(&first, b"value", by(1)), Put::Had);
+    assert_eq!(values.puts(&first, b"value", by(1)), Put::Refreshed);
     let held = values.entry(&later.key).unwrap().unwrap();
     assert_eq!((held.entry, held.cached), (later, false));
 }
