@@ -18,7 +18,8 @@
  *     psfs_satellite_free(satellite);
  *     psfs_config_free(config);
  *
- * Link with -lpsfs. Whole programs are in the source tree's examples/c: greet.c, whois.c with a loop of its own, and dht.c.
+ * Link with -lpsfs. Whole programs are in the source tree's examples/c: greet.c, whois.c with a loop of its own, dht.c
+ * and share.c.
  *
  *
  * WHAT HOLDS FOR EVERY FUNCTION
@@ -77,7 +78,7 @@
  * After fork, the child must not use satellites made before, nor what came from them (subscriptions, operations, events,
  * responders, replies, and of the DHT offers, values, what was sealed in them, and answers): calls with these answer
  * PSFS_E_FORKED, and _free leaves them as they are. Configs, identities, errors,
- * texts and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
+ * texts, tickets, files and lists are plain data: the child has copies of its own, to use and to free, unless another thread was using them at
  * the fork. A child can make satellites of its own when its parent had made none before the fork.
  *
  * The library installs no exit handlers and no signal handlers, and its network threads take no signals. After shutdown none of
@@ -159,6 +160,22 @@ typedef struct psfs_routing psfs_routing;
 
 // A walk to a key, question by question.
 typedef struct psfs_trace psfs_trace;
+
+// A file or folder that was shared, has come, or is kept elsewhere.
+typedef struct psfs_file psfs_file;
+
+// Files that were found.
+typedef struct psfs_files psfs_files;
+
+// A ticket: all that is needed to get a file or folder, as one text that can be pasted. Nothing in
+// it is proved before the file comes; whoever has the text may use it.
+typedef struct psfs_ticket psfs_ticket;
+
+// How far a file is.
+typedef struct psfs_progress psfs_progress;
+
+// What owners may keep, and have.
+typedef struct psfs_quotas psfs_quotas;
 
 // An operation under way, or ended.
 typedef struct psfs_op psfs_op;
@@ -408,9 +425,17 @@ size_t psfs_strings_count(const psfs_strings *strings);
 // Since: 0.1.0
 const char *psfs_strings_at(const psfs_strings *strings, size_t index);
 
+// Keeps a list after its callback, without copying it.
+//
+// Ownership: free `*out` with psfs_strings_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_strings_retain(const psfs_strings *strings, psfs_strings **out, psfs_error **err);
+
 // Frees a list of texts.
 //
-// Ownership: takes the handle; NULL is nothing.
+// Ownership: takes the handle; NULL is nothing, and so is one that a callback was lent.
 // Errors: none.
 // Thread: any.
 // Since: 0.1.0
@@ -457,6 +482,31 @@ typedef void (*psfs_trace_fn)(const psfs_trace *trace, void *ud);
 
 // Called with what a node does; `peer` (who does it) and `line` are borrowed until it returns.
 typedef void (*psfs_debug_fn)(const char *peer, const char *line, void *ud);
+
+// Called with how far a file is; `progress` is borrowed until it returns.
+typedef void (*psfs_progress_fn)(const psfs_progress *progress, void *ud);
+
+// Called with how many bytes were hashed so far.
+typedef void (*psfs_hashed_fn)(uint64_t bytes, void *ud);
+
+// Called with a file that was shared, has come, or is kept; `file` is borrowed until it returns
+// (psfs_file_retain keeps it).
+typedef void (*psfs_file_fn)(const psfs_file *file, void *ud);
+
+// Called with files that were found; `files` is borrowed until it returns (psfs_files_retain keeps
+// it).
+typedef void (*psfs_files_fn)(const psfs_files *files, void *ud);
+
+// Called with a list of texts; `strings` is borrowed until it returns (psfs_strings_retain keeps
+// it).
+typedef void (*psfs_strings_fn)(const psfs_strings *strings, void *ud);
+
+// Called with what owners may keep; `quotas` is borrowed until it returns (psfs_quotas_retain keeps
+// it).
+typedef void (*psfs_quotas_fn)(const psfs_quotas *quotas, void *ud);
+
+// Called with whether something was there: 1 or 0.
+typedef void (*psfs_was_there_fn)(uint32_t was_there, void *ud);
 
 // Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it
 // returns.
@@ -2907,6 +2957,823 @@ psfs_status psfs_dht_debug(const psfs_satellite *satellite,
                            psfs_error **err);
 
 
+/* FILES */
+
+// Its id, by which it can be got: 64 hexadecimal digits, the BLAKE3 of a file; of a folder that of
+// the list of its files.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_file_root(const psfs_file *file);
+
+// Its bytes; of a folder those of all its files.
+//
+// Ownership: borrows the file.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_file_size(const psfs_file *file);
+
+// Where it is here.
+//
+// Ownership: the text lives as long as the handle.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_file_path(const psfs_file *file);
+
+// Whether it is a folder: 1 or 0.
+//
+// Ownership: borrows the file.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_file_is_folder(const psfs_file *file);
+
+// Keeps it after its callback, without copying it.
+//
+// Ownership: free `*out` with psfs_file_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_file_retain(const psfs_file *file, psfs_file **out, psfs_error **err);
+
+// Frees it; what it tells of stays as it is.
+//
+// Ownership: takes what a psfs_transfer function or psfs_file_retain gave; NULL is nothing, and so
+// is one that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_file_free(psfs_file *file);
+
+
+/* FILES: LISTS OF THEM */
+
+// How many files the list has.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_files_count(const psfs_files *files);
+
+// The id of one file, from 0; of a folder that of the list of its files.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_files_root(const psfs_files *files, size_t index);
+
+// Its bytes; of a folder those of all its files.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_files_size(const psfs_files *files, size_t index);
+
+// Whether it is a folder: 1 or 0.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_files_is_folder(const psfs_files *files, size_t index);
+
+// What its owner calls it.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL, behind the last, and in lists of psfs_transfer_shared.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_files_name(const psfs_files *files, size_t index);
+
+// How many tags it has.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_files_tag_count(const psfs_files *files, size_t index);
+
+// One tag of one file, both from 0, in the order of their bytes.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_files_tag(const psfs_files *files, size_t index, size_t tag_index);
+
+// Its SHA-256: 64 hexadecimal digits.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL, behind the last, and if it was not computed.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_files_sha256(const psfs_files *files, size_t index);
+
+// Since when it is its owner's, in ms since 1970; 0 in lists of psfs_transfer_shared.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_files_added(const psfs_files *files, size_t index);
+
+// Where it is.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL, behind the last, for a file that is not here any more or was changed, so
+// that others cannot get it, and for one at another satellite.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_files_path(const psfs_files *files,
+                            size_t index);
+
+// Keeps a list after its callback, without copying it.
+//
+// Ownership: free `*out` with psfs_files_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_files_retain(const psfs_files *files, psfs_files **out, psfs_error **err);
+
+// Frees a list; the files stay.
+//
+// Ownership: takes what a psfs_transfer function or psfs_files_retain gave; NULL is nothing, and so
+// is one that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_files_free(psfs_files *files);
+
+
+/* FILES: SHARING */
+
+// How a file or folder is shared. Zero everything, then set struct_size to sizeof the struct; zero
+// means default.
+typedef struct {
+    // sizeof(psfs_share_options)
+    size_t struct_size;
+    // Whose it is, 1 to 255 bytes without control characters. Default: this satellite's own, which
+    // has its peer id as owner.
+    const char *owner;
+    // Tags by which it is found: up to 64 of 1 to 255 bytes without control characters, `tag_count`
+    // of them. Default: none.
+    const char *const *tags;
+    // Texts of `tags`.
+    size_t tag_count;
+    // 1: give it only to who has a ticket for it (psfs_transfer_ticket); 0: to everybody of the
+    // network who knows its root.
+    uint32_t only_with_ticket;
+    // 1: compute the SHA-256 of a file, too, by which other programs call it; a folder has none. It
+    // takes longer than all else.
+    uint32_t sha256;
+} psfs_share_options;
+
+// Shares a file, or a folder with all in it, where it lies, until psfs_transfer_remove: it is
+// hashed once and not copied. What is changed while it is shared is not given any more. With a data
+// folder it is shared again after a restart, unless it was changed meanwhile. Shared once more, it
+// has its new tags as well.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_file_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no such file, one that cannot
+// be read or is none, an owner or tag that cannot be), PSFS_E_UNSUPPORTED, PSFS_E_CONFLICT (it is
+// written to meanwhile), PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks until it is hashed. Twin: psfs_transfer_share_async, which can be cancelled.
+// Since: 0.1.0
+psfs_status psfs_transfer_share(const psfs_satellite *satellite,
+                                const char *path,
+                                const psfs_share_options *options,
+                                psfs_file **out,
+                                psfs_error **err);
+
+// All that is given to others at the moment, whosever it is, in the order of the roots: roots,
+// sizes and paths. What is somebody's, with its name and tags, says psfs_transfer_find.
+//
+// Ownership: free `*out` with psfs_files_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_transfer_shared(const psfs_satellite *satellite,
+                                 psfs_files **out,
+                                 psfs_error **err);
+
+
+/* FILES: TICKETS */
+
+// What a ticket allows. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_ticket_options)
+    size_t struct_size;
+    // How long it holds, in seconds. Default 2592000 (30 days).
+    uint32_t lifetime_s;
+    // Zero.
+    uint32_t reserved;
+    // How many bytes may be got with it in all, by whomever. Default: no limit.
+    uint64_t bytes;
+    // Only this peer may use it. Default: whoever has it.
+    const char *holder;
+} psfs_ticket_options;
+
+// A ticket for what this satellite shares, with the addresses that it has now. It has a right in it
+// if the file was shared with `only_with_ticket`; only then it can have limits.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_ticket_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, or limits of a file
+// that everybody may get), PSFS_E_BAD_PEER_ID, PSFS_E_UNSUPPORTED, PSFS_E_NOT_FOUND (it is not
+// shared).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_transfer_ticket(const psfs_satellite *satellite,
+                                 const char *root,
+                                 const psfs_ticket_options *options,
+                                 psfs_ticket **out,
+                                 psfs_error **err);
+
+// Reads a ticket, to look at it. psfs_transfer_get takes the text as it is.
+//
+// Ownership: free `*out` with psfs_ticket_free.
+// Errors: PSFS_E_NULL, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no ticket, or not all of it).
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_ticket_parse(const char *ticket, psfs_ticket **out, psfs_error **err);
+
+// The ticket itself: what is passed on to whoever is to get the file.
+//
+// Ownership: the text lives as long as the ticket, and is wiped with it.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_text(const psfs_ticket *ticket);
+
+// The id of the file, or of the folder's list.
+//
+// Ownership: the text lives as long as the ticket.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_root(const psfs_ticket *ticket);
+
+// Whether it is a folder: 1 or 0.
+//
+// Ownership: borrows the ticket.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_ticket_is_folder(const psfs_ticket *ticket);
+
+// Bytes in all, as its issuer says.
+//
+// Ownership: borrows the ticket.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_ticket_size(const psfs_ticket *ticket);
+
+// What it is called, as its issuer says: one part of a path, without folders.
+//
+// Ownership: the text lives as long as the ticket.
+// Errors: NULL for NULL, and where it has no name.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_name(const psfs_ticket *ticket);
+
+// Who has it: a peer id.
+//
+// Ownership: the text lives as long as the ticket.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_issuer(const psfs_ticket *ticket);
+
+// How many addresses it has.
+//
+// Ownership: borrows the ticket.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_ticket_address_count(const psfs_ticket *ticket);
+
+// Where its issuer can be reached, from 0.
+//
+// Ownership: the text lives as long as the ticket.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_address(const psfs_ticket *ticket, size_t index);
+
+// The name under which to meet: who gets the file needs a satellite of that network.
+//
+// Ownership: the text lives as long as the ticket.
+// Errors: NULL for NULL.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_ticket_rendezvous(const psfs_ticket *ticket);
+
+// Whether that network has a secret, which is not in the ticket: 1 or 0.
+//
+// Ownership: borrows the ticket.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint32_t psfs_ticket_needs_secret(const psfs_ticket *ticket);
+
+// Until when it holds, in ms since 1970.
+//
+// Ownership: borrows the ticket.
+// Errors: 0 for NULL, and if it gives no right, as what is shared with everybody needs none.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_ticket_expires(const psfs_ticket *ticket);
+
+// Frees a ticket.
+//
+// Ownership: takes the ticket; NULL is nothing.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_ticket_free(psfs_ticket *ticket);
+
+
+/* FILES: GETTING */
+
+// How a file is got. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_get_options)
+    size_t struct_size;
+    // Who has it, as far as is known: peer ids, `source_count` of them. More are found through the
+    // DHT.
+    const char *const *sources;
+    // Texts of `sources`.
+    size_t source_count;
+    // Where those who have it can be reached: `address_count` addresses with /p2p/ID.
+    const char *const *addresses;
+    // Texts of `addresses`.
+    size_t address_count;
+    // The right to it, where those who have it want one: what psfs_transfer_token gave. A ticket
+    // has its own. Default: none.
+    const char *token;
+    // How long nobody may be there who has it before the call fails; what came is kept. Default
+    // 60000.
+    uint32_t patience_ms;
+    // 1: the root is that of a folder. A ticket says itself what it is for.
+    uint32_t folder;
+    // 1: the end does not mean that the file and its name are on the disk, so that a machine that
+    // loses power may lose it.
+    uint32_t no_sync;
+    // Zero.
+    uint32_t reserved;
+} psfs_get_options;
+
+// Gets a file or folder to `destination`, in pieces, from all who have it, each checked before it
+// is written. `wanted` is a ticket, or the root of a file. What was begun before, also by another
+// process or from others, goes on from there: at `destination` with .part behind it. It has its
+// name once it is whole. What was got without a ticket's or token's right is shared from then on.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_file_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no ticket and no root, or a
+// destination that cannot be written), PSFS_E_BAD_PEER_ID, PSFS_E_UNSUPPORTED, PSFS_E_CONFLICT
+// (another file is there), PSFS_E_BUSY (something else is getting a file to there), PSFS_E_IO (no
+// room), PSFS_E_NO_PEERS (nobody who has it was found), PSFS_E_REFUSED (those who have it do not
+// give it), PSFS_E_TIMEOUT, PSFS_E_CLOSED. Whatever the error, what came is kept, and the same call
+// goes on from there.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_transfer_get_async, which tells how far it
+// is and can be cancelled.
+// Since: 0.1.0
+psfs_status psfs_transfer_get(const psfs_satellite *satellite,
+                              const char *wanted,
+                              const char *destination,
+                              const psfs_get_options *options,
+                              uint32_t timeout_ms,
+                              psfs_file **out,
+                              psfs_error **err);
+
+// Bytes that were checked and written, now and earlier; of psfs_transfer_put_async those that are
+// kept there.
+//
+// Ownership: borrows the progress.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_progress_bytes(const psfs_progress *progress);
+
+// Bytes in all.
+//
+// Ownership: borrows the progress.
+// Errors: 0 for NULL, and while that is not known.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_progress_size(const psfs_progress *progress);
+
+// Bytes a second, of late.
+//
+// Ownership: borrows the progress.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_progress_rate(const psfs_progress *progress);
+
+// How many are asked at the moment.
+//
+// Ownership: borrows the progress.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_progress_sources(const psfs_progress *progress);
+
+// How long the rest takes at this rate, in ms.
+//
+// Ownership: borrows the progress.
+// Errors: UINT64_MAX for NULL, and where it cannot be said.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_progress_time_left_ms(const psfs_progress *progress);
+
+
+/* FILES: FINDING, TAGS, REMOVING */
+
+// Which files are looked for: of one owner, in the order of their roots, a page at a time. Zero
+// everything, then set struct_size to sizeof the struct; zero means default. Of `tag`, `name`,
+// `root` and `sha256` one may be set; default: all files.
+typedef struct {
+    // sizeof(psfs_query)
+    size_t struct_size;
+    // Whose. Default: this satellite's own, which has its peer id as owner. At another satellite
+    // the token says whose.
+    const char *owner;
+    // Those with this tag.
+    const char *tag;
+    // Those with this name.
+    const char *name;
+    // The one with this id.
+    const char *root;
+    // The one with this SHA-256, 64 hexadecimal digits, if that was computed when it was shared.
+    const char *sha256;
+    // Those behind this root: the last of the page before. Default: from the first.
+    const char *after;
+    // At most so many, up to 1000. Default 100. There may come fewer although more follow: none
+    // come at the end alone.
+    uint32_t most;
+    // Zero.
+    uint32_t reserved;
+} psfs_query;
+
+// What is here of an owner: by tag, name, id or SHA-256, or all of it, page by page.
+//
+// Ownership: everything is borrowed for the call; `query` may be NULL. Free `*out` with
+// psfs_files_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root or digest, a word that
+// cannot be a tag, name or owner, or more than one of them), PSFS_E_UNSUPPORTED, PSFS_E_IO (its own
+// database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_find_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_find(const psfs_satellite *satellite,
+                               const psfs_query *query,
+                               psfs_files **out,
+                               psfs_error **err);
+
+// The tags of an owner (NULL: of this satellite itself), in the order of their bytes, from the one
+// behind `after` on (NULL: from the first), at most `most`.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_strings_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (an owner or tag that cannot
+// be), PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_tags_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_tags(const psfs_satellite *satellite,
+                               const char *owner,
+                               const char *after,
+                               size_t most,
+                               psfs_strings **out,
+                               psfs_error **err);
+
+// Gives a file of an owner (NULL: of this satellite itself) a tag: 1 to 255 bytes without control
+// characters, up to 64 a file. One that it has already is no error.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, an owner or tag that
+// cannot be, too many tags), PSFS_E_NOT_FOUND (the owner has no such file), PSFS_E_IO (its own
+// database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_tag_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_tag(const psfs_satellite *satellite,
+                              const char *root,
+                              const char *tag,
+                              const char *owner,
+                              psfs_error **err);
+
+// Takes a tag of a file of an owner (NULL: of this satellite itself) away. `*out` is 1 if the file
+// had it, else 0.
+//
+// Ownership: everything is borrowed for the call; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, an owner or tag that
+// cannot be), PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_untag_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_untag(const psfs_satellite *satellite,
+                                const char *root,
+                                const char *tag,
+                                const char *owner,
+                                uint32_t *out,
+                                psfs_error **err);
+
+// A file is no more an owner's (NULL: this satellite's own). What has no owner left is not shared
+// any more; a copy that was kept for him is removed from the disk, a file that is shared where it
+// lies stays. `*out` is 1 if it was his, else 0.
+//
+// Ownership: everything is borrowed for the call; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, an owner that cannot
+// be), PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_remove_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_remove(const psfs_satellite *satellite,
+                                 const char *root,
+                                 const char *owner,
+                                 uint32_t *out,
+                                 psfs_error **err);
+
+
+/* FILES: QUOTAS AND TOKENS */
+
+// To get files.
+#define PSFS_MAY_READ 1
+
+// To have files kept.
+#define PSFS_MAY_WRITE 2
+
+// To remove files.
+#define PSFS_MAY_DELETE 4
+
+// To list which files there are.
+#define PSFS_MAY_LIST 8
+
+// What a token allows. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_token_options)
+    size_t struct_size;
+    // Only with this file. Default: with all.
+    const char *root;
+    // Only this peer may use it. Default: whoever has it.
+    const char *holder;
+    // How many bytes may be moved with it in all, up and down together. Default: no limit.
+    uint64_t bytes;
+    // What may be done: PSFS_MAY_*, added. Default: everything.
+    uint32_t may;
+    // How long it holds, in seconds. Default 86400 (a day).
+    uint32_t lifetime_s;
+} psfs_token_options;
+
+// A token for what is kept here of an owner (psfs_transfer_keep): a JWT (RS256) by this satellite's
+// key, which holds here and nowhere else. It cannot be taken back before its end.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_string_free, which wipes it.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, an owner that cannot
+// be, `may` out of its range), PSFS_E_BAD_PEER_ID, PSFS_E_UNSUPPORTED.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_transfer_token(const psfs_satellite *satellite,
+                                const char *owner,
+                                const psfs_token_options *options,
+                                psfs_string **out,
+                                psfs_error **err);
+
+// Gives an owner a limit of his own, in bytes; UINT64_MAX takes it away, then the one of
+// psfs_keep_options holds. What he has stays, also when it is more.
+//
+// Ownership: everything is borrowed for the call.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (an owner that cannot be),
+// PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_set_quota_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_set_quota(const psfs_satellite *satellite,
+                                    const char *owner,
+                                    uint64_t limit,
+                                    psfs_error **err);
+
+// What an owner may keep here, and has: a list of one.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_quotas_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (an owner that cannot be),
+// PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_quota_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_quota(const psfs_satellite *satellite,
+                                const char *owner,
+                                psfs_quotas **out,
+                                psfs_error **err);
+
+// The same of all owners, in the order of their names, from the one behind `after` on (NULL: from
+// the first), at most `most`.
+//
+// Ownership: everything is borrowed for the call. Free `*out` with psfs_quotas_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (an owner that cannot be),
+// PSFS_E_IO (its own database failed), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_quotas_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_quotas(const psfs_satellite *satellite,
+                                 const char *after,
+                                 size_t most,
+                                 psfs_quotas **out,
+                                 psfs_error **err);
+
+// How many owners the list has.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL.
+// Thread: any.
+// Since: 0.1.0
+size_t psfs_quotas_count(const psfs_quotas *quotas);
+
+// One owner, from 0.
+//
+// Ownership: the text lives as long as the list.
+// Errors: NULL for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+const char *psfs_quotas_owner(const psfs_quotas *quotas, size_t index);
+
+// How many bytes he may keep; UINT64_MAX for no limit.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_quotas_limit(const psfs_quotas *quotas, size_t index);
+
+// Bytes of files that others had kept here for him. What is shared where it lies costs nothing.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_quotas_used(const psfs_quotas *quotas, size_t index);
+
+// Bytes reserved for uploads that are under way.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_quotas_reserved(const psfs_quotas *quotas, size_t index);
+
+// His files, also those that cost nothing.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_quotas_files(const psfs_quotas *quotas, size_t index);
+
+// His uploads under way.
+//
+// Ownership: borrows the list.
+// Errors: 0 for NULL and behind the last.
+// Thread: any.
+// Since: 0.1.0
+uint64_t psfs_quotas_uploads(const psfs_quotas *quotas, size_t index);
+
+// Keeps a list after its callback, without copying it.
+//
+// Ownership: free `*out` with psfs_quotas_free.
+// Errors: PSFS_E_NULL.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_quotas_retain(const psfs_quotas *quotas, psfs_quotas **out, psfs_error **err);
+
+// Frees a list.
+//
+// Ownership: takes what a psfs_transfer function or psfs_quotas_retain gave; NULL is nothing, and
+// so is one that a callback was lent.
+// Errors: none.
+// Thread: any.
+// Since: 0.1.0
+void psfs_quotas_free(psfs_quotas *quotas);
+
+
+/* FILES: KEPT FOR OTHERS */
+
+// What is kept for others. Zero everything, then set struct_size to sizeof the struct; zero means
+// default.
+typedef struct {
+    // sizeof(psfs_keep_options)
+    size_t struct_size;
+    // Where files lie that are kept. Default: `files` in the data folder.
+    const char *folder;
+    // How many bytes each owner may keep that has no limit of his own (psfs_transfer_set_quota);
+    // UINT64_MAX for no limit. Default 1073741824 (1 GiB).
+    uint64_t quota;
+    // The largest file or folder that is taken, in bytes. Default: what the quota leaves.
+    uint64_t largest;
+    // How long an upload may stand still before it is given up, in seconds: its room is free then,
+    // and what came of it is removed. Default 86400 (a day).
+    uint32_t lifetime_s;
+    // Zero.
+    uint32_t reserved;
+} psfs_keep_options;
+
+// How a file is given away to be kept. Zero everything, then set struct_size to sizeof the struct;
+// zero means default.
+typedef struct {
+    // sizeof(psfs_put_options)
+    size_t struct_size;
+    // What it is called there: 1 to 255 bytes without control characters. Default: its name here.
+    const char *name;
+    // Tags by which it is found there: up to 64 of 1 to 255 bytes without control characters,
+    // `tag_count` of them. Default: none.
+    const char *const *tags;
+    // Texts of `tags`.
+    size_t tag_count;
+    // Where the server can be reached, if it was not met yet: `address_count` addresses.
+    const char *const *addresses;
+    // Texts of `addresses`.
+    size_t address_count;
+    // How long the server may be away, or too busy, before the call fails; what came is kept there
+    // for a while. Default 60000.
+    uint32_t patience_ms;
+    // Zero.
+    uint32_t reserved;
+} psfs_put_options;
+
+// Keeps files for others from now on: for whoever has a token of psfs_transfer_token. Called again,
+// it changes what holds for what comes then. It is to be called after each start; what is kept
+// already is given to its owners without.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no folder and no data folder,
+// or one that cannot be made), PSFS_E_UNSUPPORTED, PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_keep_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_keep(const psfs_satellite *satellite,
+                               const psfs_keep_options *options,
+                               psfs_error **err);
+
+// Has a file or folder kept by another satellite, which gets it from here: in pieces, each checked.
+// It goes on by itself when the connection breaks or the server is started again; the same call
+// later goes on as well. At its end the file is on the server's disk and belongs to the owner that
+// the token names.
+//
+// Ownership: everything is borrowed for the call; `options` may be NULL. Free `*out` with
+// psfs_file_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (no such
+// file, a name or tag that cannot be), PSFS_E_UNSUPPORTED, PSFS_E_CONFLICT (it was changed
+// meanwhile), PSFS_E_REFUSED (the token gives no right to it, or it is over the quota),
+// PSFS_E_TOO_LARGE, PSFS_E_UNREACHABLE, PSFS_E_TIMEOUT, PSFS_E_CLOSED.
+// Thread: any; blocks for up to `timeout_ms`. Twin: psfs_transfer_put_async, which tells how far it
+// is and can be cancelled.
+// Since: 0.1.0
+psfs_status psfs_transfer_put(const psfs_satellite *satellite,
+                              const char *server,
+                              const char *path,
+                              const char *token,
+                              const psfs_put_options *options,
+                              uint32_t timeout_ms,
+                              psfs_file **out,
+                              psfs_error **err);
+
+// What another satellite keeps of the owner that a token names.
+//
+// Ownership: everything is borrowed for the call; `query` may be NULL. Free `*out` with
+// psfs_files_free.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (as
+// psfs_transfer_find), PSFS_E_UNSUPPORTED, PSFS_E_REFUSED (the token gives no right to it),
+// PSFS_E_UNREACHABLE, PSFS_E_CLOSED.
+// Thread: any; blocks for up to 30 s. Twin: psfs_transfer_remote_find_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_remote_find(const psfs_satellite *satellite,
+                                      const char *server,
+                                      const char *token,
+                                      const psfs_query *query,
+                                      psfs_files **out,
+                                      psfs_error **err);
+
+// Removes a file that another satellite keeps for the owner that a token names. `*out` is 1 if it
+// was there, else 0.
+//
+// Ownership: everything is borrowed for the call; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_PEER_ID, PSFS_E_BAD_INPUT (no root),
+// PSFS_E_REFUSED (the token gives no right to it), PSFS_E_UNREACHABLE, PSFS_E_CLOSED.
+// Thread: any; blocks for up to 30 s. Twin: psfs_transfer_remote_remove_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_remote_remove(const psfs_satellite *satellite,
+                                        const char *server,
+                                        const char *token,
+                                        const char *root,
+                                        uint32_t *out,
+                                        psfs_error **err);
+
+
 /* OPERATIONS: THE SAME WITHOUT WAITING */
 
 // Ends an operation: its done function is called with PSFS_E_CANCELLED, unless it had ended. Never
@@ -2920,11 +3787,11 @@ psfs_status psfs_dht_debug(const psfs_satellite *satellite,
 psfs_status psfs_op_cancel(const psfs_op *op,
                            psfs_error **err);
 
-// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most
-// wait for their callbacks: with more, an operation cannot end while nobody runs these, as inside
-// the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the
-// operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after `timeout_ms` (0
-// only asks).
+// Waits for the end of an operation, not for its done function. Of replies and of progress that
+// come, 256 at most wait for their callbacks: with more, an operation cannot end while nobody runs
+// these, as inside the only callback thread, or with 0 of them and no psfs_satellite_dispatch.
+// Answers how the operation ended: PSFS_OK or its error; PSFS_PENDING when it still goes on after
+// `timeout_ms` (0 only asks).
 //
 // Ownership: borrows the handle.
 // Errors: PSFS_E_NULL, PSFS_E_FORKED, and those of the operation.
@@ -3528,6 +4395,292 @@ psfs_status psfs_dht_joined_async(const psfs_satellite *satellite,
                                   psfs_drop_fn drop,
                                   psfs_op **out,
                                   psfs_error **err);
+
+
+/* OPERATIONS: FILES ON THEIR WAY */
+
+// As psfs_transfer_share, without waiting: `hashed` (may be NULL) is called with how many bytes
+// were hashed, a few times a second and at the end; `shared` (may be NULL) with what it gives; then
+// `done`. Cancelled, the hashing ends and nothing is shared.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_transfer_share come with `done`.
+// Thread: any; `hashed`, `shared` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_share_async(const psfs_satellite *satellite,
+                                      const char *path,
+                                      const psfs_share_options *options,
+                                      psfs_hashed_fn hashed,
+                                      psfs_file_fn shared,
+                                      psfs_done_fn done,
+                                      void *ud,
+                                      psfs_drop_fn drop,
+                                      psfs_op **out,
+                                      psfs_error **err);
+
+// As psfs_transfer_get, without waiting: `progress` (may be NULL) is called with how far it is, at
+// the beginning, a few times a second or every 8 MiB, and at the end; `received` (may be NULL) with
+// what it gives; then `done`. Cancelled, what came is kept, and the same call goes on from there.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_transfer_get come with `done`.
+// Thread: any; `progress`, `received` and `done` are called on a callback thread, never two at
+// once.
+// Since: 0.1.0
+psfs_status psfs_transfer_get_async(const psfs_satellite *satellite,
+                                    const char *wanted,
+                                    const char *destination,
+                                    const psfs_get_options *options,
+                                    psfs_progress_fn progress,
+                                    psfs_file_fn received,
+                                    psfs_done_fn done,
+                                    void *ud,
+                                    psfs_drop_fn drop,
+                                    psfs_op **out,
+                                    psfs_error **err);
+
+// As psfs_transfer_put, without waiting: `progress` (may be NULL) is called with how far it is, a
+// few times a second; `kept` (may be NULL) with what it gives; then `done`. Cancelled, what came
+// there is kept for a while, and the same call goes on from there.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_transfer_put come with `done`.
+// Thread: any; `progress`, `kept` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_put_async(const psfs_satellite *satellite,
+                                    const char *server,
+                                    const char *path,
+                                    const char *token,
+                                    const psfs_put_options *options,
+                                    psfs_progress_fn progress,
+                                    psfs_file_fn kept,
+                                    psfs_done_fn done,
+                                    void *ud,
+                                    psfs_drop_fn drop,
+                                    psfs_op **out,
+                                    psfs_error **err);
+
+
+/* OPERATIONS: FINDING FILES */
+
+// As psfs_transfer_find, without waiting: `found` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_UNSUPPORTED,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_transfer_find come with `done`.
+// Thread: any; `found` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_find_async(const psfs_satellite *satellite,
+                                     const psfs_query *query,
+                                     psfs_files_fn found,
+                                     psfs_done_fn done,
+                                     void *ud,
+                                     psfs_drop_fn drop,
+                                     psfs_op **out,
+                                     psfs_error **err);
+
+// As psfs_transfer_tags, without waiting: `tags` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_transfer_tags come with `done`.
+// Thread: any; `tags` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_tags_async(const psfs_satellite *satellite,
+                                     const char *owner,
+                                     const char *after,
+                                     size_t most,
+                                     psfs_strings_fn tags,
+                                     psfs_done_fn done,
+                                     void *ud,
+                                     psfs_drop_fn drop,
+                                     psfs_op **out,
+                                     psfs_error **err);
+
+// As psfs_transfer_tag, without waiting: `done` is called when the file has it.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_transfer_tag come with
+// `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_tag_async(const psfs_satellite *satellite,
+                                    const char *root,
+                                    const char *tag,
+                                    const char *owner,
+                                    psfs_done_fn done,
+                                    void *ud,
+                                    psfs_drop_fn drop,
+                                    psfs_op **out,
+                                    psfs_error **err);
+
+// As psfs_transfer_untag, without waiting: `had` (may be NULL) is called with whether the file had
+// it, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_transfer_untag come with
+// `done`.
+// Thread: any; `had` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_untag_async(const psfs_satellite *satellite,
+                                      const char *root,
+                                      const char *tag,
+                                      const char *owner,
+                                      psfs_was_there_fn had,
+                                      psfs_done_fn done,
+                                      void *ud,
+                                      psfs_drop_fn drop,
+                                      psfs_op **out,
+                                      psfs_error **err);
+
+// As psfs_transfer_remove, without waiting: `was_his` (may be NULL) is called with whether it was
+// his, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_transfer_remove come
+// with `done`.
+// Thread: any; `was_his` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_remove_async(const psfs_satellite *satellite,
+                                       const char *root,
+                                       const char *owner,
+                                       psfs_was_there_fn was_his,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+
+/* OPERATIONS: QUOTAS, AND FILES KEPT FOR OTHERS */
+
+// As psfs_transfer_set_quota, without waiting: `done` is called when it holds.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_transfer_set_quota come with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_set_quota_async(const psfs_satellite *satellite,
+                                          const char *owner,
+                                          uint64_t limit,
+                                          psfs_done_fn done,
+                                          void *ud,
+                                          psfs_drop_fn drop,
+                                          psfs_op **out,
+                                          psfs_error **err);
+
+// As psfs_transfer_quota, without waiting: `quotas` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_transfer_quota come with `done`.
+// Thread: any; `quotas` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_quota_async(const psfs_satellite *satellite,
+                                      const char *owner,
+                                      psfs_quotas_fn quotas,
+                                      psfs_done_fn done,
+                                      void *ud,
+                                      psfs_drop_fn drop,
+                                      psfs_op **out,
+                                      psfs_error **err);
+
+// As psfs_transfer_quotas, without waiting: `quotas` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_CLOSED, PSFS_E_IO. Then there is no
+// operation and `done` is not called; the other errors of psfs_transfer_quotas come with `done`.
+// Thread: any; `quotas` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_quotas_async(const psfs_satellite *satellite,
+                                       const char *after,
+                                       size_t most,
+                                       psfs_quotas_fn quotas,
+                                       psfs_done_fn done,
+                                       void *ud,
+                                       psfs_drop_fn drop,
+                                       psfs_op **out,
+                                       psfs_error **err);
+
+// As psfs_transfer_keep, without waiting: `done` is called when it does.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO.
+// Then there is no operation and `done` is not called; the other errors of psfs_transfer_keep come
+// with `done`.
+// Thread: any; `done` is called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_keep_async(const psfs_satellite *satellite,
+                                     const psfs_keep_options *options,
+                                     psfs_done_fn done,
+                                     void *ud,
+                                     psfs_drop_fn drop,
+                                     psfs_op **out,
+                                     psfs_error **err);
+
+// As psfs_transfer_remote_find, without waiting: `found` is called with what it gives, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_UNSUPPORTED, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not
+// called; the other errors of psfs_transfer_remote_find come with `done`.
+// Thread: any; `found` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_remote_find_async(const psfs_satellite *satellite,
+                                            const char *server,
+                                            const char *token,
+                                            const psfs_query *query,
+                                            psfs_files_fn found,
+                                            psfs_done_fn done,
+                                            void *ud,
+                                            psfs_drop_fn drop,
+                                            psfs_op **out,
+                                            psfs_error **err);
+
+// As psfs_transfer_remote_remove, without waiting: `was_there` (may be NULL) is called with whether
+// it was there, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_BAD_PEER_ID,
+// PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called; the other errors
+// of psfs_transfer_remote_remove come with `done`.
+// Thread: any; `was_there` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_remote_remove_async(const psfs_satellite *satellite,
+                                              const char *server,
+                                              const char *token,
+                                              const char *root,
+                                              psfs_was_there_fn was_there,
+                                              psfs_done_fn done,
+                                              void *ud,
+                                              psfs_drop_fn drop,
+                                              psfs_op **out,
+                                              psfs_error **err);
 
 
 /* STATISTICS */

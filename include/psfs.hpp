@@ -15,6 +15,9 @@
  *     auto stored = satellite.dht().store("a value that stays");
  *     std::cout << satellite.dht().fetch(stored.key).text() << '\n';
  *
+ *     auto shared = satellite.files().share("film.mkv");
+ *     std::cout << satellite.files().ticket(shared.root).text() << '\n';
+ *
  * Link with -lpsfs (pkg-config psfs; CMake: find_package(psfs), psfs::psfs). Two whole programs are in the source tree's
  * examples/cpp: greet.cpp, and whois.cpp with a loop of its own.
  *
@@ -22,7 +25,8 @@
  * WHAT DIFFERS FROM C
  *
  * psfs.h says what each function does, which errors it has and on which thread it may be called; its rules hold here. Each
- * thing is here under the name that it has there, but dht::erase: `delete` is a keyword.
+ * thing is here under the name that it has there, but dht::erase and may::remove: `delete` is a keyword; and what is
+ * psfs_transfer_* there is files:: here.
  *
  * Handles are objects that can be moved and not copied; destroying one frees it. Destroying a satellite shuts it down and
  * waits for its callbacks; destroying a subscription cancels it; destroying replies cancels the request; destroying an

@@ -22,9 +22,9 @@ static psfs_satellite *nodes[NODES];
 static atomic_uint told; /* the newest number that the watcher heard of */
 
 /* Every call can give an error, with a hint what to do next. It is ours to free; here the program ends. */
-static void must(psfs_status status, psfs_error *err, const char *what) {
+static void must(psfs_status status, psfs_error **err, const char *what) {
     if (status < 0) {
-        fprintf(stderr, "dht: %s: %s %s\n", what, psfs_error_message(err), psfs_error_hint(err));
+        fprintf(stderr, "dht: %s: %s %s\n", what, psfs_error_message(*err), psfs_error_hint(*err));
         exit(1);
     }
 }
@@ -34,13 +34,13 @@ static psfs_satellite *node(const char *address) {
     psfs_error *err;
     psfs_satellite *made;
     psfs_config *config = psfs_config_new();
-    must(psfs_config_set_rendezvous(config, "dht-example", &err), err, "rendezvous");
-    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), err, "listen"); /* default: every interface */
-    must(psfs_config_set_mdns(config, 0, &err), err, "mdns");
-    if (address) must(psfs_config_add_bootstrap(config, address, &err), err, "bootstrap");
-    must(psfs_satellite_new(config, &made, &err), err, "satellite");
+    must(psfs_config_set_rendezvous(config, "dht-example", &err), &err, "rendezvous");
+    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), &err, "listen"); /* default: every interface */
+    must(psfs_config_set_mdns(config, 0, &err), &err, "mdns");
+    if (address) must(psfs_config_add_bootstrap(config, address, &err), &err, "bootstrap");
+    must(psfs_satellite_new(config, &made, &err), &err, "satellite");
     psfs_config_free(config);
-    must(psfs_satellite_start(made, &err), err, "start");
+    must(psfs_satellite_start(made, &err), &err, "start");
     return made;
 }
 
@@ -64,7 +64,7 @@ static psfs_stored *store(const uint8_t *data, size_t length) {
     psfs_error *err;
     psfs_stored *stored;
     size_t i;
-    must(psfs_dht_store(nodes[0], data, length, NULL, PATIENCE_MS, &stored, &err), err, "store");
+    must(psfs_dht_store(nodes[0], data, length, NULL, PATIENCE_MS, &stored, &err), &err, "store");
     printf("stored %zu bytes at %zu nodes: %s\n", length, psfs_stored_nodes(stored), psfs_stored_key(stored));
     for (i = 0; i < psfs_stored_count(stored); i++) {
         if (psfs_stored_outcome(stored, i) != PSFS_STORE_REFUSED) continue;
@@ -78,7 +78,7 @@ static void fetch(psfs_stored *stored, const uint8_t *data, size_t length) {
     psfs_error *err;
     psfs_value *value;
     size_t found;
-    must(psfs_dht_fetch(nodes[NODES - 1], psfs_stored_key(stored), PATIENCE_MS, &value, &err), err, "fetch");
+    must(psfs_dht_fetch(nodes[NODES - 1], psfs_stored_key(stored), PATIENCE_MS, &value, &err), &err, "fetch");
     if (memcmp(psfs_value_content(value, &found), data, length) != 0 || found != length) exit(1);
     printf("fetched %zu bytes of %s\n", found, psfs_value_publisher(value));
     psfs_value_free(value);
@@ -96,28 +96,28 @@ int main(void) {
     size_t i;
     setvbuf(stdout, NULL, _IOLBF, 0);
     nodes[0] = node(NULL);
-    must(psfs_satellite_addresses(nodes[0], &addresses, &err), err, "addresses");
+    must(psfs_satellite_addresses(nodes[0], &addresses, &err), &err, "addresses");
     for (i = 1; i < NODES; i++) nodes[i] = node(psfs_strings_at(addresses, 0));
     psfs_strings_free(addresses);
-    for (i = 0; i < NODES; i++) must(psfs_satellite_wait_connected(nodes[i], NODES - 1, PATIENCE_MS, &err), err, "connect");
+    for (i = 0; i < NODES; i++) must(psfs_satellite_wait_connected(nodes[i], NODES - 1, PATIENCE_MS, &err), &err, "connect");
 
-    must(psfs_dht_on_store(nodes[2], on_store, &most, NULL, NULL, &err), err, "on_store");
+    must(psfs_dht_on_store(nodes[2], on_store, &most, NULL, NULL, &err), &err, "on_store");
     fetch(store(text, sizeof text - 1), text, sizeof text - 1);
     for (i = 0; i < sizeof large; i++) large[i] = (uint8_t)(i ^ (i >> 8));
     fetch(store(large, sizeof large), large, sizeof large);
 
     /* Only its publisher can replace it: the key is made of its peer id. */
-    must(psfs_satellite_peer_id(nodes[0], &id, &err), err, "peer id");
-    must(psfs_dht_key_of_signed(id, NULL, 0, &key, &err), err, "key");
-    must(psfs_dht_watch(nodes[1], psfs_string_text(key), on_change, NULL, NULL, NULL, &err), err, "watch");
-    must(psfs_dht_store_signed(nodes[0], (const uint8_t *)"one", 3, NULL, PATIENCE_MS, NULL, &err), err, "store_signed");
-    must(psfs_dht_store_signed(nodes[0], (const uint8_t *)"two", 3, NULL, PATIENCE_MS, NULL, &err), err, "store_signed");
+    must(psfs_satellite_peer_id(nodes[0], &id, &err), &err, "peer id");
+    must(psfs_dht_key_of_signed(id, NULL, 0, &key, &err), &err, "key");
+    must(psfs_dht_watch(nodes[1], psfs_string_text(key), on_change, NULL, NULL, NULL, &err), &err, "watch");
+    must(psfs_dht_store_signed(nodes[0], (const uint8_t *)"one", 3, NULL, PATIENCE_MS, NULL, &err), &err, "store_signed");
+    must(psfs_dht_store_signed(nodes[0], (const uint8_t *)"two", 3, NULL, PATIENCE_MS, NULL, &err), &err, "store_signed");
     psfs_string_free(key);
     for (i = 0; told < 2 && i < PATIENCE_MS / 10; i++) nanosleep(&(struct timespec){0, 10 * 1000 * 1000}, NULL);
 
     /* After PSFS_OK no callback runs any more, so what they used can be freed. */
     for (i = 0; i < NODES; i++) {
-        must(psfs_satellite_shutdown(nodes[i], PATIENCE_MS, &err), err, "shutdown");
+        must(psfs_satellite_shutdown(nodes[i], PATIENCE_MS, &err), &err, "shutdown");
         psfs_satellite_free(nodes[i]);
     }
     return told < 2;

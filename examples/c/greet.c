@@ -26,9 +26,9 @@ static atomic_size_t met, greeted, received;
 static _Atomic time_t last;
 
 /* Every call can give an error, with a hint what to do next. It is ours to free; here the program ends. */
-static void must(psfs_status status, psfs_error *err, const char *what) {
+static void must(psfs_status status, psfs_error **err, const char *what) {
     if (status < 0) {
-        fprintf(stderr, "greet: %s: %s %s\n", what, psfs_error_message(err), psfs_error_hint(err));
+        fprintf(stderr, "greet: %s: %s %s\n", what, psfs_error_message(*err), psfs_error_hint(*err));
         exit(1);
     }
 }
@@ -87,7 +87,7 @@ static void broadcast(FILE *file) {
         int i;
         for (i = 0; i < 4; i++) content[i] = (uint8_t)(place >> (24 - 8 * i));
         next = ftell(file);
-        must(psfs_broadcast(satellite, "lines", content, 4 + (size_t)(next - place), NULL, &err), err, "broadcast");
+        must(psfs_broadcast(satellite, "lines", content, 4 + (size_t)(next - place), NULL, &err), &err, "broadcast");
     }
     printf("broadcast %ld bytes\n", place);
 }
@@ -114,18 +114,18 @@ int main(int argc, char **argv) {
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     name = argv[3];
-    must(psfs_config_set_rendezvous(config, argv[1], &err), err, "rendezvous");
-    must(psfs_config_add_bootstrap(config, argv[2], &err), err, "address");
-    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), err, "listen"); /* default: every interface */
-    must(psfs_satellite_new(config, &satellite, &err), err, "satellite");
+    must(psfs_config_set_rendezvous(config, argv[1], &err), &err, "rendezvous");
+    must(psfs_config_add_bootstrap(config, argv[2], &err), &err, "address");
+    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), &err, "listen"); /* default: every interface */
+    must(psfs_satellite_new(config, &satellite, &err), &err, "satellite");
     psfs_config_free(config);
 
     /* Registered before the start, so that nothing is missed. No handles wanted: registered until shutdown. */
-    must(psfs_on_peer(satellite, on_peer, NULL, NULL, NULL, &err), err, "on_peer");
-    must(psfs_on(satellite, PSFS_MESSAGE, "greeting", on_greeting, NULL, NULL, NULL, &err), err, "greeting");
-    must(psfs_on(satellite, PSFS_REQUEST, "whois", on_whois, NULL, NULL, NULL, &err), err, "whois");
-    if (wanted) must(psfs_on(satellite, PSFS_BROADCAST, "lines", on_line, file, NULL, NULL, &err), err, "lines");
-    must(psfs_satellite_start(satellite, &err), err, "start");
+    must(psfs_on_peer(satellite, on_peer, NULL, NULL, NULL, &err), &err, "on_peer");
+    must(psfs_on(satellite, PSFS_MESSAGE, "greeting", on_greeting, NULL, NULL, NULL, &err), &err, "greeting");
+    must(psfs_on(satellite, PSFS_REQUEST, "whois", on_whois, NULL, NULL, NULL, &err), &err, "whois");
+    if (wanted) must(psfs_on(satellite, PSFS_BROADCAST, "lines", on_line, file, NULL, NULL, &err), &err, "lines");
+    must(psfs_satellite_start(satellite, &err), &err, "start");
 
     while (met < peers || greeted < peers) wait_a_moment(began);
     if (file && !wanted) broadcast(file);
@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
     while (received < wanted || time(NULL) <= last + 1) wait_a_moment(began);
 
     /* After PSFS_OK no callback runs any more, so what they used can be closed and freed. */
-    must(psfs_satellite_shutdown(satellite, 5000, &err), err, "shutdown");
+    must(psfs_satellite_shutdown(satellite, 5000, &err), &err, "shutdown");
     psfs_satellite_free(satellite);
     if (file && fclose(file) != 0) {
         fprintf(stderr, "greet: cannot write %s\n", argv[5]);

@@ -29,9 +29,9 @@ typedef struct {
 } question;
 
 /* Every call can give an error, with a hint what to do next. It is ours to free; here the program ends. */
-static void must(psfs_status status, psfs_error *err, const char *what) {
+static void must(psfs_status status, psfs_error **err, const char *what) {
     if (status < 0) {
-        fprintf(stderr, "whois: %s: %s %s\n", what, psfs_error_message(err), psfs_error_hint(err));
+        fprintf(stderr, "whois: %s: %s %s\n", what, psfs_error_message(*err), psfs_error_hint(*err));
         exit(1);
     }
 }
@@ -70,11 +70,11 @@ static void on_peer(const psfs_peer_event *event, void *ud) {
     printf("met %s\n", peer);
     /* Twins of blocking calls end in a call of their own, so the loop is not held up. No handle wanted: they go on by themselves. */
     must(psfs_send_async(satellite, peer, "greeting", (const uint8_t *)"hello, who are you?", 19, NULL, 5000, on_sent, NULL, NULL,
-                         NULL, &err), err, "greeting");
+                         NULL, &err), &err, "greeting");
     q = calloc(1, sizeof *q);
     snprintf(q->peer, sizeof q->peer, "%s", peer);
     /* `free` is the drop function: it runs once, after on_done; and at once, should this call fail. */
-    must(psfs_request_async(satellite, peer, "whois", NULL, 0, NULL, 5000, on_reply, on_done, q, free, NULL, &err), err, "whois");
+    must(psfs_request_async(satellite, peer, "whois", NULL, 0, NULL, 5000, on_reply, on_done, q, free, NULL, &err), &err, "whois");
 }
 
 int main(int argc, char **argv) {
@@ -89,25 +89,25 @@ int main(int argc, char **argv) {
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    must(psfs_config_set_rendezvous(config, argv[1], &err), err, "rendezvous");
-    must(psfs_config_add_bootstrap(config, argv[2], &err), err, "address");
-    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), err, "listen"); /* default: every interface */
-    must(psfs_config_set_callback_threads(config, 0, &err), err, "threads");
-    must(psfs_satellite_new(config, &satellite, &err), err, "satellite");
+    must(psfs_config_set_rendezvous(config, argv[1], &err), &err, "rendezvous");
+    must(psfs_config_add_bootstrap(config, argv[2], &err), &err, "address");
+    must(psfs_config_add_listen(config, "127.0.0.1:0", &err), &err, "listen"); /* default: every interface */
+    must(psfs_config_set_callback_threads(config, 0, &err), &err, "threads");
+    must(psfs_satellite_new(config, &satellite, &err), &err, "satellite");
     psfs_config_free(config);
-    must(psfs_on_peer(satellite, on_peer, NULL, NULL, NULL, &err), err, "on_peer");
-    must(psfs_satellite_start(satellite, &err), err, "start");
+    must(psfs_on_peer(satellite, on_peer, NULL, NULL, NULL, &err), &err, "on_peer");
+    must(psfs_satellite_start(satellite, &err), &err, "start");
 
     /* Any loop does: what is waited for is one descriptor among the program's own. */
-    must(psfs_satellite_event_fd(satellite, &ready.fd, &err), err, "event_fd");
+    must(psfs_satellite_event_fd(satellite, &ready.fd, &err), &err, "event_fd");
     while (answered < peers || time(NULL) <= last + 1) {
         if (time(NULL) > began + PATIENCE_S) {
             fprintf(stderr, "whois: %zu of %zu peers answered\n", answered, peers);
             return 1;
         }
-        if (poll(&ready, 1, 500) > 0) must(psfs_satellite_dispatch(satellite, 0, NULL, &err), err, "dispatch");
+        if (poll(&ready, 1, 500) > 0) must(psfs_satellite_dispatch(satellite, 0, NULL, &err), &err, "dispatch");
     }
-    must(psfs_satellite_shutdown(satellite, 5000, &err), err, "shutdown");
+    must(psfs_satellite_shutdown(satellite, 5000, &err), &err, "shutdown");
     psfs_satellite_free(satellite);
     printf("done: %zu answered\n", answered);
     return 0;

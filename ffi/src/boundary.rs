@@ -234,6 +234,38 @@ pub(crate) unsafe fn maybe_text<'a>(
     unsafe { text(pointer, name) }.map(Some)
 }
 
+/// More texts than anything takes: a length that was not meant.
+const TEXTS_MAX: usize = 1024;
+
+/// A list of texts of the caller's: NULL with 0 is empty.
+///
+/// # Safety
+/// NULL or `count` strings, each as for [`text`].
+pub(crate) unsafe fn texts(
+    pointer: *const *const c_char,
+    count: usize,
+    name: &str,
+) -> Result<Vec<String>, Failure> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    if count > TEXTS_MAX {
+        return Err(bad_input(format!(
+            "`{name}` are {count}: at most {TEXTS_MAX} are taken"
+        )));
+    }
+    // SAFETY: not NULL, so `count` pointers, which stay for the call.
+    let pointers = unsafe { std::slice::from_raw_parts(pointer, count) };
+    pointers
+        .iter()
+        // SAFETY: passed on to the caller.
+        .map(|pointer| unsafe { text(*pointer, name) }.map(str::to_owned))
+        .collect()
+}
+
 /// Bytes of the caller's: NULL with 0 is empty.
 ///
 /// # Safety

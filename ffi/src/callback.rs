@@ -12,6 +12,11 @@ use crate::event::psfs_event;
 use crate::peer_event::psfs_peer_event;
 use crate::replies::psfs_reply;
 use crate::status::psfs_status;
+use crate::text::psfs_strings;
+use crate::transfer::getting::psfs_progress;
+use crate::transfer::listing::psfs_files;
+use crate::transfer::psfs_file;
+use crate::transfer::quota::psfs_quotas;
 
 /// Called once with `ud`, after the last call of the function it was given with; may be NULL.
 pub type psfs_drop_fn = Option<unsafe extern "C" fn(ud: *mut c_void)>;
@@ -51,6 +56,29 @@ pub type psfs_trace_fn = Option<unsafe extern "C" fn(trace: *const psfs_trace, u
 /// Called with what a node does; `peer` (who does it) and `line` are borrowed until it returns.
 pub type psfs_debug_fn =
     Option<unsafe extern "C" fn(peer: *const c_char, line: *const c_char, ud: *mut c_void)>;
+
+/// Called with how far a file is; `progress` is borrowed until it returns.
+pub type psfs_progress_fn =
+    Option<unsafe extern "C" fn(progress: *const psfs_progress, ud: *mut c_void)>;
+
+/// Called with how many bytes were hashed so far.
+pub type psfs_hashed_fn = Option<unsafe extern "C" fn(bytes: u64, ud: *mut c_void)>;
+
+/// Called with a file that was shared, has come, or is kept; `file` is borrowed until it returns (psfs_file_retain keeps it).
+pub type psfs_file_fn = Option<unsafe extern "C" fn(file: *const psfs_file, ud: *mut c_void)>;
+
+/// Called with files that were found; `files` is borrowed until it returns (psfs_files_retain keeps it).
+pub type psfs_files_fn = Option<unsafe extern "C" fn(files: *const psfs_files, ud: *mut c_void)>;
+
+/// Called with a list of texts; `strings` is borrowed until it returns (psfs_strings_retain keeps it).
+pub type psfs_strings_fn =
+    Option<unsafe extern "C" fn(strings: *const psfs_strings, ud: *mut c_void)>;
+
+/// Called with what owners may keep; `quotas` is borrowed until it returns (psfs_quotas_retain keeps it).
+pub type psfs_quotas_fn = Option<unsafe extern "C" fn(quotas: *const psfs_quotas, ud: *mut c_void)>;
+
+/// Called with whether something was there: 1 or 0.
+pub type psfs_was_there_fn = Option<unsafe extern "C" fn(was_there: u32, ud: *mut c_void)>;
 
 /// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it returns.
 pub type psfs_done_fn =

@@ -28,4 +28,5 @@ pub mod status;
 pub mod subscribe;
 pub mod talk;
 pub mod text;
+pub mod transfer;
 mod wait;

@@ -22,6 +22,9 @@ pub mod asking;
 pub mod background;
 pub mod connecting;
 pub mod fetching;
+pub mod keeping;
+pub mod library;
+pub mod moving;
 pub mod storing;
 
 /// An operation under way, or ended.
@@ -225,7 +228,7 @@ pub unsafe extern "C" fn psfs_op_cancel(
     })
 }
 
-/// Waits for the end of an operation, not for its done function. Of replies that come, 256 at most wait for their callbacks: with more, an
+/// Waits for the end of an operation, not for its done function. Of replies and of progress that come, 256 at most wait for their callbacks: with more, an
 /// operation cannot end while nobody runs these, as inside the only callback thread, or with 0 of them and no psfs_satellite_dispatch. Answers how the operation ended: PSFS_OK or its error; PSFS_PENDING when it
 /// still goes on after `timeout_ms` (0 only asks).
 ///

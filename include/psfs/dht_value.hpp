@@ -310,11 +310,12 @@ inline trace read(const psfs_trace *from) {
 }
 
 // Callbacks of operations that give what is read of a handle: a copy, so that psfs_stored_retain, psfs_answers_retain and
-// psfs_trace_retain are not needed. The done function may come on another callback thread.
-template <class T, class C>
+// psfs_trace_retain are not needed, nor those of files (psfs_file_retain, psfs_files_retain, psfs_quotas_retain, psfs_strings_retain).
+// The done function may come on another callback thread.
+template <class T, class C, T (*Read)(const C *) = read>
 void on_given(const C *lent, void *ud) noexcept {
     auto &operation = box<under_way<T, T>>::open(ud);
-    guarded([&] { operation.more = read(lent); });
+    guarded([&] { operation.more = Read(lent); });
     PSFS_HANDED_OVER(ud);
 }
 

@@ -6,6 +6,7 @@
 
 #include "config.hpp"
 #include "dht.hpp"
+#include "files.hpp"
 
 PSFS_NAMESPACE_BEGIN
 
@@ -338,6 +339,9 @@ public:
 
     // The DHT of its network: usable for as long as the satellite.
     psfs::dht dht() const noexcept { return psfs::dht(get()); }
+
+    // Its files: usable for as long as the satellite.
+    psfs::files files() const noexcept { return psfs::files(get()); }
 
 private:
     explicit satellite(psfs_satellite *from) noexcept : satellite_(from) {}

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import socket
 import stat
 import struct
@@ -15,99 +14,8 @@ import time
 import unittest
 import uuid
 
-from filestoraged import CHUNK, Connection, Denied, Documented, Lost, Program, Refused, crystal_base64, sha256, token
-
-NODE = None
-SECRET = "a secret of all"
-PATIENCE = 60
-
-
-def content(size, seed=1):
-    return random.Random(seed).randbytes(size)
-
-
-class Server:
-    """The program in a process of its own, which can be killed and started again."""
-
-    def __init__(self, folder, **options):
-        self.folder = folder
-        self.path = os.path.join(folder, "run", "filestorage")
-        self.options = [f"{name}={value}" for name, value in options.items()]
-        self.start()
-
-    def start(self):
-        arguments = [NODE, "files", os.path.join(self.folder, "data"), self.path, SECRET, *self.options]
-        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        assert line == "SERVES\n", line
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def files(self, owner):
-        self.ask(f"FILES {owner}")
-        found = {}
-        for line in iter(self.process.stdout.readline, "DONE\n"):
-            _, name, size, tags, path = line.rstrip("\n").split(" ", 4)
-            found[name] = (int(size), tags, path)
-        return found
-
-    def quota(self, owner):
-        self.ask(f"QUOTA {owner}")
-        return [int(number) for number in self.process.stdout.readline().split()[1:]]
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.stdin.close()
-            assert self.process.wait(PATIENCE) == 0
-            self.process.stdout.close()
-
-
-class Case(unittest.TestCase):
-    options = {}
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.server = Server(folder.name, **self.options)
-        self.addCleanup(self.server.stop)
-        self.ada = token(SECRET, "ada")
-        self.bob = token(SECRET, "bob", uid=1001)
-
-    def program(self, login_token=None):
-        connection = Program(self.server.path, login_token or self.ada)
-        self.addCleanup(connection.close)
-        return connection
-
-    def documented(self):
-        connection = Documented(self.server.path)
-        self.addCleanup(connection.close)
-        return connection
-
-    def refused(self, number, call, *arguments, **fields):
-        with self.assertRaises(Refused) as refused:
-            call(*arguments, **fields)
-        self.assertEqual(refused.exception.number, number, refused.exception)
-        return refused.exception.fields
-
-    def denied(self, reason, call, *arguments, **fields):
-        with self.assertRaises(Denied) as denied:
-            call(*arguments, **fields)
-        self.assertIn(reason, str(denied.exception))
-
-    def kept(self, owner, name, data, tags=""):
-        """It is there for who looks by the library's own ways."""
-        size, has, path = self.server.files(owner)[name]
-        self.assertEqual((size, has), (len(data), f"[{tags}]"))
-        with open(path, "rb") as file:
-            self.assertEqual(file.read(), data)
+from filestoraged import CHUNK, Connection, Documented, Lost, Program, Refused, crystal_base64, sha256, token
+from server import PATIENCE, SECRET, Case, content, node
 
 
 class ProgramForm(Case):
@@ -477,7 +385,7 @@ class Breaks(Case):
         self.assertTrue(stat.S_ISSOCK(mode))
         self.assertEqual(stat.S_IMODE(mode), 0o600)
         with tempfile.TemporaryDirectory() as other:
-            arguments = [NODE, "files", other, self.server.path, SECRET]
+            arguments = [node(), "files", other, self.server.path, SECRET]
             second = subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
             self.assertEqual(second.returncode, 1)
             self.assertIn("another program serves on this socket", second.stdout)
@@ -662,5 +570,4 @@ class Faulty(Case):
 
 
 if __name__ == "__main__":
-    NODE = sys.argv.pop(1)
-    unittest.main()
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])

@@ -67,6 +67,13 @@ pub(crate) struct Serve {
     /// How long an upload may stand still before it is given up
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_lifetime)]
     pub(crate) idle: Duration,
+    /// Serve clients of filestoraged, too, on a unix socket at this path. Their tokens (JWT, HS256, with login and uid) are checked with the secret
+    /// of --socket-secret; the login is the user
+    #[arg(long, value_name = "PATH", requires = "socket_secret")]
+    pub(crate) socket: Option<PathBuf>,
+    /// File with the secret of those tokens
+    #[arg(long, value_name = "FILE", requires = "socket")]
+    pub(crate) socket_secret: Option<PathBuf>,
     /// To test clients: let this part (0 to 1) of what is asked fail
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) faulty: Option<f64>,

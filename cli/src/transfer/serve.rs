@@ -1,16 +1,20 @@
 //! `psfs files serve` and `psfs files token`: keeping files for users.
 
-use psfs_core::{Config, Identity, KeepOptions, Satellite, TokenOptions};
+use psfs_core::{Config, FilestoragedOptions, Identity, KeepOptions, Satellite, TokenOptions};
 use serde_json::json;
 
 use super::{failed, run, satellite, started};
 use crate::args::{Serve, Token};
 use crate::failure::Failure;
+use crate::files as secret_files;
 use crate::id::KEY_FILE;
 use crate::log;
 use crate::output::{Lines, print_line};
 use crate::own;
 use crate::stop::Stop;
+
+/// The most that can be asked for of the wire of filestoraged.
+const SOCKET_LARGEST: u64 = 1 << 30;
 
 /// Keeps files until told to end.
 pub(super) fn serve(args: &Serve) -> Result<(), Failure> {
@@ -43,6 +47,14 @@ async fn keep(
         options = options.faulty(rate, args.seed);
     }
     files.keep(options).await.map_err(failed)?;
+    if let (Some(socket), Some(secret)) = (&args.socket, &args.socket_secret) {
+        let secret = secret_files::read_secret(secret, "socket secret")?;
+        let mut options = FilestoragedOptions::new(socket, secret);
+        if let Some(largest) = args.largest {
+            options = options.largest(largest.min(SOCKET_LARGEST));
+        }
+        files.serve_filestoraged(options).await.map_err(failed)?;
+    }
     let line = |event: &str, fields: &[(&str, &str)]| {
         if args.json {
             let fields = fields

@@ -1,12 +1,15 @@
 //! `psfs files`: a server that keeps files for its users, and what they do with it.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::support::{Ended, Running, end, free_ports, psfs, run};
-use super::{LARGE, Place, QUIET, content, is_middle, names, parsed, same};
+use super::support::gate::Gate;
+use super::support::{Ended, PATIENCE, Running, end, free_ports, psfs, run};
+use super::{LARGE, Place, QUIET, SOME, content, is_middle, names, parsed, same};
 
 /// A `psfs files serve` in a folder of a place.
 struct Server {
@@ -216,13 +219,16 @@ fn an_upload_goes_on_after_the_server_and_after_the_client_are_killed() {
     let place = Place::new("killed");
     let listen = format!("127.0.0.1:{}", free_ports(1));
     let mut server = Server::start(&place, &listen, &["ada"], &[]);
-    let ada = User::of(&place, &server, 0);
+    let gate = Gate::towards(&listen, SOME);
+    let mut ada = User::of(&place, &server, 0);
+    ada.address.clone_from(&gate.address);
     let path = place.file("file", LARGE);
     let put = ["put", path.to_str().unwrap(), "--json"];
     let mut running = ada.begin(&put);
     running.wait_until(is_middle);
     server.running.signal("KILL");
     assert_eq!(server.running.wait().code(), None);
+    gate.open();
     // The tokens of before hold.
     let mut server = Server::start(&place, &listen, &[], &[]);
     running.wait_until(|line| is_middle(line) || parsed(line)["event"] == "kept");
@@ -255,6 +261,32 @@ fn a_server_that_fails_on_purpose_gets_and_gives_everything_in_the_end() {
     let here = place.here("file");
     ada.run(&["get", &root, here.to_str().unwrap()]).worked();
     assert!(same(&path, &here));
+}
+
+/// What is said on it is tested in `tests/interop`; here that it is there, and goes.
+#[test]
+fn clients_of_filestoraged_are_served_on_a_socket() {
+    let place = Place::new("socket");
+    let (socket, secret) = (
+        place.there("storage.sock"),
+        place.secret("secret", "of all"),
+    );
+    let socket_name = socket.to_str().unwrap();
+    let more = ["--socket", socket_name, "--socket-secret", &secret];
+    let mut server = Server::start(&place, "127.0.0.1:0", &["ada"], &more);
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let login = br#"{"mid":"1","token":"no.token.atall"}"#;
+    let mut frame = (login.len() as u32 + 1).to_be_bytes().to_vec();
+    frame.push(0);
+    frame.extend(login);
+    stream.write_all(&frame).unwrap();
+    let mut head = [0; 5];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[4], 201, "not authorised");
+    server.running.signal("INT");
+    assert_eq!(server.running.wait().code(), Some(0));
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -298,6 +330,10 @@ fn what_cannot_be_meant_is_used_wrongly() {
         ),
         (&["files", "token", "ada"], "--key"),
         (&["share", "x", "--tag", "t"], "--data-dir"),
+        (
+            &["files", "serve", "--data-dir", "x", "--socket", "s"],
+            "--socket-secret",
+        ),
     ] {
         let told = run(args).failed(2);
         assert!(told.contains(says), "{args:?}: {told}");

@@ -26,6 +26,15 @@ struct Room {
 impl Gate {
     /// Before `target`; so many bytes of it pass.
     pub(crate) fn before(target: &str, bytes: u64) -> Self {
+        Self::new(target, bytes, false)
+    }
+
+    /// Before `target`; so many bytes to it pass.
+    pub(crate) fn towards(target: &str, bytes: u64) -> Self {
+        Self::new(target, bytes, true)
+    }
+
+    fn new(target: &str, bytes: u64, is_towards: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let inner = Arc::new(Inner {
@@ -40,8 +49,8 @@ impl Gate {
             for near in listener.incoming().map_while(Result::ok) {
                 // Whoever sends may be away.
                 if let Ok(far) = TcpStream::connect(&target) {
-                    pass(&near, &far, None);
-                    pass(&far, &near, Some(&all));
+                    pass(&near, &far, is_towards.then_some(&all));
+                    pass(&far, &near, (!is_towards).then_some(&all));
                 }
             }
         });

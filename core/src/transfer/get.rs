@@ -38,9 +38,6 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
-/// How long a cancelled one may take to put on the disk what came, and how often that is looked at.
-const ENDING_MAX: Duration = Duration::from_secs(5);
-const ENDING_LOOK: Duration = Duration::from_millis(20);
 /// Groups that show that somebody has a file.
 const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
@@ -164,8 +161,8 @@ impl From<&Ticket> for Wanted {
 
 impl Files {
     /// Gets a file or folder to `destination`: in pieces, from all who have it, each checked before it is written. If it was begun before,
-    /// also by another process or from others, it goes on from there. It has its name once it is whole. What was got without a ticket's or
-    /// token's right is shared from then on.
+    /// also by another process or from others, it goes on from there; one that was cancelled a moment ago is waited for. It has its name once it is
+    /// whole. What was got without a ticket's or token's right is shared from then on.
     ///
     /// # Errors
     /// [`TransferError::Closed`]; all others come with [`Transfer::received`].
@@ -213,18 +210,7 @@ impl Files {
             cancel: cancel.clone(),
         };
         self.sharing.base.spawn(async move {
-            let sharing = Arc::clone(&getting.sharing);
-            let received = match getting.run(folder).await {
-                Ok((received, Some(load))) => {
-                    // It is there all the same.
-                    if let Err(error) = sharing.share_got(load).await {
-                        tracing::warn!(root = %received.root, %error, "what was got is not shared");
-                    }
-                    Ok(received)
-                }
-                Ok((received, None)) => Ok(received),
-                Err(error) => Err(error),
-            };
+            let received = getting.deliver(folder).await;
             // Nobody may wait any more.
             let _unheard = done.send(received);
         });
@@ -274,6 +260,20 @@ pub(super) struct Getting {
 }
 
 impl Getting {
+    /// To the end, and shared if that is wanted; alone at its place.
+    async fn deliver(self, folder: bool) -> Result<Received, TransferError> {
+        let sharing = Arc::clone(&self.sharing);
+        let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
+        let (received, load) = self.run(folder).await?;
+        if let Some(load) = load {
+            // It is there all the same.
+            if let Err(error) = sharing.share_got(load).await {
+                tracing::warn!(root = %received.root, %error, "what was got is not shared");
+            }
+        }
+        Ok(received)
+    }
+
     /// To the end; and what is needed to share it, if that is wanted.
     pub(super) async fn run(self, folder: bool) -> Result<Got, TransferError> {
         if folder {
@@ -335,7 +335,11 @@ impl Getting {
                 self.size_max
             )));
         }
-        let part = match self.begin(size).await? {
+        let destination = self.destination.clone();
+        let begun = self
+            .blocking(move || PartFile::begin(&destination, root, size))
+            .await??;
+        let part = match begun {
             Begun::Whole(units) => return Ok(units),
             Begun::Part(part) => part,
         };
@@ -365,25 +369,6 @@ impl Getting {
         self.blocking(move || part.finish(durable)).await?
     }
 
-    /// Takes its place. One that was cancelled there a moment ago still puts on the disk what came: it is waited for.
-    async fn begin(&self, size: u64) -> Result<Begun, TransferError> {
-        let root = self.root;
-        let until = clock::after(ENDING_MAX);
-        loop {
-            let destination = self.destination.clone();
-            let begun = self
-                .blocking(move || PartFile::begin(&destination, root, size))
-                .await?;
-            match begun {
-                Err(TransferError::Busy { .. }) if clock::now() < until => tokio::select! {
-                    () = self.sharing.base.sleep(ENDING_LOOK) => {}
-                    () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
-                },
-                begun => return begun,
-            }
-        }
-    }
-
     /// Asks everybody for the end of the file, whose proof has its size.
     async fn learn_size(&self, sources: &mut Sources) -> Result<u64, TransferError> {
         let began = clock::now();
@@ -404,8 +389,10 @@ impl Getting {
                     asks.push(async move { (id, self.ask_size(&peer).await) });
                 }
             }
+            // Who refuses now does so later, too. Looked at each time: an address may be the last that there was hope of.
+            let refused = !sources.has_hope() && connecting.is_empty() && sources.reasons().1;
             let left = self.options.patience.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            if refused || left.is_zero() {
                 break;
             }
             let due = sources.deadline().map_or(left, |due| {
@@ -434,9 +421,6 @@ impl Getting {
                             self.sharing.lied(peer);
                         }
                         sources.failed(id, failure, clock::now());
-                        if !sources.has_hope() && connecting.is_empty() && sources.reasons().1 {
-                            break;
-                        }
                     }
                 },
                 () = self.sharing.base.sleep(due) => {}

@@ -19,6 +19,7 @@ mod keep;
 mod ledger;
 mod library;
 mod options;
+mod places;
 mod put;
 mod record;
 mod serve;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
+use super::places::Places;
 use super::serve;
 use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
@@ -54,6 +55,8 @@ pub(crate) struct Sharing {
     pub(super) ledger: Arc<Ledger>,
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
+    /// Where files are got to.
+    pub(super) places: Arc<Places>,
     /// What was shared before is shared again.
     pub(super) restored: CancellationToken,
     pub(super) faults: Faults,
@@ -280,6 +283,7 @@ impl Sharing {
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
+            places: Arc::default(),
             restored: CancellationToken::new(),
             faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),

@@ -82,6 +82,18 @@ static inline void expect_(const char *file, int line, const char *call, psfs_st
     }
 }
 
+/* SAYS(status, "words", call): the status, these words in the message, and a hint. Needs `err` in scope. */
+#define SAYS(wanted, words, call)                                                                            \
+    do {                                                                                                     \
+        CHECK((call) == (wanted));                                                                           \
+        if (!strstr(psfs_error_message(err), words) || !*psfs_error_hint(err)) {                             \
+            fprintf(stderr, "%s:%d: says: %s\n", __FILE__, __LINE__, psfs_error_message(err));               \
+            _exit(1);                                                                                        \
+        }                                                                                                    \
+        psfs_error_free(err);                                                                                \
+        err = NULL;                                                                                          \
+    } while (0)
+
 /* A count that can be waited for. */
 typedef struct {
     pthread_mutex_t mutex;

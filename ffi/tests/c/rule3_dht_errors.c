@@ -46,18 +46,6 @@ static void never_done(psfs_status status, const psfs_error *error, void *ud) {
     CHECK(0 && "called");
 }
 
-/* The status, and these words in the message. */
-#define SAYS(wanted, words, call)                                                                            \
-    do {                                                                                                     \
-        CHECK((call) == (wanted));                                                                           \
-        if (!strstr(psfs_error_message(err), words) || !*psfs_error_hint(err)) {                             \
-            fprintf(stderr, "%s:%d: says: %s\n", __FILE__, __LINE__, psfs_error_message(err));               \
-            _exit(1);                                                                                        \
-        }                                                                                                    \
-        psfs_error_free(err);                                                                                \
-        err = NULL;                                                                                          \
-    } while (0)
-
 static void keys_and_names(const psfs_satellite *ann) {
     psfs_error *err = NULL;
     psfs_value *value;

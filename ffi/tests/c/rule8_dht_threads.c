@@ -290,7 +290,7 @@ static void following(const psfs_satellite *ann, const psfs_satellite *bob) {
         EXPECT(PSFS_OK, psfs_dht_store(bob, (const uint8_t *)&i, sizeof i, NULL, LONG_MS, &stored, &err));
         CHECK(psfs_stored_proxy(stored) == NULL);
         psfs_stored_free(stored);
-        usleep(50000);
+        latch_within(&told.lines, 1, 50);
         pthread_mutex_lock(&told.mutex);
         told.keeps = NULL;
         pthread_mutex_unlock(&told.mutex);

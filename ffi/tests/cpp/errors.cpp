@@ -252,6 +252,72 @@ static void values_of_the_dht() {
     FAILS(status::closed, dht.on_store(never_offer));
 }
 
+static void files_and_tickets() {
+    const std::string root(64, '0'), stranger = std::string(identity_of("bob").peer_id()), wrong(300, 'x');
+    psfs::satellite satellite = satellite_named("ann");
+    const psfs::files files = satellite.files();
+    FAILS(status::closed, files.share("README.md"));
+    MUST(satellite.start());
+    psfs::share_options share;
+    share.owner = wrong;
+    FAILS(status::bad_input, files.share("no/such/file"));
+    FAILS(status::null, files.share(nullptr));
+    FAILS(status::bad_input, files.share(std::string("a\0b", 3)));
+    FAILS(status::bad_input, MUST(files.share_async("README.md", nullptr, share)).wait(long_time));
+    FAILS(status::not_found, files.ticket(root));
+    psfs::ticket_options limits;
+    limits.holder = "nobody";
+    FAILS(status::bad_peer_id, files.ticket(root, limits));
+    FAILS(status::bad_input, psfs::ticket::parse("no ticket"));
+    FAILS(status::bad_input, files.get("no ticket", "x"));
+    FAILS(status::null, files.get(root, nullptr));
+    FAILS(status::timeout, files.get(root, "no/such/file", {}, 0ms));
+    psfs::get_options get;
+    get.sources = {"nobody"};
+    FAILS(status::bad_peer_id, files.get_async(root, "x", nullptr, get));
+    get.sources = {stranger};
+    get.patience = -1s;
+    FAILS(status::no_peers, files.get(root, "no/such/file", get));
+    psfs::file_query query;
+    query.tag = query.name = "x";
+    FAILS(status::bad_input, files.find(query));
+    FAILS(status::bad_input, files.find_async(query));
+    FAILS(status::bad_input, files.tags(wrong));
+    FAILS(status::utf8, files.tags_async("\xff"));
+    FAILS(status::not_found, files.tag(root, "x"));
+    FAILS(status::bad_input, files.tag_async("no root", "x"));
+    FAILS(status::bad_input, files.untag(root, ""));
+    FAILS(status::null, files.untag_async(root, nullptr));
+    FAILS(status::bad_input, files.remove("no root"));
+    FAILS(status::bad_input, files.remove_async("no root"));
+    FAILS(status::bad_input, files.set_quota(wrong, 1));
+    FAILS(status::null, files.set_quota_async(nullptr, 1));
+    FAILS(status::bad_input, files.quota(wrong));
+    FAILS(status::null, files.quota_async(nullptr));
+    FAILS(status::bad_input, files.quotas(wrong));
+    FAILS(status::utf8, files.quotas_async("\xff"));
+    psfs::token_options token;
+    token.allowed = static_cast<psfs::may>(16);
+    FAILS(status::bad_input, files.token("x", token));
+    psfs::keep_options keep;
+    keep.folder = "README.md/x";
+    FAILS(status::bad_input, files.keep());
+    FAILS(status::bad_input, MUST(files.keep_async(keep)).wait(long_time));
+    FAILS(status::bad_peer_id, files.put("nobody", "README.md", "x"));
+    psfs::put_options put;
+    put.tags = {wrong};
+    FAILS(status::bad_input, files.put_async(stranger, "README.md", "x", nullptr, put));
+    FAILS(status::unreachable, files.remote_find(stranger, "x"));
+    FAILS(status::bad_input, files.remote_find_async(stranger, "x", query));
+    FAILS(status::bad_peer_id, files.remote_remove("nobody", "x", root));
+    FAILS(status::bad_input, files.remote_remove_async(stranger, "x", "no root"));
+    const psfs::files nobodys(nullptr);
+    FAILS(status::null, nobodys.shared());
+    MUST(satellite.shutdown(long_time));
+    FAILS(status::closed, files.find());
+    FAILS(status::closed, files.get_async(root, "x"));
+}
+
 static void packets() {
     psfs::satellite ann = satellite_named("ann"), bob = satellite_named("bob");
     counter asked;
@@ -340,6 +406,7 @@ int main() {
     settings();
     satellites();
     values_of_the_dht();
+    files_and_tickets();
     packets();
     return 0;
 }

@@ -1,10 +1,7 @@
 /* What every language must show, in C. See tests/scenarios/README.md. */
-#include "../../../ffi/tests/c/check.h"
+#include "../../../ffi/tests/c/files.h"
 
 #define MIB (1u << 20)
-
-/* A peer id that is well formed, and nobody's here. */
-static const char *stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
 
 static psfs_satellite *satellite_at(const char *rendezvous, const char *address) {
     psfs_error *err = NULL;
@@ -408,6 +405,96 @@ static void dht_signed(void) {
     ended(all, 2);
 }
 
+/* How far a file is, as it is told; `middle` when the first bytes are there. */
+static struct {
+    uint64_t first, last, size;
+    latch middle;
+} far = {UINT64_MAX, 0, 0, LATCH};
+
+static void on_far(const psfs_progress *progress, void *ud) {
+    (void)ud;
+    far.last = psfs_progress_bytes(progress);
+    far.size = psfs_progress_size(progress);
+    if (far.first == UINT64_MAX) far.first = far.last;
+    if (far.last > 0) latch_add(&far.middle);
+}
+
+static void on_done(psfs_status status, const psfs_error *error, void *ud) {
+    (void)error;
+    if (status != PSFS_OK) CHECK(status == PSFS_E_CANCELLED);
+    latch_add((latch *)ud);
+}
+
+static void files(void) {
+    static latch done = LATCH;
+    psfs_satellite *all[2];
+    psfs_error *err = NULL;
+    psfs_share_options options;
+    psfs_get_options by_root;
+    psfs_query query;
+    psfs_file *shared, *copy = NULL;
+    psfs_files *found = NULL;
+    psfs_ticket *ticket;
+    psfs_op *op = NULL;
+    const char *tags[] = {"holiday"}, *first;
+    char text[2000];
+    uint64_t cut;
+    uint32_t was = 7;
+    started(all, 2, "files");
+    make_folder();
+    make_file("file", 128 * MIB);
+    ZERO(options);
+    options.only_with_ticket = 1;
+    options.tags = tags;
+    options.tag_count = 1;
+    shared = share(all[0], "file", &options);
+    ticket = ticket_for(all[0], shared, 0);
+    snprintf(text, sizeof text, "%s", psfs_ticket_text(ticket));
+    psfs_ticket_free(ticket);
+    EXPECT(PSFS_OK, psfs_transfer_get_async(all[1], text, at("copy").path, NULL, on_far, NULL, on_done, &done, NULL, &op, &err));
+    latch_wait(&far.middle, 1);
+    EXPECT(PSFS_OK, psfs_op_cancel(op, &err));
+    EXPECT(PSFS_E_CANCELLED, psfs_op_wait(op, LONG_MS, &err));
+    psfs_op_free(op);
+    latch_wait(&done, 1);
+    cut = far.last;
+    CHECK(cut > 0 && cut < far.size && far.size == 128 * MIB && !exists("copy"));
+    far.first = UINT64_MAX;
+    EXPECT(PSFS_OK, psfs_transfer_get_async(all[1], text, at("copy").path, NULL, on_far, NULL, on_done, &done, NULL, NULL, &err));
+    latch_wait(&done, 2);
+    CHECK(far.first >= cut && far.last == 128 * MIB);
+    /* It is there already: what is got is looked at and given. */
+    EXPECT(PSFS_OK, psfs_transfer_get(all[1], text, at("copy").path, NULL, LONG_MS, &copy, &err));
+    CHECK(strcmp(psfs_file_root(copy), psfs_file_root(shared)) == 0 && psfs_file_size(copy) == 128 * MIB);
+    CHECK(strcmp(psfs_file_path(copy), at("copy").path) == 0);
+    psfs_file_free(copy);
+    same_files("file", "copy");
+
+    ZERO(by_root);
+    first = id_of(all[0]);
+    by_root.sources = &first;
+    by_root.source_count = 1;
+    EXPECT(PSFS_E_REFUSED, psfs_transfer_get(all[1], psfs_file_root(shared), at("other").path, &by_root, LONG_MS, NULL, &err));
+    text[strlen(text) - 1] = '\0';
+    EXPECT(PSFS_E_BAD_INPUT, psfs_transfer_get(all[1], text, at("other").path, NULL, LONG_MS, NULL, &err));
+    ZERO(query);
+    query.tag = "holiday";
+    EXPECT(PSFS_OK, psfs_transfer_find(all[0], &query, &found, &err));
+    CHECK(psfs_files_count(found) == 1 && strcmp(psfs_files_root(found, 0), psfs_file_root(shared)) == 0);
+    CHECK(strcmp(psfs_files_name(found, 0), "file") == 0);
+    psfs_files_free(found);
+    EXPECT(PSFS_OK, psfs_transfer_remove(all[0], psfs_file_root(shared), NULL, &was, &err));
+    CHECK(was == 1);
+    EXPECT(PSFS_OK, psfs_transfer_find(all[0], &query, &found, &err));
+    CHECK(psfs_files_count(found) == 0);
+    psfs_files_free(found);
+    EXPECT(PSFS_OK, psfs_transfer_remove(all[0], psfs_file_root(shared), NULL, &was, &err));
+    CHECK(was == 0);
+    psfs_file_free(shared);
+    ended(all, 2);
+    remove_folder();
+}
+
 static void bad_input(void) {
     psfs_satellite *one = NULL;
     psfs_error *err = NULL;
@@ -421,9 +508,9 @@ static void bad_input(void) {
     EXPECT(PSFS_E_BAD_NAMESPACE, psfs_broadcast(one, "", NULL, 0, NULL, &err));
     EXPECT(PSFS_E_BAD_PEER_ID, psfs_send(one, "nobody", "x", NULL, 0, NULL, LONG_MS, &err));
     EXPECT(PSFS_E_OWN_PEER, psfs_send(one, id_of(one), "x", NULL, 0, NULL, LONG_MS, &err));
-    EXPECT(PSFS_E_UNKNOWN_PEER, psfs_send(one, stranger, "x", NULL, 0, NULL, LONG_MS, &err));
+    EXPECT(PSFS_E_UNKNOWN_PEER, psfs_send(one, STRANGER, "x", NULL, 0, NULL, LONG_MS, &err));
     EXPECT(PSFS_E_BAD_ADDRESS, psfs_satellite_connect(one, "nowhere", LONG_MS, NULL, &err));
-    EXPECT(PSFS_E_TOO_LARGE, psfs_send(one, stranger, "x", content, large, NULL, LONG_MS, &err));
+    EXPECT(PSFS_E_TOO_LARGE, psfs_send(one, STRANGER, "x", content, large, NULL, LONG_MS, &err));
     EXPECT(PSFS_OK, psfs_satellite_shutdown(one, LONG_MS, &err));
     EXPECT(PSFS_E_CLOSED, psfs_broadcast(one, "x", NULL, 0, NULL, &err));
     psfs_satellite_free(one);
@@ -501,7 +588,7 @@ int main(int argc, char **argv) {
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
         {"pause", in_background}, {"shutdown", shutdown_inside}, {"dht", dht},
-        {"dht-signed", dht_signed}, {"bad-input", bad_input},
+        {"dht-signed", dht_signed}, {"files", files}, {"bad-input", bad_input},
     };
     size_t i;
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -1,6 +1,8 @@
 // What every language must show, in C++. See tests/scenarios/README.md.
 #include "../../../ffi/tests/cpp/check.hpp"
 
+#include "../../../ffi/tests/c/files.h"
+
 #include <algorithm>
 #include <functional>
 #include <iostream>
@@ -228,8 +230,48 @@ static void dht_signed() {
     FAILS(status::not_found, reader.fetch(key));
 }
 
+static void files() {
+    counter middle;
+    std::uint64_t cut = 0, size = 128 * mib;
+    auto all = started(2, "files");
+    const auto sharer = all[0].files(), getter = all[1].files();
+    make_folder();
+    make_file("file", size);
+    psfs::share_options options;
+    options.only_with_ticket = true;
+    options.tags = {"holiday"};
+    const psfs::file shared = sharer.share(at("file").path, options);
+    const std::string ticket(sharer.ticket(shared.root).text());
+    auto cancelled = getter.get_async(ticket, at("copy").path, [&](const psfs::transfer_progress &progress) {
+        cut = progress.bytes;
+        if (cut > 0) middle.add();
+    });
+    middle.wait(1);
+    cancelled.cancel();
+    FAILS(status::cancelled, cancelled.future().get());
+    CHECK(cut > 0 && cut < size && !exists("copy"));
+    std::vector<std::uint64_t> told;
+    const auto tell = [&](const psfs::transfer_progress &progress) { told.push_back(progress.bytes); };
+    const psfs::file copy = getter.get_async(ticket, at("copy").path, tell).future().get();
+    CHECK(told.front() >= cut && told.back() == size);
+    CHECK(copy.root == shared.root && copy.size == size && copy.path == at("copy").path);
+    same_files("file", "copy");
+    psfs::get_options by_root;
+    by_root.sources = {id_of(all[0])};
+    FAILS(status::refused, getter.get(shared.root, at("other").path, by_root));
+    FAILS(status::bad_input, getter.get(ticket.substr(0, ticket.size() - 1), at("other").path));
+    psfs::file_query holiday;
+    holiday.tag = "holiday";
+    const auto found = sharer.find(holiday);
+    CHECK(found.size() == 1 && found[0].root == shared.root && found[0].name == "file");
+    CHECK(sharer.remove(shared.root));
+    CHECK(sharer.find(holiday).empty() && !sharer.remove(shared.root));
+    for (auto &one : all) one.shutdown(long_time);
+    remove_folder();
+}
+
 static void bad_input() {
-    const char *stranger = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
+    const char *stranger = STRANGER;
     FAILS(status::bad_namespace, psfs::satellite::make(psfs::config()));
     auto one = psfs::satellite::make(config_at("scenario-cpp-bad-input"));
     one.start();
@@ -279,7 +321,7 @@ int main(int argc, char **argv) {
         {"meet", meet},       {"message", message}, {"request", request}, {"error", error},
         {"timeout", timeout}, {"cancel", cancel},   {"seek", seek},       {"broadcast", broadcast},
         {"pause", in_background}, {"shutdown", shutdown_inside}, {"dht", dht},
-        {"dht-signed", dht_signed}, {"bad-input", bad_input},
+        {"dht-signed", dht_signed}, {"files", files}, {"bad-input", bad_input},
     };
     const auto wanted = args.size() == 1 ? scenarios.find(args[0]) : scenarios.end();
     try {

@@ -1,6 +1,7 @@
 //! Files between whole satellites: what is shared arrives whole, and each bad input has its own error.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use psfs_core::{
 };
 use psfs_tests::{config, pair, soon, start, stop};
 use tempfile::TempDir;
+
+/// A peer id that is well formed, and nobody's here.
+const STRANGER: &str = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
 
 /// Bytes that are nowhere alike.
 pub(crate) fn content(size: usize) -> Vec<u8> {
@@ -398,6 +402,33 @@ async fn who_has_no_ticket_gets_nothing_of_what_needs_one() {
     );
     get(&bob, &good, &to, GetOptions::default()).await.unwrap();
     assert_eq!(tree(&to), tree(&there));
+    stop(&[&alice, &bob]).await;
+}
+
+/// Once a get waited out its patience when its last address failed after the one who has the file had refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_is_told_so_when_nobody_else_is_left() {
+    let (alice, bob) = two("files-refused").await;
+    let (source, target) = (folder(), folder());
+    let path = write(&source, "file", &content(1000));
+    let guarded = ShareOptions::default().only_with_ticket(true);
+    let shared = soon("shared", alice.files().share(path, guarded)).await;
+    // Somebody who says nothing, and hangs up when alice has long answered.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let address = format!("/ip4/127.0.0.1/tcp/{}/p2p/{STRANGER}", address.port());
+    let hangs_up = std::thread::spawn(move || {
+        let caller = silent.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        drop(caller);
+    });
+    let options = from(&alice)
+        .addresses([address])
+        .patience(Duration::from_secs(3600));
+    let to = target.path().join("file");
+    let error = get(&bob, shared.unwrap().root, &to, options).await;
+    assert_eq!(error.unwrap_err().code(), Code::Refused);
+    hangs_up.join().unwrap();
     stop(&[&alice, &bob]).await;
 }
 
