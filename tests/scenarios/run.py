@@ -35,6 +35,9 @@ NAMES = {
     "bad-input": "bad input has its documented error",
 }
 
+# What a language does not have yet; the table says so.
+NOT_YET = {("Kotlin", "files"), ("Swift", "files")}
+
 
 def scenario(command: list[str], name: str) -> str | None:
     """What went wrong."""
@@ -137,7 +140,8 @@ def network(languages: dict[str, list[str]]) -> None:
 def table(languages: list[str], worked: dict[tuple[str, str], bool], together: bool) -> str:
     rows = ["| | " + " | ".join(languages) + " |", "|---|" + "---|" * len(languages)]
     for name, text in NAMES.items():
-        rows.append(f"| {text} | " + " | ".join("yes" if worked[language, name] else "no" for language in languages) + " |")
+        cells = ("not yet" if (language, name) in NOT_YET else "yes" if worked[language, name] else "no" for language in languages)
+        rows.append(f"| {text} | " + " | ".join(cells) + " |")
     rows.append("| all of them in one network | " + " | ".join("yes" if together else "no" for _ in languages) + " |")
     return "".join(row + "\n" for row in rows)
 
@@ -155,7 +159,10 @@ def main() -> int:
     # Two at a time: each is a little network, and mostly waits.
     with ThreadPoolExecutor(2) as pool:
         tries = {
-            (language, name): pool.submit(scenario, command, name) for language, command in languages.items() for name in NAMES
+            (language, name): pool.submit(scenario, command, name)
+            for language, command in languages.items()
+            for name in NAMES
+            if (language, name) not in NOT_YET
         }
         for (language, name), found in tries.items():
             wrong = found.result()
