@@ -118,14 +118,10 @@ async fn hostile_reply_flood() {
         .request(&raw.id, "n", "?", RequestOptions::default())
         .await
         .unwrap();
-    let request_id = loop {
-        if let Some(Kind::Batch(batch)) = raw.next().await {
-            let packet: Packet = prost::Message::decode(batch.packets[0].clone()).unwrap();
-            if packet.namespace == "n" {
-                break packet.request_id;
-            }
-        }
-    };
+    let request_id = raw
+        .packet(|packet| packet.namespace == "n")
+        .await
+        .request_id;
     for _ in 0..140 {
         raw.packets(&[Packet {
             request_id,
@@ -419,7 +415,8 @@ async fn memory_replies_that_never_become_whole() {
     }
     let mut asked = Vec::new();
     while asked.len() < REQUESTS {
-        if let Some(Kind::Batch(batch)) = raw.next().await {
+        let kind = raw.next().await.expect("the session goes on");
+        if let Kind::Batch(batch) = kind {
             for packet in batch.packets {
                 let packet: Packet = prost::Message::decode(packet).unwrap();
                 if packet.namespace == "n" {

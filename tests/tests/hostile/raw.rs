@@ -262,6 +262,24 @@ impl Raw {
         Frame::decode(&*frame).unwrap().kind
     }
 
+    /// The first packet that fits, skipping what comes before it. Several may share a batch.
+    pub(crate) async fn packet(&mut self, fits: impl Fn(&Packet) -> bool) -> Packet {
+        soon("a packet", async {
+            loop {
+                let Some(kind) = self.next().await else {
+                    panic!("the satellite has hung up");
+                };
+                let Kind::Batch(batch) = kind else { continue };
+                let packets = batch.packets.iter();
+                let mut packets = packets.map(|packet| Packet::decode(packet.clone()).unwrap());
+                if let Some(packet) = packets.find(&fits) {
+                    return packet;
+                }
+            }
+        })
+        .await
+    }
+
     /// What a Bye says, skipping what comes before it.
     pub(crate) async fn bye(&mut self) -> Option<Bye> {
         soon("a Bye or the end", async {

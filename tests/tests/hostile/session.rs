@@ -269,17 +269,8 @@ async fn hostile_absurd_credit() {
         ..Packet::new(REQUEST, "echo", "still here")
     }])
     .await;
-    let answer = async {
-        loop {
-            if let Some(Kind::Batch(batch)) = raw.next().await {
-                let packet: Packet = prost::Message::decode(batch.packets[0].clone()).unwrap();
-                if packet.kind == RESPONSE {
-                    return packet.content;
-                }
-            }
-        }
-    };
-    assert_eq!(soon("an answer", answer).await, "still here");
+    let answer = raw.packet(|packet| packet.kind == RESPONSE).await;
+    assert_eq!(answer.content, "still here");
     siege.unnoticed().await;
 }
 
