@@ -333,11 +333,13 @@ async fn a_hundred_satellites_meet_through_one_without_a_session_each() {
             .all(|satellite| satellite.stats().peers_met == 99)
     })
     .await;
-    until("nobody keeps more sessions than it may", || {
-        all.iter()
-            .all(|satellite| (1..=HIGH).contains(&satellite.connected_count()))
-    })
-    .await;
+    // One after the other: a walk of the DHT opens more for a moment, and of a hundred somebody walks at most times.
+    for satellite in &all {
+        until("nobody keeps more sessions than it may", || {
+            (1..=HIGH).contains(&satellite.connected_count())
+        })
+        .await;
+    }
     stop(&all.iter().collect::<Vec<_>>()).await;
 }
 
