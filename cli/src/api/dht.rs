@@ -1,7 +1,5 @@
 //! `/dht`: values stored and fetched for whoever calls, who need not be a satellite.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -14,9 +12,8 @@ use serde::Serialize;
 
 use super::body;
 use super::error::ApiError;
-use super::routes::Api;
+use super::state::ApiState;
 
-type Shared = State<Arc<Api>>;
 type Named = Result<Path<String>, PathRejection>;
 
 /// Answer of a `PUT` or `DELETE` that worked.
@@ -30,7 +27,7 @@ pub(super) struct Stored {
 
 /// `PUT /dht`: under the hash of the body, or as a value that this satellite signs.
 pub(super) async fn store(
-    State(api): Shared,
+    State(api): ApiState,
     RawQuery(how): RawQuery,
     content: Body,
 ) -> Result<Json<Stored>, ApiError> {
@@ -56,7 +53,7 @@ pub(super) async fn store(
 
 /// `PUT /dht/{key}`: under a key of the caller's choice.
 pub(super) async fn store_at(
-    State(api): Shared,
+    State(api): ApiState,
     RawQuery(how): RawQuery,
     key: Named,
     content: Body,
@@ -71,7 +68,7 @@ pub(super) async fn store_at(
 
 /// `DELETE /dht/{key}`: what this satellite stored.
 pub(super) async fn delete(
-    State(api): Shared,
+    State(api): ApiState,
     RawQuery(how): RawQuery,
     key: Named,
 ) -> Result<Json<Stored>, ApiError> {
@@ -82,7 +79,7 @@ pub(super) async fn delete(
 
 /// `GET /dht/{key}`: the value, byte for byte.
 pub(super) async fn fetch(
-    State(api): Shared,
+    State(api): ApiState,
     key: Named,
     RawQuery(how): RawQuery,
 ) -> Result<Response, ApiError> {

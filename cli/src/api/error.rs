@@ -71,6 +71,11 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// An answer that could not be put together.
+pub(super) fn broken(error: axum::http::Error) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "")
+}
+
 /// 4xx: the call is at fault; 502 to 504: the peer or the network; 500: this satellite.
 fn status(code: Code) -> StatusCode {
     match code {

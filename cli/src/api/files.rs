@@ -3,26 +3,25 @@
 //! Each MiB is checked before it is sent, as for other satellites: a file that was changed ends the download, and never as a whole one.
 
 use std::ops::Range;
-use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, http};
 use futures::stream;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use psfs_core::{Files, Root, Shared, TransferError};
 
-use super::error::{ApiError, ErrorBody};
-use super::routes::Api;
+use super::error::{ApiError, ErrorBody, broken};
+use super::state::ApiState;
 
 type Named = Result<Path<String>, PathRejection>;
 
 /// `GET` and `HEAD /files/{root}`.
 pub(super) async fn download(
-    State(api): State<Arc<Api>>,
+    State(api): ApiState,
     root: Named,
     method: Method,
     headers: HeaderMap,
@@ -80,10 +79,7 @@ pub(super) async fn download(
 }
 
 /// `DELETE /files/{root}`: this satellite's own no more; a file that was uploaded here is removed.
-pub(super) async fn remove(
-    State(api): State<Arc<Api>>,
-    root: Named,
-) -> Result<Json<ErrorBody>, ApiError> {
+pub(super) async fn remove(State(api): ApiState, root: Named) -> Result<Json<ErrorBody>, ApiError> {
     let root = parsed(root)?;
     let files = api.satellite.files();
     let shared = files.here(&root);
@@ -106,10 +102,6 @@ fn parsed(root: Named) -> Result<Root, ApiError> {
     })?;
     let text = percent_decode_str(&text).decode_utf8_lossy();
     text.parse().map_err(ApiError::of)
-}
-
-pub(super) fn broken(error: http::Error) -> ApiError {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "")
 }
 
 /// The bytes of a file, a MiB at a time, as they are taken.

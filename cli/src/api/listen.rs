@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::LISTENERS;
 use super::body::Reply;
 use super::error::ApiError;
-use super::routes::{Api, STREAM, line};
+use super::state::{ApiState, STREAM, line};
 use crate::args::Heard;
 use crate::own::subscribe;
 
@@ -49,7 +49,7 @@ impl Told {
 
 /// A caller that goes away drops the stream, which ends the subscription.
 pub(super) async fn listen(
-    State(api): State<Arc<Api>>,
+    State(api): ApiState,
     namespace: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {

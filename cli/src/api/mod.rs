@@ -33,7 +33,9 @@ mod files;
 mod guard;
 mod listen;
 mod routes;
+mod state;
 mod tus;
+mod uploads;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -53,7 +55,8 @@ use crate::failure::Failure;
 pub(crate) use body::BODY_MAX;
 pub(crate) use error::ErrorBody;
 pub(crate) use listen::Told;
-pub(crate) use routes::{Known, Replied, STREAM};
+pub(crate) use routes::{Known, Replied};
+pub(crate) use state::STREAM;
 
 /// Connections open at once; more wait to be accepted.
 const CONNECTIONS: usize = 512;

@@ -24,23 +24,13 @@ use super::dht;
 use super::error::{ApiError, ErrorBody};
 use super::files;
 use super::listen::listen;
-use super::tus::{self, Uploads};
+use super::state::{Api, ApiState, STREAM, line};
+use super::tus;
+use super::uploads::Uploads;
 use crate::own;
 
-/// The content type of replies that come one per line.
-pub(crate) const STREAM: &str = "application/x-ndjson";
 /// Bytes of replies that are collected into one answer.
 const COLLECTED_MAX: usize = 32 << 20;
-
-#[derive(Debug)]
-pub(super) struct Api {
-    pub(super) satellite: Satellite,
-    broadcast: BroadcastOptions,
-    pub(super) listeners: Arc<Semaphore>,
-    pub(super) uploads: Option<Arc<Uploads>>,
-}
-
-type Shared = State<Arc<Api>>;
 
 pub(super) fn routes(
     satellite: Satellite,
@@ -95,7 +85,7 @@ pub(crate) struct Known {
 }
 
 /// `GET /peers`: ids alone, as the seed's, or with `?state=1` how each stands.
-async fn peers(State(api): Shared, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+async fn peers(State(api): ApiState, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let met = own::met(&api.satellite);
     match query.as_deref() {
         None | Some("" | "state=0") => {
@@ -126,7 +116,7 @@ struct Card {
 
 /// `GET /whois/{peer}`. Our own id is answered without asking anybody.
 async fn whois(
-    State(api): Shared,
+    State(api): ApiState,
     peer: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Card>, ApiError> {
     let Path(text) = peer.map_err(|error| {
@@ -160,7 +150,7 @@ async fn whois(
 }
 
 /// `POST /write`: done when the peer's satellite has the message.
-async fn write(State(api): Shared, body: Body) -> Result<Json<ErrorBody>, ApiError> {
+async fn write(State(api): ApiState, body: Body) -> Result<Json<ErrorBody>, ApiError> {
     let packet: Packet = body::read(body).await?;
     packet.expect(PacketType::Message)?;
     let peer = packet.destination()?;
@@ -177,7 +167,7 @@ async fn write(State(api): Shared, body: Body) -> Result<Json<ErrorBody>, ApiErr
 }
 
 /// `POST /broadcast`.
-async fn tell_all(State(api): Shared, body: Body) -> Result<Json<ErrorBody>, ApiError> {
+async fn tell_all(State(api): ApiState, body: Body) -> Result<Json<ErrorBody>, ApiError> {
     let packet: Broadcast = body::read(body).await?;
     packet.expect(PacketType::Broadcast)?;
     let namespace = packet.namespace.clone();
@@ -197,7 +187,11 @@ struct Answer {
 }
 
 /// `POST /request`.
-async fn request(State(api): Shared, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn request(
+    State(api): ApiState,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     let packet: Packet = body::read(body).await?;
     packet.expect(PacketType::Request)?;
     let peer = packet.destination()?;
@@ -283,11 +277,4 @@ fn stream_of(replies: Replies) -> Response {
         })
     });
     ([(header::CONTENT_TYPE, STREAM)], Body::from_stream(lines)).into_response()
-}
-
-/// A line of a stream.
-pub(super) fn line(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line.into())
 }

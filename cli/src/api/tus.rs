@@ -9,14 +9,11 @@
 //! | `DELETE /uploads/{id}` | 204, what came is gone |
 //!
 //! Bytes go into `uploads` in the data folder as they come; what an answer says to be here is on the disk. A file that is whole is shared
-//! under its name, from the folder `uploaded`. An upload that nobody goes on with for [`LIFETIME`] is removed.
+//! under its name, from the folder `uploaded`. An upload that nobody goes on with for a day is removed.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -28,220 +25,22 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use psfs_core::{ShareOptions, TicketOptions};
-use serde::{Deserialize, Serialize};
 
-use super::error::ApiError;
-use super::files::broken;
-use super::routes::Api;
+use super::error::{ApiError, broken};
+use super::state::{Api, ApiState};
+use super::uploads::{About, Uploads, blocking, gone, storage};
 
 /// The one version.
 const VERSION: &str = "1.0.0";
 const OFFSETS: &str = "application/offset+octet-stream";
 /// How long the next bytes may take.
 const PAUSE: Duration = Duration::from_secs(30);
-/// How long an upload waits to be gone on with.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// Uploads that are not whole.
-const UPLOADS_MAX: usize = 1024;
 /// Bytes that are written at once, about.
 const WRITE: usize = 1 << 20;
 /// As the library takes.
 const SIZE_MAX: u64 = 16 << 40;
 /// Longest name, in bytes, as file systems have it.
 const NAME_MAX: usize = 255;
-
-/// The uploads of a satellite with a data folder.
-#[derive(Debug)]
-pub(super) struct Uploads {
-    coming: PathBuf,
-    done: PathBuf,
-    /// Those that somebody is sending to.
-    busy: Mutex<HashSet<String>>,
-}
-
-/// What is known of one, beside its bytes.
-#[derive(Debug, Serialize, Deserialize)]
-struct About {
-    length: u64,
-    name: String,
-    tags: Vec<String>,
-    /// Once it is whole.
-    root: Option<String>,
-}
-
-/// One that nobody else sends to meanwhile.
-struct Slot<'a>(&'a Uploads, String);
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        let busy = self.0.busy.lock();
-        busy.unwrap_or_else(PoisonError::into_inner).remove(&self.1);
-    }
-}
-
-impl Uploads {
-    pub(super) fn of(data_dir: &Path) -> Self {
-        Self {
-            coming: data_dir.join("uploads"),
-            done: data_dir.join("uploaded"),
-            busy: Mutex::default(),
-        }
-    }
-
-    fn hold(&self, id: &str) -> Result<Slot<'_>, ApiError> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if busy.insert(id.to_owned()) {
-            return Ok(Slot(self, id.to_owned()));
-        }
-        Err(ApiError::new(
-            StatusCode::LOCKED,
-            "another call sends to this upload",
-            "Try again when it has ended.",
-        ))
-    }
-
-    fn bytes(&self, id: &str) -> PathBuf {
-        self.coming.join(id)
-    }
-
-    fn about_file(&self, id: &str) -> PathBuf {
-        self.coming.join(format!("{id}.json"))
-    }
-
-    fn read(&self, id: &str) -> Result<About, ApiError> {
-        // Nothing else is a name here.
-        if id.len() != 32 || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(gone());
-        }
-        let text = fs::read(self.about_file(id)).map_err(|_| gone())?;
-        serde_json::from_slice(&text).map_err(|_| gone())
-    }
-
-    fn write(&self, id: &str, about: &About) -> io::Result<()> {
-        let path = self.about_file(id);
-        let new = path.with_extension("new");
-        let text = serde_json::to_vec(about).map_err(io::Error::other)?;
-        let mut file = create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(new, path)?;
-        File::open(&self.coming)?.sync_all()
-    }
-
-    /// How much is here.
-    fn offset(&self, id: &str, about: &About) -> u64 {
-        match about.root {
-            Some(_) => about.length,
-            None => fs::metadata(self.bytes(id)).map_or(0, |found| found.len()),
-        }
-    }
-
-    fn create(&self, about: &About) -> Result<String, ApiError> {
-        for folder in [&self.coming, &self.done] {
-            crate::files::make_folder(folder)
-                .map_err(|failure| storage(&failure.line().unwrap_or_default()))?;
-        }
-        let open = self.expire();
-        if open >= UPLOADS_MAX {
-            return Err(ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("{UPLOADS_MAX} uploads are not whole yet"),
-                "End some, or DELETE them.",
-            ));
-        }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| storage(&error.to_string()))?;
-        let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let made = create(&self.bytes(&id)).and_then(|_| self.write(&id, about));
-        made.map_err(|error| storage(&error.to_string()))?;
-        Ok(id)
-    }
-
-    /// Removes those that are too old. How many are left.
-    fn expire(&self) -> usize {
-        let mut left = 0;
-        for entry in fs::read_dir(&self.coming).into_iter().flatten().flatten() {
-            let old = entry
-                .metadata()
-                .and_then(|found| found.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LIFETIME));
-            let path = entry.path();
-            let id = path.file_stem().unwrap_or_default().to_string_lossy();
-            if old && self.hold(&id).is_ok() {
-                // Its other half has its own time, and is removed by it.
-                let _removed = fs::remove_file(&path);
-            } else if path.extension().is_none() {
-                left += 1;
-            }
-        }
-        left
-    }
-
-    /// Where a whole one lies, under its own name.
-    fn place(&self, id: &str, about: &About) -> io::Result<PathBuf> {
-        let folder = self.done.join(id);
-        fs::create_dir_all(&folder)?;
-        let path = folder.join(&about.name);
-        match fs::rename(self.bytes(id), &path) {
-            // An earlier call was broken off behind this.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_file() => Ok(path),
-            Err(error) => Err(error),
-            Ok(()) => {
-                File::open(&folder)?.sync_all()?;
-                File::open(&self.done)?.sync_all()?;
-                Ok(path)
-            }
-        }
-    }
-
-    /// A file that was uploaded is nobody's any more.
-    pub(super) async fn remove_done(&self, path: &Path) {
-        let Some(folder) = path
-            .parent()
-            .filter(|folder| folder.parent() == Some(&self.done))
-        else {
-            return;
-        };
-        let (path, folder) = (path.to_owned(), folder.to_owned());
-        let removed = blocking(move || {
-            fs::remove_file(&path)?;
-            fs::remove_dir(&folder)
-        });
-        if let Err(error) = removed.await {
-            tracing::warn!(%error, "an uploaded file was not removed");
-        }
-    }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(path)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-}
-
-fn storage(reason: &str) -> ApiError {
-    ApiError::new(
-        StatusCode::INSUFFICIENT_STORAGE,
-        format!("it cannot be kept here: {reason}"),
-        "Make room in the data folder, or have it writable.",
-    )
-}
-
-fn gone() -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        "there is no such upload, or no more",
-        "Begin a new one with POST /uploads.",
-    )
-}
 
 fn bad(error: impl Into<String>, hint: &str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, error, hint)
@@ -272,10 +71,7 @@ pub(super) async fn options() -> Response {
 }
 
 /// `POST /uploads`.
-pub(super) async fn begin(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+pub(super) async fn begin(State(api): ApiState, headers: HeaderMap) -> Result<Response, ApiError> {
     version(&headers)?;
     let uploads = uploads(&api)?;
     let length = number(&headers, "upload-length")?;
@@ -308,7 +104,7 @@ pub(super) async fn begin(
 
 /// `HEAD /uploads/{id}`.
 pub(super) async fn look(
-    State(api): State<Arc<Api>>,
+    State(api): ApiState,
     UrlPath(id): UrlPath<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -328,7 +124,7 @@ pub(super) async fn look(
 
 /// `DELETE /uploads/{id}`.
 pub(super) async fn end(
-    State(api): State<Arc<Api>>,
+    State(api): ApiState,
     UrlPath(id): UrlPath<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -350,7 +146,7 @@ pub(super) async fn end(
 
 /// `PATCH /uploads/{id}`: more bytes. What came before it broke off is kept.
 pub(super) async fn send(
-    State(api): State<Arc<Api>>,
+    State(api): ApiState,
     UrlPath(id): UrlPath<String>,
     headers: HeaderMap,
     body: Body,
