@@ -177,8 +177,12 @@ impl Node {
     }
 
     pub(super) fn contact(&self, peer: PeerId) -> Contact {
-        let group = self.state().groups.get(&peer).copied().flatten();
-        Contact::new(peer, group)
+        Contact::new(peer, self.group_of(&peer).flatten())
+    }
+
+    /// Where the session with a peer goes to, if there is one.
+    pub(super) fn group_of(&self, peer: &PeerId) -> Option<Group> {
+        self.state().groups.get(peer).copied()
     }
 
     /// A connection with a peer stands.
@@ -223,11 +227,12 @@ impl Node {
                 let contact = match table.contact(&node.peer) {
                     Some(contact) => contact,
                     None => {
-                        let ip = node
+                        // By the first that has one: a private address in front would be a way around every limit.
+                        let group = node
                             .addresses
                             .iter()
-                            .find_map(|address| address::ip_of(&address.parse().ok()?));
-                        let contact = Contact::new(node.peer, ip.and_then(group_of));
+                            .find_map(|address| group_of(address::ip_of(&address.parse().ok()?)?));
+                        let contact = Contact::new(node.peer, group);
                         table.met(contact, now);
                         unknown.push((node.peer, node.addresses.clone()));
                         contact
