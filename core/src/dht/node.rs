@@ -29,11 +29,11 @@ use crate::proto::Now;
 use crate::proto::dht::lookup::{Lookup, Plan};
 use crate::proto::dht::message::{self, NAMESPACE};
 use crate::proto::dht::table::{Contact, Group, Table};
-use crate::proto::dht::value::Entry;
+use crate::proto::dht::value::{Entry, Root};
 use crate::proto::packet::PacketType;
 use crate::satellite::part::{Base, Part};
 use crate::satellite::{Events, Satellite, without_signals};
-use crate::store::values::{Brought, Put, ValueLimits, Values};
+use crate::store::values::{Brought, Put, Removed, ValueLimits, Values};
 
 /// How many nodes keep a value.
 pub(super) const REPLICAS: usize = 8;
@@ -307,10 +307,15 @@ impl Node {
     }
 
     /// Removes a value that this peer stored.
-    pub(super) async fn remove(&self, key: Key, by: PeerId) -> Result<bool, StoreError> {
+    pub(super) async fn forget(
+        &self,
+        key: Key,
+        root: Root,
+        by: PeerId,
+    ) -> Result<Removed, StoreError> {
         let (done, removed) = oneshot::channel();
         self.values
-            .remove(key, Some(by), move |result| drop(done.send(result)));
+            .forget(key, root, by, move |result| drop(done.send(result)));
         removed.await.unwrap_or(Err(StoreError::Closed))
     }
 

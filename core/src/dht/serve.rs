@@ -24,7 +24,7 @@ use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put
 use crate::proto::dht::slice;
 use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
 use crate::satellite::{Event, Events, Responder};
-use crate::store::values::{Brought, Put as Outcome};
+use crate::store::values::{Brought, Put as Outcome, Removed};
 
 /// Asks that are worked on at once, beside those answered at once; for one asker.
 pub(super) const WORKED_MAX: usize = 512;
@@ -275,19 +275,22 @@ impl Node {
     }
 
     async fn on_forget(&self, key: Key, root: Root, peer: PeerId) -> Verdict {
-        let held = self.held(&key).filter(|entry| entry.root == root);
-        match held {
-            Some(entry) if entry.publisher == peer && entry.proof.is_none() => {
-                match self.remove(key, peer).await {
-                    Ok(_) => Verdict::Forgotten { key },
-                    Err(error) => refused(Reason::Busy, error.to_string()),
-                }
-            }
-            Some(_) => refused(Reason::Policy, "somebody else stored it"),
-            None => Verdict::NotFound {
+        // What is signed ends with a newer one that says so.
+        if self.held(&key).is_some_and(|entry| entry.proof.is_some()) {
+            return refused(
+                Reason::Policy,
+                "it is signed: another one has to replace it",
+            );
+        }
+        match self.forget(key, root, peer).await {
+            Ok(Removed::Gone) => Verdict::Forgotten { key },
+            Ok(Removed::OfAnother) => refused(Reason::Policy, OF_ANOTHER),
+            Ok(Removed::OfSeveral) => refused(Reason::Policy, OF_SEVERAL),
+            Ok(Removed::NotHere) => Verdict::NotFound {
                 key,
                 nodes: self.nodes_near(&key, &peer),
             },
+            Err(error) => refused(Reason::Busy, error.to_string()),
         }
     }
 
@@ -471,6 +474,11 @@ impl Node {
         }
     }
 }
+
+/// Why a value is not forgotten.
+pub(super) const OF_ANOTHER: &str = "somebody else stored it";
+pub(super) const OF_SEVERAL: &str =
+    "somebody else stored it as well: it stays until it expires for them";
 
 /// Room for a content on its way: see [`SENDING_MAX`].
 pub(super) type Room<'a> = Option<SemaphorePermit<'a>>;
