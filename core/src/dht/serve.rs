@@ -112,7 +112,8 @@ impl Node {
 
     async fn work(self: Arc<Self>, event: &Event, peer: PeerId, ask: Ask, _place: Place) {
         if let Some(lie) = self.lie(&ask) {
-            return self.answer_in_time(answer(event, &lie)).await;
+            self.answer_in_time(answer(event, &lie)).await;
+            return;
         }
         // For a content in the answer; until that is taken.
         let mut room = None;
@@ -122,7 +123,13 @@ impl Node {
             Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
             Ask::Get { key, root } => match self.held(&key).filter(|entry| entry.root == root) {
                 Some(entry) => match event.take_responder() {
-                    Ok(responder) => return self.send_value(responder, entry, &peer).await,
+                    Ok(responder) => {
+                        if let Some(responder) = self.send_value(responder, entry).await {
+                            let gone = self.not_found(key, &peer);
+                            self.answer_in_time(respond(responder, &gone)).await;
+                        }
+                        return;
+                    }
                     Err(_) => return,
                 },
                 None => self.not_found(key, &peer),
@@ -138,27 +145,27 @@ impl Node {
     }
 
     /// Who asks and takes no answer holds what is here no longer than this.
-    async fn answer_in_time(&self, answering: impl Future<Output = ()>) {
+    async fn answer_in_time<T>(&self, answering: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            () = answering => {}
-            () = self.base.sleep(MOVE_TIMEOUT) => {}
+            answered = answering => Some(answered),
+            () = self.base.sleep(MOVE_TIMEOUT) => None,
         }
     }
 
-    /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits.
-    pub(super) async fn send_value(&self, responder: Responder, entry: Entry, asker: &PeerId) {
-        self.answer_in_time(async {
-            let Ok(_room) = self.sending.acquire_many(room_of(entry.size)).await else {
-                return;
-            };
-            let key = entry.key;
-            let said = match self.content(&entry).await {
-                Some(content) => Answer::Content { entry, content },
-                None => self.not_found(key, asker),
-            };
-            respond(responder, &said).await;
-        })
-        .await;
+    /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits. Where the value is gone or
+    /// replaced by now, the responder is given back.
+    pub(super) async fn send_value(&self, responder: Responder, entry: Entry) -> Option<Responder> {
+        let sending = async {
+            let _room = self.sending.acquire_many(room_of(entry.size)).await.ok()?;
+            match self.content(&entry).await {
+                Some(content) => {
+                    respond(responder, &Answer::Content { entry, content }).await;
+                    None
+                }
+                None => Some(responder),
+            }
+        };
+        self.answer_in_time(sending).await.flatten()
     }
 
     /// Whether there is room now for a content of so many bytes, which is taken then.

@@ -306,8 +306,8 @@ impl Dht {
             return Ok(sequence.saturating_add(1));
         }
         let key = Key::of_signed(&self.node.local, salt);
-        let found = self.node.newest_any(key).await?;
-        Ok(found.map_or(1, |value| value.sequence().saturating_add(1)))
+        let newest = self.node.newest_sequence(key).await?;
+        Ok(newest.map_or(1, |sequence| sequence.saturating_add(1)))
     }
 
     async fn put(

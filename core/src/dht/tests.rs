@@ -20,6 +20,7 @@ use crate::proto::packet::PacketType;
 use crate::satellite::{Event, Satellite};
 use crate::store::values::Removed;
 
+mod comparing;
 mod context;
 mod promises;
 mod proxy;
