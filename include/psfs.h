@@ -508,6 +508,9 @@ typedef void (*psfs_quotas_fn)(const psfs_quotas *quotas, void *ud);
 // Called with whether something was there: 1 or 0.
 typedef void (*psfs_was_there_fn)(uint32_t was_there, void *ud);
 
+// Called with bytes of a file; they are borrowed until it returns. 0 of them: the file ends before.
+typedef void (*psfs_bytes_fn)(const uint8_t *bytes, size_t length, void *ud);
+
 // Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it
 // returns.
 typedef void (*psfs_done_fn)(psfs_status status, const psfs_error *error, void *ud);
@@ -3164,6 +3167,35 @@ psfs_status psfs_transfer_shared(const psfs_satellite *satellite,
                                  psfs_files **out,
                                  psfs_error **err);
 
+// What is here under a root, whosever it is, if it can be given to others.
+//
+// Ownership: `root` is borrowed for the call. Free `*out` with psfs_file_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root), PSFS_E_NOT_FOUND.
+// Thread: any.
+// Since: 0.1.0
+psfs_status psfs_transfer_here(const psfs_satellite *satellite,
+                               const char *root,
+                               psfs_file **out,
+                               psfs_error **err);
+
+// Bytes of a file that is here, whosever it is, checked as those that are sent to others: from
+// `offset` to the end of its MiB, of the file or of `buffer`. `*out` is how many; 0 at the end of
+// the file. Each call reads and checks a whole MiB, so a buffer of 1 MiB does it once.
+//
+// Ownership: everything is borrowed for the call; `buffer` has room for `capacity` bytes.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, a buffer without
+// room, a file that cannot be read), PSFS_E_NOT_FOUND (it is not here, or a folder),
+// PSFS_E_CONFLICT (it is not what it was any more), PSFS_E_CLOSED.
+// Thread: any; blocks for the disk. Twin: psfs_transfer_read_async.
+// Since: 0.1.0
+psfs_status psfs_transfer_read(const psfs_satellite *satellite,
+                               const char *root,
+                               uint64_t offset,
+                               uint8_t *buffer,
+                               size_t capacity,
+                               size_t *out,
+                               psfs_error **err);
+
 
 /* FILES: TICKETS */
 
@@ -3679,8 +3711,11 @@ typedef struct {
     // How long an upload may stand still before it is given up, in seconds: its room is free then,
     // and what came of it is removed. Default 86400 (a day).
     uint32_t lifetime_s;
-    // Zero.
-    uint32_t reserved;
+    // For tests of those who use a server: so many of 1000 asks fail on purpose, at their beginning
+    // or in their middle, as if it were too busy. Default: none.
+    uint32_t faulty_permille;
+    // With the same one the same asks fail.
+    uint64_t faulty_seed;
 } psfs_keep_options;
 
 // How a file is given away to be kept. Zero everything, then set struct_size to sizeof the struct;
@@ -4568,6 +4603,26 @@ psfs_status psfs_transfer_remove_async(const psfs_satellite *satellite,
                                        psfs_drop_fn drop,
                                        psfs_op **out,
                                        psfs_error **err);
+
+// As psfs_transfer_read, without waiting: `read` is called with the bytes to the end of the MiB or
+// of the file, then `done`.
+//
+// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once,
+// after the last call, also when this fails. Free `*out` with psfs_op_free; `out` may be NULL.
+// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then
+// there is no operation and `done` is not called; the other errors of psfs_transfer_read come with
+// `done`.
+// Thread: any; `read` and `done` are called on a callback thread, never two at once.
+// Since: 0.1.0
+psfs_status psfs_transfer_read_async(const psfs_satellite *satellite,
+                                     const char *root,
+                                     uint64_t offset,
+                                     psfs_bytes_fn read,
+                                     psfs_done_fn done,
+                                     void *ud,
+                                     psfs_drop_fn drop,
+                                     psfs_op **out,
+                                     psfs_error **err);
 
 
 /* OPERATIONS: QUOTAS, AND FILES KEPT FOR OTHERS */

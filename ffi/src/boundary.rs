@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,7 +31,7 @@ pub(crate) fn wall(
         Err(failure) => (status_of(failure.error.code()), Some(failure)),
     };
     if let Some(err) = err {
-        *err = error.map_or(std::ptr::null_mut(), |failure| {
+        *err = error.map_or(ptr::null_mut(), |failure| {
             Box::into_raw(Box::new(psfs_error::from(failure)))
         });
     }
@@ -290,6 +291,37 @@ pub(crate) unsafe fn bytes<'a>(
     Ok(unsafe { std::slice::from_raw_parts(pointer, length) })
 }
 
+/// Room of the caller's for bytes.
+#[derive(Debug)]
+pub(crate) struct Room {
+    start: *mut u8,
+    bytes: usize,
+}
+
+impl Room {
+    /// As many as fit; says how many.
+    pub(crate) fn fill(self, from: &[u8]) -> usize {
+        let length = from.len().min(self.bytes);
+        // SAFETY: `start` has room for `bytes`, which nobody else uses during the call.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.start, length) };
+        length
+    }
+}
+
+/// # Safety
+/// NULL or valid for writing `bytes` bytes until the call ends.
+pub(crate) unsafe fn room(start: *mut u8, bytes: usize, name: &str) -> Result<Room, Failure> {
+    if start.is_null() {
+        return Err(null(name));
+    }
+    if bytes == 0 {
+        return Err(bad_input(format!(
+            "`{name}` has no room: give it some, best 1 MiB"
+        )));
+    }
+    Ok(Room { start, bytes })
+}
+
 /// A content of the caller's, copied: the one copy on the way out. What is over the limit is refused and never touched.
 ///
 /// # Safety
@@ -353,7 +385,7 @@ pub(crate) unsafe fn options<T: Copy + Default>(
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's struct has `size` bytes, ours at least `known`, and any bytes make a valid T.
     unsafe {
-        std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), (&raw mut options).cast::<u8>(), known)
+        ptr::copy_nonoverlapping(pointer.cast::<u8>(), (&raw mut options).cast::<u8>(), known)
     };
     // SAFETY: the caller's struct has `size` bytes.
     let unknown =

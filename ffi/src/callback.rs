@@ -80,6 +80,10 @@ pub type psfs_quotas_fn = Option<unsafe extern "C" fn(quotas: *const psfs_quotas
 /// Called with whether something was there: 1 or 0.
 pub type psfs_was_there_fn = Option<unsafe extern "C" fn(was_there: u32, ud: *mut c_void)>;
 
+/// Called with bytes of a file; they are borrowed until it returns. 0 of them: the file ends before.
+pub type psfs_bytes_fn =
+    Option<unsafe extern "C" fn(bytes: *const u8, length: usize, ud: *mut c_void)>;
+
 /// Called once when an operation has ended; `error` is NULL with PSFS_OK, and borrowed until it returns.
 pub type psfs_done_fn =
     Option<unsafe extern "C" fn(status: psfs_status, error: *const psfs_error, ud: *mut c_void)>;

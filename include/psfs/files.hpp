@@ -50,6 +50,25 @@ public:
         });
     }
 
+    // What is here under a root, whosever it is, if it can be given to others; else not_found.
+    returns<file> here(const text_arg &root) const { return there(psfs_transfer_here, root); }
+
+    // Bytes of a file that is here, whosever it is, checked as those that are sent to others: from `offset` to the end of its MiB
+    // or of the file. None at its end.
+    returns<std::vector<std::uint8_t>> read(const text_arg &root, std::uint64_t offset = 0) const {
+        std::vector<std::uint8_t> bytes(1 << 20);
+        std::size_t length = 0;
+        auto called = detail::call(psfs_transfer_read, satellite_, root, offset, bytes.data(), bytes.size(), &length);
+        return detail::outcome(std::move(called), [&] {
+            bytes.resize(length);
+            return std::move(bytes);
+        });
+    }
+    returns<operation<std::vector<std::uint8_t>>> read_async(const text_arg &root, std::uint64_t offset = 0) const {
+        using bytes = std::vector<std::uint8_t>;
+        return detail::begin<bytes>(bytes(), psfs_transfer_read_async, std::tuple(&detail::on_bytes), satellite_, root, offset);
+    }
+
     // A ticket for what this satellite shares, with the addresses that it has now: not_found if it is not shared, bad_input
     // for limits of a file that everybody may get.
     returns<psfs::ticket> ticket(const text_arg &root, const ticket_options &options = {}) const {
@@ -233,11 +252,11 @@ private:
     }
 
     template <class T, class C, auto Free, class F, class... A>
-    returns<T> listed(T (*read)(const C *), F function, A &&...arguments) const {
+    returns<T> listed(T (*reads)(const C *), F function, A &&...arguments) const {
         C *out = nullptr;
         auto called = detail::call(function, satellite_, std::forward<A>(arguments)..., &out);
         const detail::handle<C, Free> list(out);
-        return detail::outcome(std::move(called), [&] { return read(out); });
+        return detail::outcome(std::move(called), [&] { return reads(out); });
     }
 
     template <class T, class C, T (*Read)(const C *), class F, class... A>

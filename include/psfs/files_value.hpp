@@ -96,6 +96,9 @@ struct keep_options {
     std::uint64_t largest = 0;
     // How long an upload may stand still before it is given up. 0 is the default, a day.
     std::chrono::duration<std::uint32_t> lifetime{0};
+    // For tests of those who use a server: so many of 1000 asks fail on purpose, the same ones with the same seed.
+    std::uint32_t faulty_permille = 0;
+    std::uint64_t faulty_seed = 0;
 };
 
 struct put_options {
@@ -305,6 +308,8 @@ inline psfs_keep_options c(const keep_options &from) noexcept {
     to.quota = from.quota;
     to.largest = from.largest;
     to.lifetime_s = from.lifetime.count();
+    to.faulty_permille = from.faulty_permille;
+    to.faulty_seed = from.faulty_seed;
     return to;
 }
 
@@ -385,6 +390,13 @@ template <class F>
 void on_there(const psfs_file *lent, void *ud) noexcept {
     auto &operation = box<under_way<file, moving<F>>>::open(ud);
     guarded([&] { operation.more.there = read(lent); });
+    PSFS_HANDED_OVER(ud);
+}
+
+inline void on_bytes(const std::uint8_t *lent, std::size_t length, void *ud) noexcept {
+    using bytes = std::vector<std::uint8_t>;
+    auto &operation = box<under_way<bytes, bytes>>::open(ud);
+    guarded([&] { operation.more.assign(lent, lent + length); });
     PSFS_HANDED_OVER(ud);
 }
 

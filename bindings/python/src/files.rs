@@ -9,7 +9,7 @@ use psfs_core::{
     TokenOptions, TransferError, Wanted,
 };
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
 
 use crate::errors::Failure;
 use crate::file_values::{FileInfo, Quota, Received, Shared, Ticket};
@@ -224,6 +224,20 @@ impl Files {
         shared.into_iter().map(Shared::from).collect()
     }
 
+    fn here(&self, py: Python<'_>, root: &str) -> PyResult<Option<Shared>> {
+        let root = self::root(root)?;
+        Ok(py.detach(|| self.files.here(&root)).map(Shared::from))
+    }
+
+    fn read(&self, root: &str, offset: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let root = self::root(root)?;
+        let offset = number(offset, "offset", "bytes, 0 to 18446744073709551615")?;
+        self.operation(
+            move |files| async move { files.read(&root, offset).await },
+            |py, content| Ok(PyBytes::new(py, &content).into_any().unbind()),
+        )
+    }
+
     #[pyo3(signature = (root, lifetime, bytes, holder))]
     fn ticket(
         &self,
@@ -337,17 +351,24 @@ impl Files {
 
     // For others.
 
-    #[pyo3(signature = (quota, largest, folder, lifetime))]
+    #[pyo3(signature = (quota, largest, folder, lifetime, faulty, seed))]
     fn keep(
         &self,
         quota: Option<&Bound<'_, PyAny>>,
         largest: Option<&Bound<'_, PyAny>>,
         folder: Option<PathBuf>,
         lifetime: f64,
+        faulty: f64,
+        seed: &Bound<'_, PyAny>,
     ) -> PyResult<Operation> {
+        if !(0.0..=1.0).contains(&faulty) {
+            return Err(Failure::bad_input(format!("faulty is {faulty}: give 0 to 1")).into());
+        }
+        let seed = number(seed, "seed", "0 to 18446744073709551615")?;
         let mut options = KeepOptions::default()
             .quota(bytes(quota, "quota")?)
-            .lifetime(seconds(Some(lifetime), "lifetime")?);
+            .lifetime(seconds(Some(lifetime), "lifetime")?)
+            .faulty(faulty, seed);
         if let Some(largest) = bytes(largest, "largest")? {
             options = options.largest(largest);
         }

@@ -185,6 +185,11 @@ FILE_CALLS: list[Row] = [
     ("share", "one tag", lambda files, peer: files.share(__file__, tags="holiday"), psfs.BadInput, "tags is one str"),
     ("share", "65 tags", lambda files, peer: files.share(__file__, tags=list(map(str, range(65)))), psfs.BadInput, "64 tags"),
     ("share", "progress", lambda files, peer: files.share(__file__, progress=7), psfs.BadInput, "int"),
+    ("here", "root", lambda files, peer: files.here("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("read", "root", lambda files, peer: files.read("name"), psfs.BadInput, "64 hexadecimal digits"),
+    ("read", "nothing", lambda files, peer: files.read(ROOT), psfs.NotFound, ROOT),
+    ("read", "negative offset", lambda files, peer: files.read(ROOT, -1), psfs.BadInput, "offset is -1"),
+    ("read", "huge offset", lambda files, peer: files.read(ROOT, 2**64), psfs.BadInput, "offset is"),
     ("ticket", "root", lambda files, peer: files.ticket("name"), psfs.BadInput, "64 hexadecimal digits"),
     ("ticket", "nothing", lambda files, peer: files.ticket(ROOT), psfs.NotFound, ROOT),
     ("ticket", "lifetime", lambda files, peer: files.ticket(ROOT, lifetime=-1), psfs.BadInput, "lifetime is -1"),
@@ -229,6 +234,9 @@ FILE_CALLS: list[Row] = [
     ("keep", "quota", lambda files, peer: files.keep(quota=-1), psfs.BadInput, "quota is -1"),
     ("keep", "largest", lambda files, peer: files.keep(largest=2**64), psfs.BadInput, "largest is"),
     ("keep", "lifetime", lambda files, peer: files.keep(lifetime=-1), psfs.BadInput, "lifetime is -1"),
+    ("keep", "faulty", lambda files, peer: files.keep(folder="/tmp", faulty=1.1), psfs.BadInput, "faulty is 1.1"),
+    ("keep", "no number", lambda files, peer: files.keep(folder="/tmp", faulty=float("nan")), psfs.BadInput, "faulty is NaN"),
+    ("keep", "seed", lambda files, peer: files.keep(folder="/tmp", seed=-1), psfs.BadInput, "seed is -1"),
     ("token", "owner", lambda files, peer: files.token(""), psfs.BadInput, "owner"),
     ("token", "ops", lambda files, peer: files.token("anna", ops=["fly"]), psfs.BadInput, "fly"),
     ("token", "no ops", lambda files, peer: files.token("anna", ops=[]), psfs.BadInput, "at least one"),
@@ -576,6 +584,7 @@ DHT_STILL: dict[str, Callable[[Any], Any]] = {
 FILES_ENDED: dict[str, Callable[[Any], Any]] = {
     "share": lambda files: files.share(__file__),
     "ticket": lambda files: files.ticket(ROOT),
+    "read": lambda files: files.read(ROOT),
     "get": lambda files: end(files.get(ROOT, NOWHERE)),
     "find": lambda files: files.find(),
     "tags": lambda files: files.tags(),
@@ -592,6 +601,7 @@ FILES_ENDED: dict[str, Callable[[Any], Any]] = {
 }
 FILES_STILL: dict[str, Callable[[Any], Any]] = {
     "shared": lambda files: files.shared(),
+    "here": lambda files: files.here(ROOT),
     "token": lambda files: files.token("o"),
 }
 

@@ -508,6 +508,43 @@ def test_what_is_here_is_found(psfs_network: Networks, run: Run, tmp_path: Path)
     run(main())
 
 
+def test_what_is_here_is_read(psfs_network: Networks, run: Run, tmp_path: Path) -> None:
+    source = random_file(tmp_path / "from", 2 * MIB + 7)
+    content = source.read_bytes()
+    wanted = [content[:MIB], content[100:MIB], content[2 * MIB :], b"", b""]
+    offsets = [0, 100, 2 * MIB, 2 * MIB + 7, 2**64 - 1]
+
+    async def main() -> None:
+        async with psfs_network.asyncio(1) as [ada]:
+            root = (await ada.files.share(source)).root
+            assert ada.files.here(root).path == source
+            assert [await ada.files.read(root, offset) for offset in offsets] == wanted
+            assert await ada.files.remove(root)
+            assert ada.files.here(root) is None
+
+    run(main())
+    [ada] = psfs_network(1)
+    root = ada.files.share(source).root
+    assert ada.files.here(root).path == source
+    assert [ada.files.read(root, offset) for offset in offsets] == wanted
+    source.write_bytes(bytes(5))
+    with pytest.raises(psfs.Refused) as changed:
+        ada.files.read(root)
+    assert changed.value.code == "CONFLICT"
+
+
+def test_a_server_may_fail_on_purpose(psfs_network: Networks, tmp_path: Path) -> None:
+    server, client = psfs_network(2)
+    token = server.files.token("anna")
+    source = random_file(tmp_path / "letter", 10)
+    server.files.keep(folder=tmp_path / "kept", faulty=1.0, seed=7)
+    with pytest.raises(psfs.Error, match="a fault on purpose"):
+        client.files.put(server.peer_id, source, token, patience=0.1).wait()
+    server.files.keep(folder=tmp_path / "kept", faulty=0.5, seed=7)
+    client.files.put(server.peer_id, source, token).wait()
+    assert len(client.files.remote_find(server.peer_id, token)) == 1
+
+
 def test_what_is_kept_for_others(psfs_network: Networks, run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         async with psfs_network.asyncio(2) as (server, client):

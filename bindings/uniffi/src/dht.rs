@@ -2,7 +2,6 @@
 //!
 //! Walks have many steps: they run on the satellite's own runtime, so that a language whose thread is busy holds up none of them.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::channel::oneshot;
-use psfs_core::{Code, DhtError, FetchOptions, Items, Key, SignedOptions, StoreOptions, To};
+use psfs_core::{DhtError, FetchOptions, Key, SignedOptions, StoreOptions, To};
 
 use crate::dht_values::{
     NativeCustomAnswer, NativeDebugLine, NativeOffer, NativeRole, NativeRoutingRow, NativeSealed,
@@ -21,6 +19,7 @@ use crate::failure::NativeError;
 use crate::hub::{Batch, Hub, Outcome, Shared};
 use crate::input::{count, milliseconds, peer};
 use crate::source::{Feed, Kept, NativeSource, of_packets};
+use crate::under_way::{closed, run};
 
 /// Contents of values and offers are handed out until a batch has so many bytes of them.
 const BATCH_BYTES: usize = 1 << 20;
@@ -82,19 +81,6 @@ fn fetch_options(timeout_ms: i64) -> Result<FetchOptions, NativeError> {
     Ok(FetchOptions::default().deadline(milliseconds(timeout_ms, "timeout")?))
 }
 
-fn closed() -> NativeError {
-    NativeError::new(Code::Closed, "the satellite is not running")
-}
-
-/// Ends with whoever waits for it.
-struct UnderWay(psfs_core::Operation);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 /// Reads what comes one at a time, as many as are there and fit.
 fn one_by_one<T: 'static>(
     mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<T>> + Send + 'static,
@@ -139,28 +125,8 @@ impl NativeDht {
         T: Send + 'static,
         F: Future<Output = Result<T, DhtError>> + Send + 'static,
     {
-        if !self.core.is_running() {
-            return Err(closed());
-        }
         let work = work(self.dht.clone());
-        let (tell, told) = oneshot::channel();
-        let under_way = self.core.operate(
-            |_: Items<Infallible>| async move {
-                // Whoever asked may be gone.
-                let _gone = tell.send(work.await).is_err();
-                Ok(())
-            },
-            |_| {},
-            |_| {},
-        )?;
-        let under_way = UnderWay(under_way);
-        self.hub.0.run(id, async move {
-            let result = told.await;
-            drop(under_way);
-            // Nothing is told by what the satellite's end has ended.
-            let result = result.map_err(|_| closed())?;
-            Ok(outcome(result?))
-        })
+        run(&self.core, &self.hub.0, id, work, outcome)
     }
 
     fn storing<F>(
@@ -445,6 +411,21 @@ impl NativeDht {
     /// Whether others may follow what this node does.
     pub fn permit_debug(&self, permitted: bool) {
         self.dht.permit_debug(permitted);
+    }
+
+    /// Whether others may have this satellite store and fetch for them.
+    pub fn permit_proxy(&self, permitted: bool) {
+        self.dht.permit_proxy(permitted);
+    }
+
+    /// Over when a node has answered.
+    pub fn joined(&self, id: i64, timeout_ms: i64) -> Result<bool, NativeError> {
+        let deadline = milliseconds(timeout_ms, "timeout")?;
+        self.run(
+            id,
+            move |dht| async move { dht.joined(deadline).await },
+            |()| Outcome::Done,
+        )
     }
 
     /// What this satellite is to the others.

@@ -158,6 +158,8 @@ pub struct NativeStored {
     pub sequence: u64,
     /// What each node answered, the nearest first.
     pub answers: Vec<NativeStoreAnswer>,
+    /// Who stored it for this satellite.
+    pub proxy: Option<String>,
 }
 
 impl NativeStored {
@@ -166,6 +168,7 @@ impl NativeStored {
             key: stored.key().to_string(),
             sequence: stored.sequence(),
             answers: stored.answers().iter().map(Into::into).collect(),
+            proxy: stored.proxy().map(ToString::to_string),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use psfs_core::Slow;
 
 use crate::failure::NativeError;
-use crate::input::{milliseconds, peer};
+use crate::input::{milliseconds, part, peer};
 
 /// What is wrong with the connections between the satellites it is given to.
 #[derive(Debug, uniffi::Object)]
@@ -34,11 +34,7 @@ impl NativeFaults {
         loss: f64,
         rate: u64,
     ) -> Result<(), NativeError> {
-        if !(0.0..=1.0).contains(&loss) {
-            return Err(NativeError::bad_input(format!(
-                "loss is {loss}: give 0 to 1"
-            )));
-        }
+        let loss = part(loss, "loss")?;
         let latency = milliseconds(latency_ms, "latency")?;
         let slow = Slow::default().latency(latency).loss(loss).rate(rate);
         self.0.slow(&peer(a)?, &peer(b)?, slow);

@@ -19,6 +19,7 @@ use crate::dht_values::{
     NativeValue,
 };
 use crate::failure::{NativeError, NativeFailure};
+use crate::file_values::{NativeFile, NativeFileInfo, NativeProgress, NativeQuota};
 use crate::peers::NativePeerEvent;
 
 /// Some of what came.
@@ -51,6 +52,11 @@ pub enum Batch {
     Lines {
         /// In order.
         lines: Vec<NativeDebugLine>,
+    },
+    /// How far a transfer is.
+    Progress {
+        /// The newest word.
+        progress: NativeProgress,
     },
     /// There is nothing more.
     End,
@@ -96,6 +102,36 @@ pub enum Outcome {
     Trace {
         /// It.
         trace: NativeTrace,
+    },
+    /// A file or folder that was shared, has come, or is kept elsewhere.
+    File {
+        /// It.
+        file: NativeFile,
+    },
+    /// Files that were found.
+    Found {
+        /// In the order of their roots.
+        files: Vec<NativeFileInfo>,
+    },
+    /// Texts: tags.
+    Texts {
+        /// In order.
+        texts: Vec<String>,
+    },
+    /// Whether it was so.
+    Truth {
+        /// It was.
+        so: bool,
+    },
+    /// What owners may keep.
+    Quotas {
+        /// In the order of their names.
+        quotas: Vec<NativeQuota>,
+    },
+    /// Bytes of a file.
+    Content {
+        /// They.
+        content: Blob,
     },
     /// It failed.
     Failed {

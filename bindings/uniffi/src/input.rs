@@ -12,6 +12,21 @@ pub(crate) fn count(value: i64, name: &str) -> Result<usize, NativeError> {
         .map_err(|_| NativeError::bad_input(format!("{name} is {value}: give 0 or more")))
 }
 
+/// The same of bytes.
+pub(crate) fn bytes(value: i64, name: &str) -> Result<u64, NativeError> {
+    count(value, name).map(|bytes| bytes as u64)
+}
+
+/// A part of all, 0 to 1.
+pub(crate) fn part(value: f64, name: &str) -> Result<f64, NativeError> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(NativeError::bad_input(format!(
+        "{name} is {value}: give 0 to 1"
+    )))
+}
+
 /// Milliseconds; 2^63 - 1 is as good as for ever.
 pub(crate) fn milliseconds(value: i64, name: &str) -> Result<Duration, NativeError> {
     match u64::try_from(value) {

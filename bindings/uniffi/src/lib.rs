@@ -38,6 +38,8 @@ pub mod dht;
 pub mod dht_values;
 pub mod failure;
 pub mod faults;
+pub mod file_values;
+pub mod files;
 pub mod hub;
 pub mod identity;
 mod input;
@@ -46,5 +48,7 @@ mod packed;
 pub mod peers;
 pub mod satellite;
 pub mod source;
+pub mod transfer;
+mod under_way;
 
 uniffi::setup_scaffolding!("psfs");

@@ -10,6 +10,7 @@ use psfs_core::{BroadcastOptions, RequestOptions, SendOptions, Shutdown};
 
 use crate::dht::NativeDht;
 use crate::failure::NativeError;
+use crate::files::NativeFiles;
 use crate::hub::{Hub, Outcome, Shared};
 use crate::input::{count, milliseconds, packet_type, peer};
 use crate::options::NativeOptions;
@@ -138,6 +139,11 @@ impl NativeSatellite {
     /// The DHT of its network.
     pub fn dht(&self) -> Arc<NativeDht> {
         NativeDht::new(self.core.clone(), self.hub())
+    }
+
+    /// What it shares, gets, and keeps for others.
+    pub fn files(&self) -> Arc<NativeFiles> {
+        NativeFiles::new(self.core.clone(), self.hub())
     }
 
     /// Runs it. Over when all addresses are known.

@@ -1,4 +1,4 @@
-//! The twins of finding files, of their tags, and of removing them.
+//! The twins of finding files, of their tags, of removing and of reading them.
 
 use std::ffi::{c_char, c_void};
 use std::future::Future;
@@ -8,7 +8,7 @@ use psfs_core::error::TransferError;
 use super::{Twin, psfs_op};
 use crate::boundary::{handle, maybe_text, text, wall};
 use crate::callback::{
-    psfs_done_fn, psfs_drop_fn, psfs_files_fn, psfs_strings_fn, psfs_was_there_fn,
+    psfs_bytes_fn, psfs_done_fn, psfs_drop_fn, psfs_files_fn, psfs_strings_fn, psfs_was_there_fn,
 };
 use crate::error::{Failure, psfs_error};
 use crate::satellite::psfs_satellite;
@@ -251,5 +251,47 @@ pub unsafe extern "C" fn psfs_transfer_remove_async(
         twin.begin_telling(satellite, was_his, async move {
             files.remove(&root, owner.as_deref()).await
         })
+    })
+}
+
+/// As psfs_transfer_read, without waiting: `read` is called with the bytes to the end of the MiB or of the file, then `done`.
+///
+/// Ownership: what the arguments point to is copied; `ud` is kept; `drop` (may be NULL) runs once, after the last call, also when this fails.
+/// Free `*out` with psfs_op_free; `out` may be NULL.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT, PSFS_E_CLOSED, PSFS_E_IO. Then there is no operation and `done` is not called;
+/// the other errors of psfs_transfer_read come with `done`.
+/// Thread: any; `read` and `done` are called on a callback thread, never two at once.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid; the functions take `ud` on any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_transfer_read_async(
+    satellite: *const psfs_satellite,
+    root: *const c_char,
+    offset: u64,
+    read: psfs_bytes_fn,
+    done: psfs_done_fn,
+    ud: *mut c_void,
+    drop: psfs_drop_fn,
+    out: *mut *mut psfs_op,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    let twin = Twin::new(done, ud, drop, out);
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let satellite = unsafe { handle(satellite) }?;
+        let files = satellite.running_files()?;
+        // SAFETY: by the contract of this function.
+        let root = unsafe { self::root(root) }?;
+        let read = given(read, "read")?;
+        twin.begin_giving(
+            satellite.parts(),
+            async move { Ok(files.read(&root, offset).await?) },
+            move |bytes, ud| {
+                // SAFETY: the caller's function, with the caller's pointer; what it is lent lives until it returns.
+                unsafe { read(bytes.as_ptr(), bytes.len(), ud) }
+            },
+        )
     })
 }

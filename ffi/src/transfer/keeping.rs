@@ -12,7 +12,9 @@ use super::library::psfs_query;
 use super::listing::psfs_files;
 use super::psfs_file;
 use super::quota::limit_of;
-use crate::boundary::{handle, maybe_target, maybe_text, options, target, text, texts, wall};
+use crate::boundary::{
+    bad_input, handle, maybe_target, maybe_text, options, target, text, texts, wall,
+};
 use crate::error::{Failure, psfs_error};
 use crate::satellite::psfs_satellite;
 use crate::status::{PSFS_OK, psfs_status};
@@ -34,8 +36,11 @@ pub struct psfs_keep_options {
     /// How long an upload may stand still before it is given up, in seconds: its room is free then, and what came of it is removed. Default 86400 (a
     /// day).
     pub lifetime_s: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// For tests of those who use a server: so many of 1000 asks fail on purpose, at their beginning or in their middle, as if it were too busy.
+    /// Default: none.
+    pub faulty_permille: u32,
+    /// With the same one the same asks fail.
+    pub faulty_seed: u64,
 }
 
 impl Default for psfs_keep_options {
@@ -46,7 +51,8 @@ impl Default for psfs_keep_options {
             quota: 0,
             largest: 0,
             lifetime_s: 0,
-            reserved: 0,
+            faulty_permille: 0,
+            faulty_seed: 0,
         }
     }
 }
@@ -95,10 +101,15 @@ pub(crate) unsafe fn keep_options(
 ) -> Result<KeepOptions, Failure> {
     // SAFETY: passed on to the caller.
     let given = unsafe { options(pointer, "options") }?;
-    reserved(given.reserved, "options")?;
+    let permille = given.faulty_permille;
+    if permille > 1000 {
+        return Err(bad_input(format!(
+            "`faulty_permille` is {permille}: give 0 to 1000"
+        )));
+    }
     // SAFETY: passed on to the caller.
     let folder = unsafe { maybe_text(given.folder, "folder") }?;
-    let mut read = KeepOptions::default();
+    let mut read = KeepOptions::default().faulty(f64::from(permille) / 1000.0, given.faulty_seed);
     if let Some(folder) = folder {
         read = read.folder(folder);
     }

@@ -1,15 +1,16 @@
-//! Sharing files and folders, and what is shared.
+//! Sharing files and folders, what is shared, and reading it.
 
 use std::ffi::c_char;
 use std::path::PathBuf;
 use std::ptr;
 
 use psfs_core::ShareOptions;
+use psfs_core::error::TransferError;
 
 use super::listing::psfs_files;
 use super::psfs_file;
 use crate::boundary::{
-    handle, maybe_target, maybe_text, options, switch, target, text, texts, wall,
+    handle, maybe_target, maybe_text, options, room, switch, target, text, texts, wall,
 };
 use crate::error::{Failure, psfs_error};
 use crate::satellite::psfs_satellite;
@@ -131,6 +132,69 @@ pub unsafe extern "C" fn psfs_transfer_shared(
         let (out, satellite) = unsafe { (target(out, ptr::null_mut())?, handle(satellite)?) };
         let shared = satellite.satellite.files().shared();
         out.give(psfs_files::of_shared(shared).again());
+        Ok(PSFS_OK)
+    })
+}
+
+/// What is here under a root, whosever it is, if it can be given to others.
+///
+/// Ownership: `root` is borrowed for the call. Free `*out` with psfs_file_free; `out` may be NULL.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root), PSFS_E_NOT_FOUND.
+/// Thread: any.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_transfer_here(
+    satellite: *const psfs_satellite,
+    root: *const c_char,
+    out: *mut *mut psfs_file,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let out = unsafe { maybe_target(out, ptr::null_mut()) };
+        // SAFETY: by the contract of this function.
+        let (satellite, root) = unsafe { (handle(satellite)?, super::root(root)?) };
+        let here = satellite.satellite.files().here(&root);
+        let here = here.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
+        if let Some(out) = out {
+            out.give(psfs_file::lent(here.into()).again());
+        }
+        Ok(PSFS_OK)
+    })
+}
+
+/// Bytes of a file that is here, whosever it is, checked as those that are sent to others: from `offset` to the end of its MiB, of the file or of
+/// `buffer`. `*out` is how many; 0 at the end of the file. Each call reads and checks a whole MiB, so a buffer of 1 MiB does it once.
+///
+/// Ownership: everything is borrowed for the call; `buffer` has room for `capacity` bytes.
+/// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no root, a buffer without room, a file that cannot be read), PSFS_E_NOT_FOUND (it is not
+/// here, or a folder), PSFS_E_CONFLICT (it is not what it was any more), PSFS_E_CLOSED.
+/// Thread: any; blocks for the disk. Twin: psfs_transfer_read_async.
+/// Since: 0.1.0
+///
+/// # Safety
+/// Pointers are NULL or valid; `buffer` has `capacity` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psfs_transfer_read(
+    satellite: *const psfs_satellite,
+    root: *const c_char,
+    offset: u64,
+    buffer: *mut u8,
+    capacity: usize,
+    out: *mut usize,
+    err: *mut *mut psfs_error,
+) -> psfs_status {
+    wall(err, || {
+        // SAFETY: by the contract of this function.
+        let (out, satellite) = unsafe { (target(out, 0)?, handle(satellite)?) };
+        let files = satellite.running_files()?;
+        // SAFETY: by the contract of this function.
+        let (root, room) = unsafe { (super::root(root)?, room(buffer, capacity, "buffer")?) };
+        let read = wait_for(files.read(&root, offset))?;
+        out.set(room.fill(&read));
         Ok(PSFS_OK)
     })
 }

@@ -40,6 +40,12 @@ static void on_was_there(uint32_t was_there, void *ud) {
     (void)ud;
 }
 
+static void on_bytes(const uint8_t *bytes, size_t length, void *ud) {
+    (void)bytes;
+    (void)length;
+    (void)ud;
+}
+
 static void accessors(void) {
     CHECK(psfs_file_root(NULL) == NULL && psfs_file_path(NULL) == NULL);
     CHECK(psfs_file_size(NULL) == 0 && psfs_file_is_folder(NULL) == 0);
@@ -66,6 +72,8 @@ static void waited_for(const psfs_satellite *s, const psfs_file *file, const psf
     psfs_strings *strings;
     psfs_string *string;
     psfs_ticket *ticket;
+    uint8_t buffer[8];
+    size_t length;
     uint32_t yes;
     REFUSED(psfs_file_retain, NULL, &one, want);
     REFUSED(psfs_file_retain, file, NULL, want);
@@ -79,6 +87,13 @@ static void waited_for(const psfs_satellite *s, const psfs_file *file, const psf
     REFUSED(psfs_transfer_share, s, NULL, NULL, &one, want);
     REFUSED(psfs_transfer_shared, NULL, &many, want);
     REFUSED(psfs_transfer_shared, s, NULL, want);
+    REFUSED(psfs_transfer_here, NULL, NO_ROOT, &one, want);
+    REFUSED(psfs_transfer_here, s, NULL, &one, want);
+    REFUSED(psfs_transfer_read, NULL, NO_ROOT, 0, buffer, sizeof buffer, &length, want);
+    REFUSED(psfs_transfer_read, s, NULL, 0, buffer, sizeof buffer, &length, want);
+    REFUSED(psfs_transfer_read, s, NO_ROOT, 0, NULL, sizeof buffer, &length, want);
+    REFUSED(psfs_transfer_read, s, NO_ROOT, 0, NULL, 0, &length, want);
+    REFUSED(psfs_transfer_read, s, NO_ROOT, 0, buffer, sizeof buffer, NULL, want);
     REFUSED(psfs_transfer_ticket, NULL, NO_ROOT, NULL, &ticket, want);
     REFUSED(psfs_transfer_ticket, s, NULL, NULL, &ticket, want);
     REFUSED(psfs_transfer_ticket, s, NO_ROOT, NULL, NULL, want);
@@ -204,8 +219,12 @@ static void not_waited_for(const psfs_satellite *s) {
     REFUSED(psfs_transfer_remote_remove_async, s, STRANGER, NULL, NO_ROOT, on_was_there, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_transfer_remote_remove_async, s, STRANGER, "x", NULL, on_was_there, on_done, &dropped, count_drop, &op, want);
     REFUSED(psfs_transfer_remote_remove_async, s, STRANGER, "x", NO_ROOT, on_was_there, NULL, &dropped, count_drop, &op, want);
-    /* Every one of those 51 was tried twice, and gave its ud back each time. */
-    CHECK(latch_count(&dropped) - before == 2 * 51);
+    REFUSED(psfs_transfer_read_async, NULL, NO_ROOT, 0, on_bytes, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_transfer_read_async, s, NULL, 0, on_bytes, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_transfer_read_async, s, NO_ROOT, 0, NULL, on_done, &dropped, count_drop, &op, want);
+    REFUSED(psfs_transfer_read_async, s, NO_ROOT, 0, on_bytes, NULL, &dropped, count_drop, &op, want);
+    /* Every one of those 55 was tried twice, and gave its ud back each time. */
+    CHECK(latch_count(&dropped) - before == 2 * 55);
     CHECK(op == NULL);
 }
 

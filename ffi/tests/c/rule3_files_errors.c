@@ -23,6 +23,13 @@ static void never_files(const psfs_files *files, void *ud) {
     CHECK(0 && "called");
 }
 
+static void never_bytes(const uint8_t *bytes, size_t length, void *ud) {
+    (void)bytes;
+    (void)length;
+    (void)ud;
+    CHECK(0 && "called");
+}
+
 static void never_done(psfs_status status, const psfs_error *error, void *ud) {
     (void)status;
     (void)error;
@@ -60,6 +67,30 @@ static void paths(const psfs_satellite *ann) {
     SAYS(PSFS_E_BAD_INPUT, "the tag", psfs_transfer_share(ann, at("file").path, &options, NULL, &err));
     options.tag_count = (size_t)1 << 40;
     SAYS(PSFS_E_BAD_INPUT, "`tags` are", psfs_transfer_share(ann, at("file").path, &options, NULL, &err));
+}
+
+static void reading(const psfs_satellite *ann) {
+    psfs_error *err = NULL;
+    psfs_file *file, *album;
+    uint8_t buffer[8];
+    size_t length = 7;
+    SAYS(PSFS_E_BAD_INPUT, "64 hexadecimal digits", psfs_transfer_here(ann, "00", &file, &err));
+    SAYS(PSFS_E_NOT_FOUND, NO_ROOT, psfs_transfer_here(ann, NO_ROOT, &file, &err));
+    CHECK(file == NULL);
+    SAYS(PSFS_E_BAD_INPUT, "64 hexadecimal digits", psfs_transfer_read(ann, "00", 0, buffer, 8, &length, &err));
+    SAYS(PSFS_E_NOT_FOUND, NO_ROOT, psfs_transfer_read(ann, NO_ROOT, 0, buffer, 8, &length, &err));
+    CHECK(length == 0);
+    SAYS(PSFS_E_BAD_INPUT, "no room", psfs_transfer_read(ann, NO_ROOT, 0, buffer, 0, &length, &err));
+    CHECK(mkdir(at("album").path, 0700) == 0);
+    make_file("album/one", 10);
+    album = share(ann, "album", NULL);
+    EXPECT(PSFS_E_NOT_FOUND, psfs_transfer_read(ann, psfs_file_root(album), 0, buffer, 8, &length, &err));
+    psfs_file_free(album);
+    make_file("changed", 20);
+    file = share(ann, "changed", NULL);
+    make_file("changed", 30);
+    EXPECT(PSFS_E_CONFLICT, psfs_transfer_read(ann, psfs_file_root(file), 0, buffer, 8, &length, &err));
+    psfs_file_free(file);
 }
 
 static void tickets(const psfs_satellite *ann) {
@@ -203,8 +234,8 @@ static void kept_elsewhere(const psfs_satellite *ann) {
     const char *tag = "";
     SAYS(PSFS_E_BAD_INPUT, "data folder", psfs_transfer_keep(ann, NULL, &err));
     ZERO(keep);
-    keep.reserved = 1;
-    EXPECT(PSFS_E_UNSUPPORTED, psfs_transfer_keep(ann, &keep, &err));
+    keep.faulty_permille = 1001;
+    SAYS(PSFS_E_BAD_INPUT, "`faulty_permille` is 1001", psfs_transfer_keep(ann, &keep, &err));
     EXPECT(PSFS_E_BAD_PEER_ID, psfs_transfer_put(ann, "nobody", at("file").path, "x", NULL, LONG_MS, NULL, &err));
     EXPECT(PSFS_E_BAD_INPUT, psfs_transfer_put(ann, STRANGER, at("none").path, "x", NULL, LONG_MS, NULL, &err));
     ZERO(put);
@@ -225,6 +256,8 @@ static void closed(const psfs_satellite *s) {
     psfs_strings *tags;
     psfs_quotas *quotas;
     psfs_op *op;
+    uint8_t byte;
+    size_t length;
     unsigned before = latch_count(&drops);
     EXPECT(PSFS_E_CLOSED, psfs_transfer_share(s, at("file").path, NULL, NULL, &err));
     EXPECT(PSFS_E_CLOSED, psfs_transfer_get(s, NO_ROOT, at("to").path, NULL, LONG_MS, NULL, &err));
@@ -244,7 +277,9 @@ static void closed(const psfs_satellite *s) {
     EXPECT(PSFS_E_CLOSED, psfs_transfer_get_async(s, NO_ROOT, at("to").path, NULL, never_progress, never_file, never_done,
                                                   &drops, count_drop, &op, &err));
     EXPECT(PSFS_E_CLOSED, psfs_transfer_find_async(s, NULL, never_files, never_done, &drops, count_drop, &op, &err));
-    CHECK(latch_count(&drops) == before + 3 && op == NULL && files == NULL && tags == NULL && quotas == NULL);
+    EXPECT(PSFS_E_CLOSED, psfs_transfer_read(s, NO_ROOT, 0, &byte, 1, &length, &err));
+    EXPECT(PSFS_E_CLOSED, psfs_transfer_read_async(s, NO_ROOT, 0, never_bytes, never_done, &drops, count_drop, &op, &err));
+    CHECK(latch_count(&drops) == before + 4 && op == NULL && files == NULL && tags == NULL && quotas == NULL);
 }
 
 int main(void) {
@@ -255,6 +290,7 @@ int main(void) {
     closed(ann); /* not started: as if shut down */
     start(ann);
     paths(ann);
+    reading(ann);
     tickets(ann);
     getting(ann);
     library(ann);

@@ -193,6 +193,38 @@ static void library(const psfs_satellite *ann) {
     psfs_file_free(letter);
 }
 
+/* What is here, and its bytes: a MiB at most, less where there is less room, none at the end. */
+static void reading(const psfs_satellite *ann) {
+    psfs_error *err = NULL;
+    psfs_file *shared = share(ann, "file", NULL), *here;
+    const char *root = psfs_file_root(shared);
+    static uint8_t buffer[2000000];
+    FILE *read = fopen(at("read").path, "wb");
+    uint64_t offset = 0;
+    size_t length;
+    CHECK(read != NULL);
+    EXPECT(PSFS_OK, psfs_transfer_here(ann, root, NULL, &err));
+    EXPECT(PSFS_OK, psfs_transfer_here(ann, root, &here, &err));
+    CHECK(same(psfs_file_path(here), at("file").path) && psfs_file_size(here) == 3000000 && !psfs_file_is_folder(here));
+    psfs_file_free(here);
+    EXPECT(PSFS_OK, psfs_transfer_read(ann, root, 0, buffer, 100, &length, &err));
+    CHECK(length == 100);
+    EXPECT(PSFS_OK, psfs_transfer_read(ann, root, 1000, buffer, sizeof buffer, &length, &err));
+    CHECK(length == 1048576 - 1000);
+    do {
+        EXPECT(PSFS_OK, psfs_transfer_read(ann, root, offset, buffer, sizeof buffer, &length, &err));
+        CHECK(fwrite(buffer, 1, length, read) == length);
+        offset += length;
+    } while (length > 0);
+    CHECK(fclose(read) == 0 && offset == 3000000);
+    same_files("file", "read");
+    EXPECT(PSFS_OK, psfs_transfer_read(ann, root, UINT64_MAX, buffer, sizeof buffer, &length, &err));
+    CHECK(length == 0);
+    EXPECT(PSFS_OK, psfs_transfer_remove(ann, root, NULL, NULL, &err));
+    EXPECT(PSFS_E_NOT_FOUND, psfs_transfer_here(ann, root, NULL, &err));
+    psfs_file_free(shared);
+}
+
 /* Ann keeps what bob has kept. */
 static void kept_for_others(const psfs_satellite *ann, const psfs_satellite *bob) {
     psfs_error *err = NULL;
@@ -214,6 +246,17 @@ static void kept_for_others(const psfs_satellite *ann, const psfs_satellite *bob
     keep.folder = folder_of_ann.path;
     keep.quota = 4000000;
     keep.lifetime_s = 60;
+    /* Such a server answers nothing. */
+    keep.faulty_permille = 1000;
+    keep.faulty_seed = 7;
+    EXPECT(PSFS_OK, psfs_transfer_keep(ann, &keep, &err));
+    ZERO(put);
+    put.patience_ms = 100;
+    CHECK(psfs_transfer_put(bob, id_of(ann), at("file").path, psfs_string_text(token), &put, LONG_MS, NULL, &err) != PSFS_OK);
+    CHECK(strstr(psfs_error_message(err), "a fault on purpose") != NULL);
+    psfs_error_free(err);
+    err = NULL;
+    keep.faulty_permille = 0;
     EXPECT(PSFS_OK, psfs_transfer_keep(ann, &keep, &err));
     ZERO(put);
     put.name = "report";
@@ -286,6 +329,7 @@ int main(void) {
     there_and_back(ann, bob);
     rights(ann, bob);
     library(ann);
+    reading(ann);
     kept_for_others(ann, bob);
     end(ann);
     end(bob);

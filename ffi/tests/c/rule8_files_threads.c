@@ -89,6 +89,11 @@ static void on_quotas(const psfs_quotas *quotas, void *ud) {
     psfs_quotas_free((psfs_quotas *)quotas);
 }
 
+static void on_bytes(const uint8_t *bytes, size_t length, void *ud) {
+    CHECK(bytes != NULL && length == FILE_BYTES - 1);
+    gave((twin *)ud, NULL);
+}
+
 static void on_was_there(uint32_t was_there, void *ud) {
     CHECK(was_there == 1);
     gave((twin *)ud, NULL);
@@ -169,6 +174,8 @@ static void twins(const psfs_satellite *ann, const psfs_satellite *bob) {
         GOES(PSFS_OK, 1, psfs_transfer_find_async, ann, &query, on_files);
         CHECK(strcmp(t->root, root) == 0);
     }
+    { GOES(PSFS_OK, 1, psfs_transfer_read_async, ann, root, 1, on_bytes); }
+    { GOES(PSFS_E_NOT_FOUND, 0, psfs_transfer_read_async, ann, NO_ROOT, 0, on_bytes); }
     { GOES(PSFS_OK, 1, psfs_transfer_untag_async, ann, root, "tag", NULL, on_was_there); }
     { GOES(PSFS_OK, 1, psfs_transfer_remove_async, ann, root, NULL, on_was_there); }
     ZERO(keep);

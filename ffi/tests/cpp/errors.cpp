@@ -264,6 +264,11 @@ static void files_and_tickets() {
     FAILS(status::null, files.share(nullptr));
     FAILS(status::bad_input, files.share(std::string("a\0b", 3)));
     FAILS(status::bad_input, MUST(files.share_async("README.md", nullptr, share)).wait(long_time));
+    FAILS(status::not_found, files.here(root));
+    FAILS(status::bad_input, files.read("no root"));
+    FAILS(status::not_found, files.read(root, UINT64_MAX));
+    FAILS(status::null, files.read_async(nullptr));
+    FAILS(status::not_found, MUST(files.read_async(root)).wait(long_time));
     FAILS(status::not_found, files.ticket(root));
     psfs::ticket_options limits;
     limits.holder = "nobody";
@@ -303,6 +308,9 @@ static void files_and_tickets() {
     keep.folder = "README.md/x";
     FAILS(status::bad_input, files.keep());
     FAILS(status::bad_input, MUST(files.keep_async(keep)).wait(long_time));
+    keep.folder = "/tmp";
+    keep.faulty_permille = 1001;
+    FAILS(status::bad_input, files.keep(keep));
     FAILS(status::bad_peer_id, files.put("nobody", "README.md", "x"));
     psfs::put_options put;
     put.tags = {wrong};

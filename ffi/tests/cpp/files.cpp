@@ -44,6 +44,9 @@ static void there_and_back(psfs::files ann, psfs::files bob, const std::string &
     MUST(ann.tag(root, "third", "anna"));
     CHECK(MUST(ann.tags("anna")) == (std::vector<std::string>{"mail", "new", "third"}));
     CHECK(MUST(ann.tags("anna", "mail", 1)) == std::vector<std::string>{"new"});
+    CHECK(MUST(ann.here(root)).path == at("letter").path);
+    CHECK(MUST(ann.read(root)).size() == 3 && MUST(ann.read(root, 1)) == MUST(MUST(ann.read_async(root, 1)).future().get()));
+    CHECK(MUST(ann.read(root, 1)).size() == 2 && MUST(ann.read(root, 3)).empty() && MUST(ann.read(shared.root)).size() == mib);
     CHECK(MUST(ann.untag(root, "third", "anna")) && !MUST(ann.untag(root, "third", "anna")));
     CHECK(!MUST(ann.remove(root)) && MUST(ann.remove(root, "anna")));
     CHECK(MUST(ann.remove(shared.root)));
@@ -53,9 +56,15 @@ static void kept_elsewhere(psfs::files ann, psfs::files bob, const std::string &
     psfs::keep_options keep;
     keep.folder = at("kept").path;
     keep.quota = 5 * mib;
+    keep.faulty_permille = 1000;
     MUST(ann.keep(keep));
     const auto token = MUST(ann.token("bob"));
     psfs::put_options put;
+    put.patience = 100ms;
+    FAILS(status::unreachable, bob.put(ann_id, at("file").path, token.view(), put));
+    keep.faulty_permille = 0;
+    MUST(ann.keep(keep));
+    put.patience = 0ms;
     put.name = "report";
     put.tags = {"work"};
     const auto file = MUST(bob.put(ann_id, at("file").path, token.view(), put));

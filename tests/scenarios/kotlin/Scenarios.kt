@@ -13,8 +13,12 @@ import dev.psfs.ValueKind
 import dev.psfs.keyOfContent
 import dev.psfs.keyOfName
 import dev.psfs.keyOfSigned
+import java.io.File
+import java.nio.file.Files
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.ConcurrentLinkedQueue
+import kotlin.io.path.createTempDirectory
+import kotlin.random.Random
 import kotlin.system.exitProcess
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
@@ -224,6 +228,40 @@ private suspend fun dhtSigned() = network(2, "dht-signed") { (first, second) ->
     }
 }
 
+private suspend fun files() = network(2, "files") { (first, second) ->
+    val folder = createTempDirectory("scenario-kotlin").toFile()
+    try {
+        val source = File(folder, "file")
+        val target = File(folder, "copy")
+        val other = File(folder, "other")
+        val size = 128L * MIB
+        source.outputStream().use { out -> repeat(128) { out.write(Random.nextBytes(MIB)) } }
+        val shared = first.files.share(source, onlyWithTicket = true, tags = listOf("holiday"))
+        val ticket = first.files.ticket(shared.root).text
+        val cut = second.files.get(ticket, target)
+        val progress = cut.progress.first { it.bytes > 0 }
+        check(progress.bytes < size && progress.size == size) { "$progress" }
+        cut.cancel()
+        fails("CANCELLED") { cut.received() }
+        check(!target.exists())
+        val transfer = second.files.get(ticket, target)
+        val told = transfer.progress.map { it.bytes }.toList()
+        check(told.first() >= progress.bytes && told.last() == size) { "$told after $progress" }
+        val received = transfer.received()
+        same(Triple(shared.root, size, target), Triple(received.root, received.size, received.path))
+        same(-1L, Files.mismatch(source.toPath(), target.toPath()))
+        fails("REFUSED") { second.files.get(shared.root, other, sources = listOf(first.peerId)).received() }
+        fails("BAD_INPUT") { second.files.get(ticket.dropLast(1), other) }
+        val found = first.files.find(tag = "holiday").single()
+        same(Triple(shared.root, "file", listOf("holiday")), Triple(found.root, found.name, found.tags))
+        check(first.files.remove(shared.root))
+        check(first.files.find(tag = "holiday").isEmpty())
+        check(!first.files.remove(shared.root))
+    } finally {
+        folder.deleteRecursively()
+    }
+}
+
 private suspend fun badInput() {
     fails("BAD_NAMESPACE") { Satellite("") }
     val one = satellite("scenario-kotlin-bad-input").start()
@@ -271,6 +309,7 @@ private val scenarios: Map<String, suspend () -> Unit> = mapOf(
     "shutdown" to ::shutdown,
     "dht" to ::dht,
     "dht-signed" to ::dhtSigned,
+    "files" to ::files,
     "bad-input" to ::badInput,
 )
 

@@ -227,6 +227,53 @@ func dhtSigned() async throws {
     }
 }
 
+func files() async throws {
+    let folder = NSTemporaryDirectory() + "scenario-swift-files-\(ProcessInfo.processInfo.processIdentifier)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let (source, target, other, size) = ("\(folder)/file", "\(folder)/copy", "\(folder)/other", 128 * mib)
+    try randomFile(source, size)
+    try await network(2, "files") { all in
+        let (first, second) = (all[0], all[1])
+        let shared = try await first.files.share(source, onlyWithTicket: true, tags: ["holiday"])
+        let ticket = try first.files.ticket(shared.root).text
+        let cut = try second.files.get(ticket, target)
+        var came = 0
+        for try await progress in cut.progress where progress.bytes > 0 {
+            came = progress.bytes
+            try expect(came < size && progress.size == size, "\(progress)")
+            break
+        }
+        cut.cancel()
+        try await fails("CANCELLED") { _ = try await cut.received() }
+        try expect(!FileManager.default.fileExists(atPath: target), "it is there")
+        let transfer = try second.files.get(ticket, target)
+        var told: [Int] = []
+        for try await progress in transfer.progress { told.append(progress.bytes) }
+        try expect(told[0] >= came && told.last == size, "\(told) after \(came)")
+        let received = try await transfer.received()
+        try expect(received.root == shared.root && received.size == size && received.path == target, "\(received)")
+        try expect(FileManager.default.contentsEqual(atPath: source, andPath: target), "the copy is another file")
+        try await fails("REFUSED") { _ = try await second.files.get(shared.root, other, sources: [first.peerId]).received() }
+        try await fails("BAD_INPUT") { _ = try second.files.get(String(ticket.dropLast()), other) }
+        let found = try await first.files.find(tag: "holiday")
+        try expect(found.map(\.root) == [shared.root] && found[0].name == "file" && found[0].tags == ["holiday"], "\(found)")
+        try expect(try await first.files.remove(shared.root), "it was not there")
+        try expect(try await first.files.find(tag: "holiday").isEmpty, "it is still there")
+        try expect(try await !first.files.remove(shared.root), "it was there twice")
+    }
+}
+
+/// Writes it a MiB at a time.
+func randomFile(_ path: String, _ size: Int) throws {
+    _ = FileManager.default.createFile(atPath: path, contents: nil)
+    guard let file = FileHandle(forWritingAtPath: path), let random = FileHandle(forReadingAtPath: "/dev/urandom") else {
+        throw Wrong("no file")
+    }
+    for _ in 0..<size / mib { try file.write(contentsOf: random.read(upToCount: mib) ?? Data()) }
+    try file.close()
+}
+
 func badInput() async throws {
     try await fails("BAD_NAMESPACE") { _ = try Satellite("") }
     let one = try await satellite("scenario-swift-bad-input").start()
@@ -275,7 +322,8 @@ func member(_ rendezvous: String, _ name: String, _ count: Int, _ address: Strin
 @main enum Scenarios {
     static let all: [String: @Sendable () async throws -> Void] = [
         "meet": meet, "message": message, "request": request, "error": error, "timeout": timeout, "cancel": cancel, "seek": seek,
-        "broadcast": broadcast, "pause": pause, "shutdown": shutdown, "dht": dht, "dht-signed": dhtSigned, "bad-input": badInput,
+        "broadcast": broadcast, "pause": pause, "shutdown": shutdown, "dht": dht, "dht-signed": dhtSigned, "files": files,
+        "bad-input": badInput,
     ]
 
     static func main() async {

@@ -87,6 +87,16 @@ class Files:
         """All that is given to others at the moment, whosever it is, in the order of the roots. What is somebody's, with tags, says `find`."""
         return self._native.shared()
 
+    def here(self, root: str) -> Shared | None:
+        """What is here under this root, whosever it is, if it can be given to others."""
+        return self._native.here(root)
+
+    async def read(self, root: str, offset: int = 0) -> bytes:
+        """Bytes of a file that is here, whosever it is, checked as those that are sent to others: from `offset` to the end of its MiB or of the
+        file. None at its end. Raises NotFound when it is not here, or a folder, and Refused (CONFLICT) when it is not what it was any more."""
+        result: bytes = await self._done(lambda files: files.read(root, offset))
+        return result
+
     def ticket(
         self, root: str, *, lifetime: float | None = None, bytes: int | None = None, holder: str | None = None
     ) -> Ticket:
@@ -181,13 +191,16 @@ class Files:
         largest: int | None = None,
         folder: Path | None = None,
         lifetime: float = DAY,
+        faulty: float = 0.0,
+        seed: int = 0,
     ) -> None:
         """Keeps files for others from now on: for whoever has a `token`. To be called after each start; called again, it changes what holds
         for what comes then.
 
         `quota` is how many bytes each owner may keep that has no limit of its own (`set_quota`): 1 GiB if nothing is said, None for no limit. `largest`
-        is the largest file that is taken. They lie in `folder`, or in the `data_dir`. An upload that stands still is given up after `lifetime`."""
-        await self._done(lambda files: files.keep(quota, largest, folder, lifetime))
+        is the largest file that is taken. They lie in `folder`, or in the `data_dir`. An upload that stands still is given up after `lifetime`.
+        For tests of clients, `faulty` lets a part of what is asked (0 to 1) fail on purpose, the same one with the same `seed`."""
+        await self._done(lambda files: files.keep(quota, largest, folder, lifetime, faulty, seed))
 
     def token(
         self,

@@ -210,6 +210,15 @@ public struct Dht: Sendable, CustomStringConvertible {
         nonmutating set { raw.setRole(role: newValue.native) }
     }
 
+    /// Whether others may have this satellite store and fetch for them, within a budget for each. Default: no. Who is a ``Role/client`` asks those it
+    /// has a session with where it cannot reach the nodes itself.
+    public func permitProxy(_ permitted: Bool = true) { raw.permitProxy(permitted: permitted) }
+
+    /// Waits until a node has answered this satellite, so that there is somebody to store at and to fetch from: at once, where one has.
+    public func joined(timeout: Duration = .seconds(30)) async throws {
+        try await Native.run { id in try raw.joined(id: id, timeoutMs: timeout.native) }
+    }
+
     /// Sends a command to one peer (its id), to the nodes nearest to a key (64 digits), or to those nearest to this one (nil), and waits until
     /// each has answered or failed.
     public func custom(_ to: String?, _ content: some Content = Data(), timeout: Duration = .seconds(30)) async throws -> [CustomAnswer] {

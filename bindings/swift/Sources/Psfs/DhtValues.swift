@@ -126,6 +126,8 @@ public struct Stored: Hashable, Sendable {
     public let sequence: UInt64
     /// What each node answered that was asked, the nearest to the key first.
     public let answers: [StoreAnswer]
+    /// Who stored it for this satellite, which reached too few nodes itself: then the answers are what that node says. Nil: nobody.
+    public let proxy: String?
 
     /// How many nodes keep it (or deleted it), those that had it already among them.
     public var nodes: Int { answers.count(where: \.keeps) }
@@ -134,6 +136,7 @@ public struct Stored: Hashable, Sendable {
         key = stored.key
         sequence = stored.sequence
         answers = stored.answers.map(StoreAnswer.init)
+        proxy = stored.proxy
     }
 }
 

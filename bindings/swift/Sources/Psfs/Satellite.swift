@@ -9,6 +9,7 @@ internal import PsfsNative
 public final class Satellite: Sendable, CustomStringConvertible {
     private let raw: NativeSatellite
     private let values: NativeDht
+    private let shelf: NativeFiles
     private let life: Life
 
     /// The id others know it by.
@@ -85,6 +86,7 @@ public final class Satellite: Sendable, CustomStringConvertible {
         let hub = try Native.hub
         raw = try native { try NativeSatellite(hub: hub, options: options) }
         values = raw.dht()
+        shelf = raw.files()
         peerId = raw.peerId()
         life = Life(onHandlerError)
     }
@@ -94,6 +96,9 @@ public final class Satellite: Sendable, CustomStringConvertible {
 
     /// The DHT of its network.
     public var dht: Dht { Dht(satellite: self, raw: values, life: life) }
+
+    /// What it shares, gets, and keeps for others.
+    public var files: Files { Files(satellite: self, raw: shelf) }
 
     /// The id with a suffix that people can compare: `Qm…:words`.
     public var fingerprint: String { raw.fingerprint() }

@@ -17,7 +17,19 @@ struct Case: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 }
 
-private let cases = [
+private let root = String(repeating: "0", count: 64)
+private let nowhere = "/nothing/here"
+private let here = #filePath
+
+/// What files no longer do after the end of their satellite.
+private func ended(_ name: String, _ call: @escaping @Sendable (Files) async throws -> Void) -> Case {
+    Case("files: \(name) after the end", "CLOSED", .closed) {
+        try await $0.start().shutdown()
+        try await call($0.files)
+    }
+}
+
+private let cases: [Case] = [
     Case("no rendezvous", "BAD_NAMESPACE") { _ in _ = try Satellite("") },
     Case("an empty secret", "BAD_INPUT") { _ in _ = try Satellite("x", secret: Data()) },
     Case("a bootstrap address", "BAD_ADDRESS") { _ in _ = try Satellite("x", bootstrap: ["nowhere"]) },
@@ -100,6 +112,106 @@ private let cases = [
         try await $0.shutdown()
         try $0.dht.onStore { _ in .keep }
     },
+    Case("dht: joined, the time", "BAD_INPUT") { try await $0.start().dht.joined(timeout: .seconds(-1)) },
+    Case("dht: nobody joined", "TIMEOUT", .timeout) { try await $0.start().dht.joined(timeout: .milliseconds(10)) },
+    Case("dht: joined before the start", "CLOSED", .closed) { try await $0.dht.joined() },
+    Case("files: nothing to share", "BAD_INPUT") { try await $0.start().files.share(nowhere) },
+    Case("files: a device to share", "BAD_INPUT") { try await $0.start().files.share("/dev/null") },
+    Case("files: a path with NUL", "BAD_INPUT") { try await $0.start().files.share("a\0b") },
+    Case("files: whose it is", "BAD_INPUT") { try await $0.start().files.share(here, owner: "") },
+    Case("files: a tag", "BAD_INPUT") { try await $0.start().files.share(here, tags: ["a\n"]) },
+    Case("files: 65 tags", "BAD_INPUT") { try await $0.start().files.share(here, tags: (0..<65).map { "\($0)" }) },
+    Case("files: which is here", "BAD_INPUT") { _ = try $0.files.here("name") },
+    Case("files: what is read", "BAD_INPUT") { _ = try await $0.start().files.read("name") },
+    Case("files: read from where", "BAD_INPUT") { _ = try await $0.start().files.read(root, from: -1) },
+    Case("files: read what is not here", "NOT_FOUND", .notFound) { _ = try await $0.start().files.read(root) },
+    Case("files: a ticket for what", "BAD_INPUT") { _ = try await $0.start().files.ticket("name") },
+    Case("files: a ticket for nothing", "NOT_FOUND", .notFound) { _ = try await $0.start().files.ticket(root) },
+    Case("files: a ticket's time", "BAD_INPUT") { _ = try await $0.start().files.ticket(root, lifetime: .seconds(-1)) },
+    Case("files: a ticket's bytes", "BAD_INPUT") { _ = try await $0.start().files.ticket(root, bytes: -1) },
+    Case("files: a ticket's holder", "BAD_PEER_ID") { _ = try await $0.start().files.ticket(root, holder: "ann") },
+    Case("files: an empty ticket", "BAD_INPUT") { _ in _ = try Ticket("") },
+    Case("files: a ticket of tomorrow", "BAD_INPUT") { _ in _ = try Ticket("psfs9abc") },
+    Case("files: a ticket that is cut off", "BAD_INPUT") { _ = try await $0.start().files.get("psfs1abc", nowhere) },
+    Case("files: neither ticket nor root", "BAD_INPUT") { _ = try await $0.start().files.get("holiday", nowhere) },
+    Case("files: a root with a digit too few", "BAD_INPUT") { _ = try await $0.start().files.get(String(root.dropLast()), nowhere) },
+    Case("files: a source", "BAD_PEER_ID") { _ = try await $0.start().files.get(root, nowhere, sources: ["ann"]) },
+    Case("files: the patience", "BAD_INPUT") { _ = try await $0.start().files.get(root, nowhere, patience: .seconds(-1)) },
+    Case("files: a place that is taken", "CONFLICT", .refused) { _ = try await $0.start().files.get(root, here).received() },
+    Case("files: nobody has it", "NO_PEERS", .peerUnreachable) {
+        _ = try await $0.start().files.get(root, nowhere, patience: .milliseconds(10)).received()
+    },
+    Case("files: two at once", "BAD_INPUT") { _ = try await $0.start().files.find(tag: "a", name: "b") },
+    Case("files: found by an empty tag", "BAD_INPUT") { _ = try await $0.start().files.find(tag: "") },
+    Case("files: found by a long name", "BAD_INPUT") { _ = try await $0.start().files.find(name: String(repeating: "x", count: 256)) },
+    Case("files: found by no root", "BAD_INPUT") { _ = try await $0.start().files.find(root: "x") },
+    Case("files: found by no digest", "BAD_INPUT") { _ = try await $0.start().files.find(sha256: "x") },
+    Case("files: found behind what", "BAD_INPUT") { _ = try await $0.start().files.find(after: "x") },
+    Case("files: how many are found", "BAD_INPUT") { _ = try await $0.start().files.find(most: -1) },
+    Case("files: whose are found", "BAD_INPUT") { _ = try await $0.start().files.find(owner: "") },
+    Case("files: whose tags", "BAD_INPUT") { _ = try await $0.start().files.tags(of: "") },
+    Case("files: tags behind what", "BAD_INPUT") { _ = try await $0.start().files.tags(after: "") },
+    Case("files: how many tags", "BAD_INPUT") { _ = try await $0.start().files.tags(most: -1) },
+    Case("files: what is tagged", "BAD_INPUT") { try await $0.start().files.tag("x", "t") },
+    Case("files: nothing is tagged", "NOT_FOUND", .notFound) { try await $0.start().files.tag(root, "t") },
+    Case("files: what is untagged", "BAD_INPUT") { try await $0.start().files.untag("x", "t") },
+    Case("files: what is removed", "BAD_INPUT") { try await $0.start().files.remove("x") },
+    Case("files: kept nowhere", "BAD_INPUT") { try await $0.start().files.keep() },
+    Case("files: kept in no folder", "BAD_INPUT") { try await $0.start().files.keep(folder: "/proc/nothing") },
+    Case("files: a negative quota", "BAD_INPUT") { try await $0.start().files.keep(quota: -1) },
+    Case("files: a negative largest", "BAD_INPUT") { try await $0.start().files.keep(largest: -1) },
+    Case("files: kept for how long", "BAD_INPUT") { try await $0.start().files.keep(lifetime: .seconds(-1)) },
+    Case("files: faulty beyond all", "BAD_INPUT") { try await $0.start().files.keep(faulty: 1.1) },
+    Case("files: faulty by no number", "BAD_INPUT") { try await $0.start().files.keep(faulty: .nan) },
+    Case("files: a token for whom", "BAD_INPUT") { _ = try $0.files.token("") },
+    Case("files: a token for nothing", "BAD_INPUT") { _ = try $0.files.token("o", ops: []) },
+    Case("files: a token's root", "BAD_INPUT") { _ = try $0.files.token("o", root: "x") },
+    Case("files: a token's bytes", "BAD_INPUT") { _ = try $0.files.token("o", bytes: -1) },
+    Case("files: a token's time", "BAD_INPUT") { _ = try $0.files.token("o", lifetime: .seconds(-1)) },
+    Case("files: a token's holder", "BAD_PEER_ID") { _ = try $0.files.token("o", holder: "ann") },
+    Case("files: whose limit", "BAD_INPUT") { try await $0.start().files.setQuota("", 1) },
+    Case("files: a negative limit", "BAD_INPUT") { try await $0.start().files.setQuota("o", -1) },
+    Case("files: whose quota", "BAD_INPUT") { _ = try await $0.start().files.quota("") },
+    Case("files: quotas behind what", "BAD_INPUT") { _ = try await $0.start().files.quotas(after: "") },
+    Case("files: how many quotas", "BAD_INPUT") { _ = try await $0.start().files.quotas(most: -1) },
+    Case("files: put where", "BAD_PEER_ID") { _ = try await $0.start().files.put("ann", here, token: "t") },
+    Case("files: put what", "BAD_INPUT") { _ = try await $0.start().files.put(stranger, nowhere, token: "t").received() },
+    Case("files: put without a name", "BAD_INPUT") { _ = try await $0.start().files.put(stranger, "/", token: "t") },
+    Case("files: put under no name", "BAD_INPUT") { _ = try await $0.start().files.put(stranger, here, token: "t", name: "") },
+    Case("files: put under no tag", "BAD_INPUT") { _ = try await $0.start().files.put(stranger, here, token: "t", tags: [""]) },
+    Case("files: put in no time", "BAD_INPUT") {
+        _ = try await $0.start().files.put(stranger, here, token: "t", patience: .seconds(-1))
+    },
+    Case("files: put at a stranger", "UNREACHABLE", .peerUnreachable) {
+        _ = try await $0.start().files.put(stranger, here, token: "t", patience: .zero).received()
+    },
+    Case("files: found where", "BAD_PEER_ID") { _ = try await $0.start().files.remoteFind("ann", token: "t") },
+    Case("files: two at once elsewhere", "BAD_INPUT") {
+        _ = try await $0.start().files.remoteFind(stranger, token: "t", name: "a", root: root)
+    },
+    Case("files: how many elsewhere", "BAD_INPUT") { _ = try await $0.start().files.remoteFind(stranger, token: "t", most: -1) },
+    Case("files: found at a stranger", "UNREACHABLE", .peerUnreachable) {
+        _ = try await $0.start().files.remoteFind(stranger, token: "t")
+    },
+    Case("files: removed where", "BAD_PEER_ID") { try await $0.start().files.remoteRemove("ann", token: "t", root) },
+    Case("files: removed what elsewhere", "BAD_INPUT") { try await $0.start().files.remoteRemove(stranger, token: "t", "x") },
+    Case("files: a share before the start", "CLOSED", .closed) { try await $0.files.share(here) },
+    ended("share") { try await $0.share(here) },
+    ended("ticket") { _ = try $0.ticket(root) },
+    ended("get") { _ = try $0.get(root, nowhere) },
+    ended("read") { _ = try await $0.read(root) },
+    ended("find") { _ = try await $0.find() },
+    ended("tags") { _ = try await $0.tags() },
+    ended("tag") { try await $0.tag(root, "t") },
+    ended("untag") { try await $0.untag(root, "t") },
+    ended("remove") { try await $0.remove(root) },
+    ended("keep") { try await $0.keep(folder: "/tmp") },
+    ended("setQuota") { try await $0.setQuota("o", 1) },
+    ended("quota") { _ = try await $0.quota("o") },
+    ended("quotas") { _ = try await $0.quotas() },
+    ended("put") { _ = try $0.put(stranger, here, token: "t") },
+    ended("remoteFind") { _ = try await $0.remoteFind(stranger, token: "t") },
+    ended("remoteRemove") { try await $0.remoteRemove(stranger, token: "t", root) },
     Case("start after the end", "CLOSED", .closed) {
         try await $0.shutdown()
         try await $0.start()
@@ -116,6 +228,12 @@ private let cases = [
     let error = try await failure { try await bad.call(one) }
     #expect(error.code == bad.code && error.kind == bad.kind, "\(error)")
     #expect(!error.message.isEmpty && !error.hint.isEmpty)
+}
+
+@Test func whatFilesDoAllTheSameAfterTheEnd() async throws {
+    let one = try await satellite("bad input").start()
+    try await one.shutdown()
+    #expect(try one.files.shared() == [] && one.files.here(root) == nil && !one.files.token("o").isEmpty)
 }
 
 private let times: [(Duration, Int64)] = [

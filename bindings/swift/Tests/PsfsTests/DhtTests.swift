@@ -291,6 +291,42 @@ private func lastsADay(_ expiresMillis: Int64) -> Bool {
         }
     }
 
+    @Test func whoReachesOneNodeOnlyHasItStoreAndFetch() async throws {
+        let (faults, identity) = (try Faults(), try Identity())
+        try await network(9, faults: faults) { net in
+            // Before it comes: it learns of the others, and never reaches them.
+            for other in net.dropFirst() { try faults.partition(identity.peerId, other.peerId) }
+            let client = try await Satellite(
+                net[0].rendezvous, bootstrap: net[0].addresses, listen: ["127.0.0.1:0"], identity: identity, mdns: false,
+                dhtRole: .client, faults: faults
+            ).start()
+            try await client.dht.joined()
+            net[0].dht.permitProxy()
+            let stored = try await client.dht.store("from behind")
+            #expect(stored.proxy == net[0].peerId && stored.nodes >= 8, "\(stored)")
+            #expect(try await net[5].dht.fetch(stored.key).text == "from behind")
+            #expect(try await net[5].dht.store("not from behind").proxy == nil)
+            net[0].dht.permitProxy(false)
+            do {
+                #expect(try await client.dht.store("alone").proxy == nil)
+            } catch let error as PsfsError where error.kind == .refused {
+                // It may be too far from what is stored to keep it itself.
+            }
+            try await client.shutdown()
+        }
+    }
+
+    @Test func joinedWaitsForANode() async throws {
+        try await network(1) { net in
+            _ = try await fails("TIMEOUT", .timeout) { try await net[0].dht.joined(timeout: .milliseconds(50)) }
+            async let joined: Void = net[0].dht.joined()
+            let bob = try await satellite(net[0].rendezvous, key: 1, bootstrap: net[0].addresses).start()
+            try await joined
+            try await bob.dht.joined()
+            try await bob.shutdown()
+        }
+    }
+
     @Test func limitsAreOptions() async throws {
         try await network(2, limits: Limits(maxItemSize: 1000, maxStorageSize: 5000)) { net in
             let dht = net[0].dht

@@ -202,6 +202,17 @@ public class Dht internal constructor(private val satellite: Satellite, private 
         set(role) = raw.setRole(role.toNative())
 
     /**
+     * Whether others may have this satellite store and fetch for them, within a budget for each. Default: no. Who is a [Role.CLIENT] asks those it
+     * has a session with where it cannot reach the nodes itself.
+     */
+    public fun permitProxy(permitted: Boolean = true): Unit = raw.permitProxy(permitted)
+
+    /** Waits until a node has answered this satellite, so that there is somebody to store at and to fetch from: at once, where one has. */
+    public suspend fun joined(timeout: Duration = 30.seconds) {
+        Native.run { id -> raw.joined(id, timeout.toNative()) }
+    }
+
+    /**
      * Sends a command to one peer (its id), to the nodes nearest to a key (64 digits), or to those nearest to this one (null), and waits
      * until each has answered or failed.
      */

@@ -152,6 +152,9 @@ public class Stored internal constructor(stored: NativeStored) {
     /** What each node answered that was asked, the nearest to the key first. */
     public val answers: List<StoreAnswer> = stored.answers.map(::StoreAnswer)
 
+    /** Who stored it for this satellite, which reached too few nodes itself: then the answers are what that node says. Null: nobody. */
+    public val proxy: String? = stored.proxy
+
     /** How many nodes keep it (or deleted it), those that had it already among them. */
     public val nodes: Int get() = answers.count { it.keeps }
 

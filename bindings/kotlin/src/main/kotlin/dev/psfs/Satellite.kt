@@ -148,6 +148,9 @@ public class Satellite(
     /** The DHT of its network. */
     public val dht: Dht = Dht(this, raw.dht())
 
+    /** What it shares, gets, and keeps for others. */
+    public val files: Files = Files(this, raw.files())
+
     /** The id with a suffix that people can compare: `Qm…:words`. */
     public val fingerprint: String get() = raw.fingerprint()
 

@@ -1,5 +1,6 @@
 package dev.psfs
 
+import dev.psfs.testing.Faults
 import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
@@ -304,6 +305,46 @@ class DhtTest {
         assertEquals(listOf(bob.peerId), stored.answers.filter { it.keeps }.map { it.peer })
         assertEquals("by a phone", ada.dht.fetch(stored.key).text)
         assertEquals(0L to 1L, ada.dht.storedKeys to bob.dht.storedKeys)
+    }
+
+    @Test
+    fun `who reaches one node only has it store and fetch`() {
+        val (faults, identity) = Faults() to Identity.generate()
+        network(9, faults) { net ->
+            // Before it comes: it learns of the others, and never reaches them.
+            net.drop(1).forEach { faults.partition(identity.peerId, it.peerId) }
+            val client = Satellite(
+                net[0].rendezvous,
+                bootstrap = net[0].addresses,
+                listen = listOf("127.0.0.1:0"),
+                identity = identity,
+                mdns = false,
+                dhtRole = Role.CLIENT,
+                faults = faults,
+            ).start()
+            client.dht.joined()
+            net[0].dht.permitProxy()
+            val stored = client.dht.store("from behind")
+            assertEquals(net[0].peerId, stored.proxy)
+            assertTrue(stored.nodes >= 8, "$stored")
+            assertEquals("from behind", net[5].dht.fetch(stored.key).text)
+            assertNull(net[5].dht.store("not from behind").proxy)
+            net[0].dht.permitProxy(false)
+            // It may be too far from what is stored to keep it itself.
+            val alone = runCatching { client.dht.store("alone") }
+            alone.onSuccess { assertNull(it.proxy) }.onFailure { assertTrue(it is PsfsException.Refused, "$it") }
+            client.shutdown()
+        }
+    }
+
+    @Test
+    fun `joined waits for a node`() = network(1) { (ada) ->
+        failure<PsfsException.Timeout> { ada.dht.joined(50.milliseconds) }
+        val joined = async { ada.dht.joined() }
+        val bob = satellite(ada.rendezvous, 1, ada.addresses).start()
+        joined.await()
+        bob.dht.joined()
+        bob.shutdown()
     }
 
     @Test

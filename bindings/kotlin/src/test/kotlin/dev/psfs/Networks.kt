@@ -13,7 +13,7 @@ import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeout
 
 /** Keys are made once: each costs a tenth of a second. */
-private val keys = List(6) { lazy { Identity.generate() } }
+private val keys = List(9) { lazy { Identity.generate() } }
 
 internal fun satellite(
     rendezvous: String,
