@@ -263,7 +263,10 @@ impl Getting {
     /// To the end, and shared if that is wanted; alone at its place.
     async fn deliver(self, folder: bool) -> Result<Received, TransferError> {
         let sharing = Arc::clone(&self.sharing);
-        let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
+        let _taken = sharing
+            .destinations
+            .take(&self.destination, &self.cancel)
+            .await?;
         let (received, load) = self.run(folder).await?;
         if let Some(load) = load {
             // It is there all the same.

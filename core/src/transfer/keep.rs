@@ -209,7 +209,7 @@ impl Sharing {
         }
         let done = match ask.what {
             What::Put(put) => self.take(&peer, put, &ask.token, &responder).await,
-            What::Find(find) => self.tell(&peer, find, &ask.token, &responder).await,
+            What::Find(find) => self.list(&peer, find, &ask.token, &responder).await,
             What::Remove { root } => self.drop_for(&peer, root, &ask.token).await,
             What::Get { .. } | What::Many { .. } => Err(Refusal::not_here()),
         };
@@ -240,7 +240,7 @@ impl Sharing {
         }
     }
 
-    async fn tell(
+    async fn list(
         &self,
         peer: &PeerId,
         find: Find,
@@ -249,8 +249,7 @@ impl Sharing {
     ) -> Result<(), Refusal> {
         let (owner, _) = self.shown(token, peer, None, Op::List)?;
         let rows = self.rows(owner, find).await?;
-        let answer = responder.reply(encode_rows(&rows)).await;
-        answer.map_err(|error| Refusal::new(Code::Cancelled, error.to_string()))
+        self.tell(responder, encode_rows(&rows)).await
     }
 
     async fn drop_for(&self, peer: &PeerId, root: Root, token: &[u8]) -> Result<(), Refusal> {
@@ -281,7 +280,7 @@ impl Sharing {
             );
             return Err(denied(Denied::TooLarge, text));
         }
-        let _slot = self.keeping.begin(put.root)?;
+        let slot = self.keeping.begin(put.root)?;
         if !self.has_already(&owner, &put).await? {
             let upload = Upload {
                 sharing: Arc::clone(self),
@@ -302,12 +301,14 @@ impl Sharing {
             }
             taken?;
         }
+        // Not held for who does not listen.
+        drop(slot);
         let kept = Kept {
             kept: true,
             ..Kept::default()
         };
         // Who does not hear it asks again.
-        let _unheard = responder.reply(kept.encode()).await;
+        let _unheard = self.tell(responder, kept.encode()).await;
         Ok(())
     }
 
@@ -416,7 +417,7 @@ impl Upload {
     }
 
     async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
-        let (tell, mut progress) = watch::channel(Progress::default());
+        let (tell, progress) = watch::channel(Progress::default());
         let cancel = CancellationToken::new();
         let destination = self.terms.folder.join(self.put.root.to_string());
         let getting = Getting {
@@ -437,40 +438,53 @@ impl Upload {
         getting.proved_by(&self.peer).await?;
         let fetching = getting.run(self.put.kind == Kind::Collection);
         tokio::pin!(fetching);
-        let mut renew_at = clock::after(self.terms.lifetime / 4);
-        let mut before = 0;
-        let refused = loop {
-            tokio::select! {
-                got = &mut fetching => {
-                    let (_, load) = got?;
-                    return load.ok_or_else(Refusal::not_here);
-                }
-                () = self.sharing.base.sleep(TELL_EVERY.min(self.terms.lifetime / 8)) => {}
+        // Beside each other: what comes does not wait for who does not hear how much it is.
+        let refused = tokio::select! {
+            got = &mut fetching => {
+                let (_, load) = got?;
+                return load.ok_or_else(Refusal::not_here);
             }
-            let Progress { bytes, rate, .. } = *progress.borrow_and_update();
-            let kept = Kept {
-                bytes,
-                rate,
-                kept: false,
-            };
-            if let Err(error) = responder.reply(kept.encode()).await {
-                break Refusal::new(Code::Cancelled, error.to_string());
-            }
-            if let Err(fault) = self.sharing.faults.strike() {
-                break fault;
-            }
-            // What stands still gets no more time.
-            if clock::now() >= renew_at && bytes > before {
-                (renew_at, before) = (clock::after(self.terms.lifetime / 4), bytes);
-                if let Err(refusal) = self.reserve().await {
-                    break refusal;
-                }
-            }
+            refused = self.telling(&progress, responder) => refused,
+            refused = self.renewing(&progress) => refused,
         };
         cancel.cancel();
         // Until its threads have let go of the file.
         let _cancelled = fetching.await;
         Err(refused)
+    }
+
+    /// Tells the client how far it is, until there is a reason to break off.
+    async fn telling(&self, progress: &watch::Receiver<Progress>, to: &Responder) -> Refusal {
+        let sharing = &self.sharing;
+        loop {
+            sharing.base.sleep(TELL_EVERY).await;
+            let Progress { bytes, rate, .. } = *progress.borrow();
+            let kept = Kept {
+                bytes,
+                rate,
+                kept: false,
+            };
+            let told = sharing.tell(to, kept.encode()).await;
+            if let Err(refusal) = told.and_then(|()| sharing.faults.strike()) {
+                return refusal;
+            }
+        }
+    }
+
+    /// Keeps the room for as long as something comes, until there is none any more.
+    async fn renewing(&self, progress: &watch::Receiver<Progress>) -> Refusal {
+        let mut before = 0;
+        loop {
+            self.sharing.base.sleep(self.terms.lifetime / 4).await;
+            let bytes = progress.borrow().bytes;
+            // What stands still gets no more time.
+            if bytes > before {
+                before = bytes;
+                if let Err(refusal) = self.reserve().await {
+                    return refusal;
+                }
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! Pieces are answers: so windows, deadlines, cancelling and the account of memory are those that exist.
 
 mod conduct;
+mod destinations;
 mod faults;
 mod folder;
 mod get;
@@ -19,7 +20,7 @@ mod keep;
 mod ledger;
 mod library;
 mod options;
-mod places;
+
 mod put;
 mod record;
 mod serve;

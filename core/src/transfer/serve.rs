@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::sharing::{Folder, Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
@@ -13,27 +12,29 @@ use crate::error::{Code, TransferError};
 use crate::proto::transfer::message::{Ask, HEAD, What, encode_batch};
 use crate::proto::transfer::outline::{GROUP, Piece, UNIT};
 use crate::proto::transfer::schedule::pieces;
+use crate::satellite::places::{Place, Places};
 use crate::satellite::{Event, Events, Responder};
 use crate::store::shared_file::SharedFile;
 
-/// Asks that are answered at once. Each has two pieces at most.
+/// Asks that are answered at once, and of them those of one peer. Each has two pieces at most.
 const SERVED_MAX: usize = 128;
+const SERVED_EACH: usize = 32;
 /// How long an answer may wait to be taken: a MiB over a line of 100 kbit/s.
 const TAKE_MAX: Duration = Duration::from_secs(90);
 /// Files of one answer: so many empty ones are no answer without end.
 const BATCH_FILES: u32 = 4096;
 
 pub(super) async fn serve(sharing: Arc<Sharing>, mut events: Events) {
-    let room = Arc::new(Semaphore::new(SERVED_MAX));
+    let room = Places::new(SERVED_MAX, SERVED_EACH);
     let mut batch = Vec::new();
     while events.next_batch(&mut batch, BATCH_EVENTS).await {
         for event in batch.drain(..) {
             let Ok(responder) = event.take_responder() else {
                 continue;
             };
-            match Arc::clone(&room).try_acquire_owned() {
-                Ok(permit) => sharing.serve(&event, responder, permit),
-                Err(_) => refuse(responder, Code::Busy, "it serves many at the moment"),
+            match room.take(*event.peer()) {
+                Some(place) => sharing.serve(&event, responder, place),
+                None => refuse(responder, Code::Busy, "it serves many at the moment"),
             }
         }
     }
@@ -44,7 +45,7 @@ fn refuse(responder: Responder, code: Code, text: &str) {
 }
 
 impl Sharing {
-    fn serve(self: &Arc<Self>, event: &Event, responder: Responder, permit: OwnedSemaphorePermit) {
+    pub(super) fn serve(self: &Arc<Self>, event: &Event, responder: Responder, place: Place) {
         let ask = match Ask::decode(event.content().clone()) {
             Ok(ask) => ask,
             Err(error) => return refuse(responder, Code::Protocol, &error.to_string()),
@@ -61,7 +62,7 @@ impl Sharing {
                 let (sharing, peer) = (Arc::clone(self), *peer);
                 self.base.spawn(async move {
                     sharing.keeps(peer, ask, responder).await;
-                    drop(permit);
+                    drop(place);
                 });
                 return;
             }
@@ -73,7 +74,7 @@ impl Sharing {
         let sharing = Arc::clone(self);
         self.base.spawn(async move {
             sharing.send(wanted, &right, responder).await;
-            drop(permit);
+            drop(place);
         });
     }
 
@@ -97,20 +98,25 @@ impl Sharing {
                 return responder.end_with(status, &text);
             }
             // What comes next is read while this is sent.
-            let taken = async {
-                tokio::select! {
-                    sent = responder.reply(answer) => sent.is_ok(),
-                    () = self.base.sleep(TAKE_MAX) => false,
-                }
-            };
-            let (taken, read) = tokio::join!(taken, self.read(rest));
-            if !taken {
-                // They cancelled, are gone, or take nothing: others are waiting for the place.
+            let (taken, read) = tokio::join!(self.tell(&responder, answer), self.read(rest));
+            if taken.is_err() {
                 return;
             }
             next = read;
         }
         responder.end();
+    }
+
+    /// Hands over an answer. An error if they cancelled, are gone, or take nothing: others are waiting for the place.
+    pub(super) async fn tell(&self, responder: &Responder, answer: Bytes) -> Result<(), Refusal> {
+        let gone = tokio::select! {
+            told = responder.reply(answer) => match told {
+                Ok(()) => return Ok(()),
+                Err(error) => error.to_string(),
+            },
+            () = self.base.sleep(TAKE_MAX) => "its answers are not taken".to_owned(),
+        };
+        Err(Refusal::new(Code::Cancelled, gone))
     }
 
     /// The next answer and what is left behind it. A thread is held for one answer at a time: there are few, and others wait for them.

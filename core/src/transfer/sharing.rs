@@ -10,10 +10,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::destinations::Destinations;
 use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
-use super::places::Places;
+
 use super::serve;
 use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
@@ -56,7 +57,7 @@ pub(crate) struct Sharing {
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
     /// Where files are got to.
-    pub(super) places: Arc<Places>,
+    pub(super) destinations: Arc<Destinations>,
     /// What was shared before is shared again.
     pub(super) restored: CancellationToken,
     pub(super) faults: Faults,
@@ -283,7 +284,7 @@ impl Sharing {
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
-            places: Arc::default(),
+            destinations: Arc::default(),
             restored: CancellationToken::new(),
             faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),

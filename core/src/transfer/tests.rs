@@ -1,21 +1,28 @@
-//! Clients that lie, over real sessions: what they announce is not what they have.
+//! Clients that lie, over real sessions: what they announce is not what they have; and those that take what is others'.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::sharing::By;
-use super::{KeepOptions, PutOptions, TokenOptions, share};
-use crate::config::Config;
+use super::{GetOptions, KeepOptions, PutOptions, ShareOptions, TokenOptions, share};
+use crate::config::{Config, Signing};
 use crate::error::{Code, RequestError};
+use crate::faults::{Faults, Slow};
+use crate::identity::PeerId;
+use crate::net::Link;
 use crate::proto::packet::PacketType;
+use crate::proto::session::Limits;
 use crate::proto::transfer::keeping::{Denied, Kept, Put};
 use crate::proto::transfer::message::{Ask, NAMESPACE, What};
+use crate::proto::transfer::outline::GROUP;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
-use crate::satellite::{RequestOptions, Satellite};
+use crate::satellite::places::Places;
+use crate::satellite::{Event, RequestOptions, Satellite};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,8 +42,12 @@ fn config() -> Config {
 
 /// A satellite that keeps files, and where it does.
 async fn server() -> (Satellite, TempDir) {
+    server_on(config()).await
+}
+
+async fn server_on(config: Config) -> (Satellite, TempDir) {
     let data = tempfile::tempdir().unwrap();
-    let server = Satellite::new(config().data_dir(data.path())).unwrap();
+    let server = Satellite::new(config.data_dir(data.path())).unwrap();
     server.start().await.unwrap();
     server.files().keep(KeepOptions::default()).await.unwrap();
     (server, data)
@@ -158,5 +169,91 @@ fn what_is_announced_is_what_comes() {
         let right = ask(&client, &server, put(root, size, Kind::File), "anna").await;
         assert_eq!(right, Ok(true));
         end(&[&client, &server]).await;
+    });
+}
+
+/// A session, as of this peer, whose answers nobody takes.
+fn without_credit(peer: PeerId) -> Arc<Link> {
+    let limits = Limits {
+        content: 8 << 20,
+        window: 1 << 20,
+        requests: 1024,
+        reply_window: 0,
+    };
+    Link::new(peer, None, Signing::Lazy, limits)
+}
+
+#[test]
+fn an_upload_does_not_wait_for_who_does_not_hear_how_far_it_is() {
+    runtime().block_on(async {
+        let faults = Faults::new(1);
+        let (server, _data) = server_on(config().faults(faults.clone())).await;
+        let to = config().bootstrap(server.addresses().remove(0));
+        let client = Satellite::new(to.faults(faults.clone())).unwrap();
+        client.start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![5; 2 << 20]).unwrap();
+        let (load, _) = share::load(&path, false, |_| true).unwrap();
+        let lent = By::Lent(server.peer_id());
+        client.files().sharing.enter(&load, lent);
+        // So that it is told often how far it is.
+        let slow = Slow::default().rate(2 << 20);
+        faults.slow(&client.peer_id(), &server.peer_id(), slow);
+        let token = server.files().token(TokenOptions::new("anna")).unwrap();
+        let ask = Ask {
+            what: put(load.root, 2 << 20, Kind::File),
+            token: token.into(),
+        };
+        let link = without_credit(client.peer_id());
+        let event = Event::asked(&link, 1, NAMESPACE, ask.encode());
+        let place = Places::new(1, 1).take(client.peer_id()).unwrap();
+        let sharing = Arc::clone(&server.files().sharing);
+        sharing.serve(&event, event.take_responder().unwrap(), place);
+        while server.files().quota("anna").await.unwrap().files == 0 {
+            server.base().sleep(Duration::from_millis(50)).await;
+        }
+        // Nor does it take a place among those that come.
+        assert!(sharing.keeping.begin(load.root).is_ok());
+        end(&[&client, &server]).await;
+    });
+}
+
+#[test]
+fn one_peer_does_not_take_all_places_of_who_gives_files() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let greedy = client(&server).await;
+        let path = data.path().join("file");
+        fs::write(&path, vec![5; 4 << 20]).unwrap();
+        let files = server.files();
+        let shared = files.share(&path, ShareOptions::default());
+        let root = shared.await.unwrap().root;
+        let ask = Ask {
+            what: What::Get {
+                root,
+                range: 0..4 << 20,
+                piece: GROUP,
+            },
+            token: Bytes::new(),
+        };
+        let (base, to) = (greedy.base(), server.peer_id());
+        let mut unread = Vec::new();
+        for _ in 0..200 {
+            let options = RequestOptions::default().deadline(PATIENCE);
+            let asked = base.request(&to, NAMESPACE, ask.encode(), options);
+            unread.push(asked.await.unwrap());
+        }
+        // The last is refused, when all others were looked at.
+        let last = unread.last_mut().unwrap().next().await;
+        let busy = matches!(last, Some(Err(RequestError::Failed { code, .. })) if code == Code::Busy as i32);
+        assert!(busy, "{last:?}");
+        let modest = client(&server).await;
+        let hurry = GetOptions::default()
+            .sources([to])
+            .patience(Duration::from_secs(5));
+        let got = modest.files().get(root, data.path().join("got"), hurry);
+        got.unwrap().received().await.unwrap();
+        end(&[&greedy, &modest, &server]).await;
     });
 }
