@@ -31,7 +31,7 @@ pub(crate) fn share(
     let mut shared = Vec::with_capacity(found.len());
     for (name, path, mode) in found {
         let file = match path {
-            Some(path) => Some(SharedFile::hash(&path, &mut progress)?.closed()),
+            Some(path) => Some(SharedFile::hash(&path, &mut progress)?),
             None => None,
         };
         let what = match &file {

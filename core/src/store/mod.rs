@@ -21,6 +21,7 @@
 pub(crate) mod folder;
 mod lock;
 pub(crate) mod log_folder;
+mod open_files;
 pub(crate) mod outlines;
 pub(crate) mod own_file;
 pub(crate) mod part_file;

@@ -93,7 +93,7 @@ impl Outlines {
                 What::Folder => None,
                 What::File { root, .. } => {
                     let path = place.join(entry.name.to_path());
-                    Some(known(&path, files.next(), root)?.closed())
+                    Some(known(&path, files.next(), root)?)
                 }
             });
         }

@@ -291,7 +291,7 @@ impl Getting {
         let units = self.fetch(&mut sources).await?;
         let path = self.destination.clone();
         let file = self
-            .blocking(move || SharedFile::known(&path, units))
+            .blocking(move || SharedFile::known(&path, units).map(SharedFile::opened))
             .await??;
         let received = Received {
             root: self.root,

@@ -369,7 +369,7 @@ impl Upload {
     }
 
     async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
-        let load = self.fetch(responder).await?.closed();
+        let load = self.fetch(responder).await?;
         let Put { root, size, .. } = self.put;
         if load.root != root {
             let text = "what came is not what was announced";

@@ -237,7 +237,6 @@ fn page_again(
             {
                 load = Ok(again);
             }
-            load = load.map(Load::closed);
         }
         match load {
             Ok(load) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::sharing::{Folder, Refusal, Right, Sharing};
+use super::sharing::{Copies, Folder, Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, TransferError};
 use crate::proto::transfer::message::{Ask, HEAD, What, encode_batch};
@@ -54,7 +54,7 @@ impl Sharing {
         let found = match ask.what {
             What::Get { root, range, piece } => self
                 .blob(&root, peer, &ask.token)
-                .map(|(file, right)| (Wanted::Bytes(file, range, piece), right)),
+                .map(|(copies, right)| (Wanted::Bytes(copies, range, piece), right)),
             What::Many { root, places } => self
                 .folder(&root, peer, &ask.token)
                 .map(|(folder, right)| (Wanted::Files(folder, places), right)),
@@ -85,10 +85,16 @@ impl Sharing {
         while let Some((rest, read)) = next {
             let (answer, bytes) = match read {
                 Ok(read) => read,
-                Err(error) => {
+                Err(error @ TransferError::Changed { .. }) => {
                     tracing::warn!(%error, "cannot be shared any more");
                     let text = "it was changed or removed there";
                     return refuse(responder, Code::NotFound, text);
+                }
+                Err(error) => {
+                    // As when too many files are open.
+                    tracing::warn!(%error, "cannot be read at the moment");
+                    let text = "it cannot be read there at the moment";
+                    return refuse(responder, Code::Busy, text);
                 }
             };
             if let Err(Refusal { status, text }) = self.faults.strike() {
@@ -128,7 +134,7 @@ impl Sharing {
 
 /// What is to be sent.
 enum Wanted {
-    Bytes(Arc<SharedFile>, Range<u64>, u64),
+    Bytes(Copies, Range<u64>, u64),
     Files(Arc<Folder>, Range<u32>),
 }
 
@@ -138,13 +144,13 @@ type Read = Result<(Bytes, u64), TransferError>;
 impl Wanted {
     /// Who only wants to know the size spends nothing.
     fn is_counted(&self) -> bool {
-        !matches!(self, Self::Bytes(file, range, _) if range.start > file.size())
+        !matches!(self, Self::Bytes(copies, range, _) if range.start > copies.size())
     }
 
     fn begin(self) -> Left {
         match self {
-            Self::Bytes(file, range, size) => {
-                let end = file.size();
+            Self::Bytes(copies, range, size) => {
+                let end = copies.size();
                 let mut range = range.start.min(end)..range.end.min(end);
                 if range.is_empty() {
                     // The last group, or the nothing that an empty file has.
@@ -152,7 +158,7 @@ impl Wanted {
                 }
                 let empty = Some(Piece { start: 0, end: 0 }).filter(|_| range.is_empty());
                 let pieces = Box::new(pieces(range, size).chain(empty));
-                Left::Pieces(file, pieces)
+                Left::Pieces(copies, pieces)
             }
             Self::Files(folder, places) => Left::Files(folder, places),
         }
@@ -161,7 +167,7 @@ impl Wanted {
 
 /// What is still to be sent.
 enum Left {
-    Pieces(Arc<SharedFile>, Box<dyn Iterator<Item = Piece> + Send>),
+    Pieces(Copies, Box<dyn Iterator<Item = Piece> + Send>),
     Files(Arc<Folder>, Range<u32>),
 }
 
@@ -169,9 +175,10 @@ impl Left {
     /// Reads the next answer from the disk.
     fn next(&mut self) -> Option<Read> {
         match self {
-            Self::Pieces(file, pieces) => {
+            Self::Pieces(copies, pieces) => {
                 let piece = pieces.next()?;
-                Some(file.piece(piece).map(|bytes| (bytes, piece.len())))
+                let read = copies.read(|file| file.piece(piece));
+                Some(read.map(|bytes| (bytes, piece.len())))
             }
             Self::Files(folder, places) => read_files(folder, places),
         }

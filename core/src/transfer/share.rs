@@ -110,9 +110,10 @@ impl Files {
     /// [`TransferError::NotFound`] if it is not here, or a folder; [`TransferError::Changed`] and [`TransferError::Path`] if it is not what it was any
     /// more; [`TransferError::Closed`].
     pub async fn read(&self, root: &Root, offset: u64) -> Result<Bytes, TransferError> {
-        let file = self.sharing.own_blob(root);
-        let file = file.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
-        let read = self.sharing.base.blocking(move || file.unit_from(offset));
+        let copies = self.sharing.own_blob(root);
+        let mut copies = copies.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
+        let read = move || copies.read(|file| file.unit_from(offset));
+        let read = self.sharing.base.blocking(read);
         read.await.ok_or(TransferError::Closed)?
     }
 
@@ -141,5 +142,5 @@ pub(super) fn load(
         go_on(bytes)
     })?;
     let digest = digest.and_then(|digest| digest.finish().as_ref().try_into().ok());
-    Ok((Load::file(file), digest))
+    Ok((Load::file(file.opened()), digest))
 }

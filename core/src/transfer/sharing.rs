@@ -1,6 +1,6 @@
 //! What this satellite shares, who may have it, and with whom it does not deal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
@@ -37,6 +37,8 @@ use crate::store::shelf::{Shelf, ShelfLimits};
 const BAD_FOR: Duration = Duration::from_secs(600);
 /// So many of them are remembered.
 const BAD_MAX: usize = 1024;
+/// In so many places one blob is looked for when it is read.
+const COPIES_MAX: usize = 8;
 
 /// See the module.
 pub(crate) struct Sharing {
@@ -69,8 +71,8 @@ pub(crate) struct Sharing {
 #[derive(Default)]
 struct Shares {
     shares: HashMap<Root, Share>,
-    /// All blobs of all shares, with the shares they are of.
-    blobs: HashMap<Root, (Arc<SharedFile>, HashSet<Root>)>,
+    /// All blobs of all shares, each with where it can be read, by the share that it is of.
+    blobs: HashMap<Root, HashMap<Root, Arc<SharedFile>>>,
 }
 
 /// A file or folder, with all that is needed to give it to others.
@@ -119,6 +121,30 @@ pub(super) struct About {
     pub(super) path: PathBuf,
 }
 
+/// Where one blob can be read. There is one at least.
+#[derive(Clone, Debug)]
+pub(super) struct Copies(Vec<Arc<SharedFile>>);
+
+impl Copies {
+    pub(super) fn size(&self) -> u64 {
+        self.0.first().map_or(0, |file| file.size())
+    }
+
+    /// Reads from any of them: what was changed or removed in one place may still be right in another.
+    pub(super) fn read<T>(
+        &mut self,
+        read: impl Fn(&SharedFile) -> Result<T, TransferError>,
+    ) -> Result<T, TransferError> {
+        loop {
+            let file = self.0.first().ok_or(TransferError::Closed)?;
+            match read(file) {
+                Err(_) if self.0.len() > 1 => drop(self.0.remove(0)),
+                result => return result,
+            }
+        }
+    }
+}
+
 /// The files of a folder, in the order of its list; nothing for an empty folder in it.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -139,18 +165,6 @@ impl Load {
             list: None,
             blobs: vec![Arc::new(file)],
         }
-    }
-
-    /// The same, with no file that stays open.
-    pub(super) fn closed(mut self) -> Self {
-        if self.folder.is_none() {
-            let closed = |file: Arc<SharedFile>| match Arc::try_unwrap(file) {
-                Ok(file) => Arc::new(file.closed()),
-                Err(shared) => shared,
-            };
-            self.blobs = self.blobs.into_iter().map(closed).collect();
-        }
-        self
     }
 
     /// A folder: its list, and under it all its files.
@@ -369,13 +383,13 @@ impl Sharing {
     }
 
     /// A blob that is here, for this satellite itself.
-    pub(super) fn own_blob(&self, root: &Root) -> Option<Arc<SharedFile>> {
+    pub(super) fn own_blob(&self, root: &Root) -> Option<Copies> {
         let shares = self.shares();
         shares
             .shares
             .get(root)
             .filter(|share| share.load.folder.is_none())?;
-        Some(Arc::clone(&shares.blobs.get(root)?.0))
+        shares.copies(root)
     }
 
     /// A blob, for somebody who asks for it.
@@ -384,14 +398,14 @@ impl Sharing {
         root: &Root,
         by: &PeerId,
         token: &[u8],
-    ) -> Result<(Arc<SharedFile>, Right), Refusal> {
+    ) -> Result<(Copies, Right), Refusal> {
         let shares = self.shares();
-        let (file, of) = shares.blobs.get(root).ok_or_else(Refusal::not_here)?;
-        let file = Arc::clone(file);
+        let copies = shares.copies(root).ok_or_else(Refusal::not_here)?;
         // Any share that it belongs to will do.
-        let of: Vec<Root> = of.iter().copied().collect();
+        let of = shares.blobs.get(root).into_iter().flatten();
+        let of: Vec<Root> = of.map(|(share, _)| *share).collect();
         drop(shares);
-        Ok((file, self.right(&of, by, token)?))
+        Ok((copies, self.right(&of, by, token)?))
     }
 
     /// The files of a folder, for somebody who asks for them.
@@ -508,18 +522,17 @@ impl Share {
 }
 
 impl Shares {
+    fn copies(&self, root: &Root) -> Option<Copies> {
+        let copies = self.blobs.get(root)?.values().take(COPIES_MAX);
+        Some(Copies(copies.cloned().collect()))
+    }
+
     fn add(&mut self, load: &Load, by: By) {
         let root = load.root;
         let before = self.remove(&root);
         for file in &load.blobs {
-            let blob = file.outline().root();
-            let (kept, of) = self
-                .blobs
-                .entry(blob)
-                .or_insert_with(|| (Arc::clone(file), HashSet::new()));
-            // The newer one was there a moment ago.
-            *kept = Arc::clone(file);
-            of.insert(root);
+            let copies = self.blobs.entry(file.outline().root()).or_default();
+            copies.insert(root, Arc::clone(file));
         }
         let (owners, lent) =
             before.map_or_else(Default::default, |share| (share.owners, share.lent));
@@ -546,9 +559,9 @@ impl Shares {
         let share = self.shares.remove(root)?;
         for file in &share.load.blobs {
             let blob = file.outline().root();
-            if let Some((_, of)) = self.blobs.get_mut(&blob) {
-                of.remove(root);
-                if of.is_empty() {
+            if let Some(copies) = self.blobs.get_mut(&blob) {
+                copies.remove(root);
+                if copies.is_empty() {
                     self.blobs.remove(&blob);
                 }
             }

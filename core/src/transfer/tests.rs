@@ -1,6 +1,7 @@
 //! Clients that lie, over real sessions: what they announce is not what they have; and those that take what is others'.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::sharing::By;
-use super::{GetOptions, KeepOptions, PutOptions, ShareOptions, TokenOptions, share};
+use super::{
+    GetOptions, KeepOptions, PutOptions, Received, ShareOptions, TokenOptions, Wanted, share,
+};
 use crate::config::{Config, Signing};
-use crate::error::{Code, RequestError};
+use crate::error::{Code, RequestError, TransferError};
 use crate::faults::{Faults, Slow};
 use crate::identity::PeerId;
 use crate::net::Link;
@@ -255,5 +258,91 @@ fn one_peer_does_not_take_all_places_of_who_gives_files() {
         let got = modest.files().get(root, data.path().join("got"), hurry);
         got.unwrap().received().await.unwrap();
         end(&[&greedy, &modest, &server]).await;
+    });
+}
+
+/// Gets something with little patience.
+async fn get(
+    client: &Satellite,
+    server: &Satellite,
+    wanted: impl Into<Wanted>,
+    to: &Path,
+) -> Result<Received, TransferError> {
+    let options = GetOptions::default()
+        .sources([server.peer_id()])
+        .patience(Duration::from_secs(1));
+    let transfer = client.files().get(wanted, to, options).unwrap();
+    transfer.received().await
+}
+
+#[test]
+fn what_is_shared_twice_is_given_for_as_long_as_it_is_right_in_one_place() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let files = server.files();
+        let share = async |path: &Path| {
+            let shared = files.share(path, ShareOptions::default()).await;
+            shared.unwrap().root
+        };
+        let first = data.path().join("first");
+        fs::write(&first, vec![7; 100_000]).unwrap();
+        let root = share(&first).await;
+        let folder = |name: &str| {
+            let folder = data.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::copy(&first, folder.join(name)).unwrap();
+            folder
+        };
+        // The newer is removed.
+        let newer = folder("newer");
+        let other = share(&newer).await;
+        assert!(files.remove(&other, None).await.unwrap());
+        fs::remove_dir_all(&newer).unwrap();
+        get(&client, &server, root, &data.path().join("to"))
+            .await
+            .unwrap();
+        // Of many all are changed but the first.
+        for name in ["a", "b", "c", "d", "e"] {
+            let folder = folder(name);
+            share(&folder).await;
+            fs::write(folder.join(name), vec![8; 100_000]).unwrap();
+        }
+        get(&client, &server, root, &data.path().join("there"))
+            .await
+            .unwrap();
+        assert_eq!(files.read(&root, 99_990).await.unwrap(), [7; 10][..]);
+        end(&[&client, &server]).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_said_to_be_gone() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let folder = data.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("file");
+        fs::write(&path, vec![7; 2 << 20]).unwrap();
+        let files = server.files();
+        let shared = files.share(&folder, ShareOptions::default()).await;
+        let root = shared.unwrap().root;
+        // An error of the disk, which may pass.
+        let elsewhere = data.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let to = data.path().join("to");
+        let error = get(&client, &server, Wanted::folder(root), &to).await;
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("cannot be read there at the moment"),
+            "{error}"
+        );
+        fs::rename(&elsewhere, &path).unwrap();
+        get(&client, &server, Wanted::folder(root), &to)
+            .await
+            .unwrap();
+        end(&[&client, &server]).await;
     });
 }
