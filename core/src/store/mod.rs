@@ -19,6 +19,7 @@
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
 pub(crate) mod folder;
+pub(crate) mod hashing;
 mod lock;
 pub(crate) mod log_folder;
 mod open_files;

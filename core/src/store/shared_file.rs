@@ -1,4 +1,4 @@
-//! A file that is shared in place: hashed once, and checked again while it is read.
+//! A file that is shared in place: hashed once ([`hashing`](super::hashing)), and checked again while it is read.
 //!
 //! It is opened when it is read. Those that were read last, or shared by themselves, stay open: they can be renamed or removed.
 
@@ -72,32 +72,6 @@ enum Body {
 }
 
 impl SharedFile {
-    /// Opens a file and hashes it. `progress` is shown the bytes as they are read, and ends it by saying no.
-    pub(crate) fn hash(
-        path: &Path,
-        mut progress: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Self, TransferError> {
-        let (file, print) = open(path)?;
-        let size = print.size;
-        let mut units: Vec<ChainingValue> = Vec::with_capacity(units_of(size) as usize);
-        let mut buffer = vec![0; size.min(UNIT) as usize];
-        for index in 0..units_of(size) {
-            let unit = unit_at(size, index);
-            let bytes = &mut buffer[..unit.len() as usize];
-            file.read_exact_at(bytes, unit.start)
-                .map_err(|error| shorter(path, &error))?;
-            units.push(unit_hash(size, unit.start, bytes));
-            if !progress(bytes) {
-                return Err(TransferError::Cancelled);
-            }
-        }
-        let now = file.metadata().map(|metadata| Print::of(&metadata));
-        if now.map_err(|error| TransferError::io(path, &error))? != print {
-            return Err(TransferError::Changed { path: path.into() });
-        }
-        Self::with(path, print, units)
-    }
-
     /// A file whose hashes are known. What is wrong with them is found out when it is read.
     pub(crate) fn known(path: &Path, units: Vec<ChainingValue>) -> Result<Self, TransferError> {
         let (_, print) = open(path)?;
@@ -281,7 +255,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, Print), TransferError> {
     Ok((file, print))
 }
 
-fn shorter(path: &Path, error: &io::Error) -> TransferError {
+pub(super) fn shorter(path: &Path, error: &io::Error) -> TransferError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return TransferError::Changed { path: path.into() };
     }
@@ -305,7 +279,7 @@ mod tests {
             .map(|number: u32| {
                 let path = folder.path().join(number.to_string());
                 fs::write(&path, number.to_string()).unwrap();
-                SharedFile::hash(&path, |_| true).unwrap().opened()
+                SharedFile::hash(&path).unwrap().opened()
             })
             .collect();
         assert!((1..=64).contains(&open()), "{} are open", open());

@@ -28,6 +28,7 @@ use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
+use crate::store::hashing::FileHashing;
 use crate::store::part_file::{self, Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
@@ -316,16 +317,48 @@ impl Getting {
             .ok_or(TransferError::Closed)
     }
 
+    /// Work that takes long, until this is cancelled.
+    pub(super) async fn sliced<T: Send + 'static>(
+        &self,
+        slice: impl FnMut() -> Result<Option<T>, TransferError> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        tokio::select! {
+            done = self.sharing.sliced(slice) => done,
+            () = self.cancel.cancelled() => Err(TransferError::Cancelled),
+        }
+    }
+
+    /// The hashes of the file's units, if it is at its destination already.
+    async fn is_there(&self) -> Result<Option<Vec<[u8; 32]>>, TransferError> {
+        let destination = self.destination.clone();
+        if !self
+            .blocking(move || part_file::is_file(&destination))
+            .await??
+        {
+            return Ok(None);
+        }
+        let (destination, root) = (self.destination.clone(), self.root);
+        let mut hashing = None;
+        let slice = move || {
+            let hashing = match &mut hashing {
+                Some(hashing) => hashing,
+                None => hashing.insert(FileHashing::begin(&destination)?),
+            };
+            let Some(file) = hashing.slice(|_| ())? else {
+                return Ok(None);
+            };
+            let units = file.outline().units().to_vec();
+            PartFile::is_it(&destination, &root, file.size(), units).map(Some)
+        };
+        self.sliced(slice).await.map(Some)
+    }
+
     /// To the end, unless it is there already. The hashes of its units; `sources` are those that were found.
     pub(super) async fn fetch(
         &self,
         sources: &mut Sources,
     ) -> Result<Vec<[u8; 32]>, TransferError> {
-        let (root, destination) = (self.root, self.destination.clone());
-        let there = self
-            .blocking(move || PartFile::is_there(&destination, &root))
-            .await??;
-        if let Some(units) = there {
+        if let Some(units) = self.is_there().await? {
             return Ok(units);
         }
         let size = tokio::select! {
@@ -338,7 +371,7 @@ impl Getting {
                 self.size_max
             )));
         }
-        let destination = self.destination.clone();
+        let (destination, root) = (self.destination.clone(), self.root);
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))
             .await??;
@@ -365,9 +398,15 @@ impl Getting {
             }
         };
         let (part, committed, done) = tokio::join!(writing, committing, conducting);
-        let part = part?;
+        let mut part = Some(part?);
         done?;
         committed?;
+        let part = self
+            .sliced(move || {
+                let known = part.as_mut().map_or(Ok(true), PartFile::hash_some)?;
+                Ok(if known { part.take() } else { None })
+            })
+            .await?;
         let durable = self.options.durable;
         self.blocking(move || part.finish(durable)).await?
     }

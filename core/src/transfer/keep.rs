@@ -34,7 +34,7 @@ use crate::store::own_file;
 use crate::store::shelf::NewFile;
 
 /// Name of the folder in the data folder.
-const FOLDER: &str = "files";
+pub(super) const FOLDER: &str = "files";
 /// What each owner may keep if nothing else is said.
 const QUOTA: u64 = 1 << 30;
 /// How long an upload may stand still.
@@ -167,12 +167,11 @@ impl Files {
     /// # Errors
     /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
     pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
-        let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
         // What is in it, others may have put there: it gets a folder of its own.
         let given = options
             .folder
             .map(|folder| folder.join(self.sharing.local.to_string()));
-        let folder = given.or_else(inside).ok_or_else(|| {
+        let folder = given.or_else(|| self.sharing.kept_inside.clone()).ok_or_else(|| {
             TransferError::BadInput(
                 "files are kept in a folder: give one, or give the satellite a data folder".into(),
             )
@@ -197,6 +196,12 @@ impl Files {
             lifetime: options.lifetime,
         });
         keeping.changed.notify_one();
+        // Some of what is kept may lie there now.
+        let sharing = Arc::clone(&self.sharing);
+        self.sharing.base.spawn(async move {
+            sharing.restored.cancelled().await;
+            sharing.recover().await;
+        });
         Ok(())
     }
 }

@@ -14,7 +14,6 @@ use super::conduct::JOB_MAX;
 use super::get::{Progress, Received, Transfer};
 use super::library::{FileInfo, Query, label};
 use super::record::label_of;
-use super::share;
 use super::sharing::{By, Load, Sharing};
 use crate::error::{Code, RequestError, TransferError};
 use crate::identity::PeerId;
@@ -280,12 +279,10 @@ struct Putting {
 
 impl Putting {
     async fn run(&self, cancelled: &CancellationToken) -> Result<Received, TransferError> {
-        let (path, stop) = (self.path.clone(), cancelled.clone());
-        let load = self
-            .sharing
-            .base
-            .blocking(move || share::load(&path, false, |_| !stop.is_cancelled()));
-        let (load, _) = load.await.ok_or(TransferError::Closed)??;
+        let (load, _) = tokio::select! {
+            loaded = self.sharing.load(self.path.clone(), false, |_| ()) => loaded?,
+            () = cancelled.cancelled() => return Err(TransferError::Cancelled),
+        };
         let lent = By::Lent(self.server);
         self.sharing.enter(&load, lent.clone());
         let kept = tokio::select! {

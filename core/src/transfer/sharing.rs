@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::destinations::Destinations;
@@ -37,6 +37,8 @@ use crate::store::shelf::{Shelf, ShelfLimits};
 const BAD_FOR: Duration = Duration::from_secs(600);
 /// So many of them are remembered.
 const BAD_MAX: usize = 1024;
+/// Slices of long work that are done at once: half of the threads that may block.
+const TURNS: usize = 2;
 /// In so many places one blob is looked for when it is read.
 const COPIES_MAX: usize = 8;
 
@@ -53,6 +55,10 @@ pub(crate) struct Sharing {
     pub(super) shelf: Shelf,
     /// In the data folder, if there is one.
     pub(super) outlines: Option<Outlines>,
+    /// Where in the data folder files are kept for others.
+    pub(super) kept_inside: Option<PathBuf>,
+    /// Of work that takes long, a slice each; other threads are left for what is short.
+    turns: Semaphore,
     /// Held while what is shared is written down; alone by who removes.
     pub(super) changing: tokio::sync::RwLock<()>,
     pub(super) ledger: Arc<Ledger>,
@@ -270,6 +276,8 @@ impl Part for Sharing {
         self.base.spawn(async move {
             this.restore().await;
             this.restored.cancel();
+            let recovering = Arc::clone(&this);
+            this.base.spawn(async move { recovering.recover().await });
             serve::serve(this, asked).await;
         });
     }
@@ -296,6 +304,8 @@ impl Sharing {
             ledger: Ledger::new(shelf.clone()),
             shelf,
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
+            kept_inside: (satellite.config().data_dir.as_ref()).map(|data| data.join(keep::FOLDER)),
+            turns: Semaphore::new(TURNS),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
             destinations: Arc::default(),
@@ -305,6 +315,31 @@ impl Sharing {
             this: this.clone(),
             base,
         }))
+    }
+
+    /// Work that takes as long as it takes, a slice at a time: who is waiting for a thread has his turn in between. Dropping this ends it
+    /// with the slice that is being done.
+    pub(super) async fn sliced<T: Send + 'static>(
+        &self,
+        mut slice: impl FnMut() -> Result<Option<T>, TransferError> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        loop {
+            let turn = self.turns.acquire().await;
+            let work = move || {
+                let done = slice();
+                (slice, done)
+            };
+            let (back, done) = self
+                .base
+                .blocking(work)
+                .await
+                .ok_or(TransferError::Closed)?;
+            drop(turn);
+            if let Some(done) = done? {
+                return Ok(done);
+            }
+            slice = back;
+        }
     }
 
     fn take_asked(&self) -> Option<Events> {

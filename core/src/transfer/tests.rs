@@ -8,10 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::sharing::By;
-use super::{
-    GetOptions, KeepOptions, PutOptions, Received, ShareOptions, TokenOptions, Wanted, share,
-};
+use super::sharing::{By, Load};
+use super::{GetOptions, KeepOptions, PutOptions, Received, ShareOptions, TokenOptions, Wanted};
 use crate::config::{Config, Signing};
 use crate::error::{Code, RequestError, TransferError};
 use crate::faults::{Faults, Slow};
@@ -26,6 +24,8 @@ use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::satellite::places::Places;
 use crate::satellite::{Event, RequestOptions, Satellite};
+
+mod lasting;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -108,6 +108,13 @@ async fn end(satellites: &[&Satellite]) {
     }
 }
 
+/// What is lent without being announced.
+async fn load(client: &Satellite, path: &Path) -> Load {
+    let files = client.files();
+    let loaded = files.sharing.load(path.to_owned(), false, |_| ());
+    loaded.await.unwrap().0
+}
+
 #[test]
 fn who_knows_an_id_alone_does_not_become_an_owner() {
     runtime().block_on(async {
@@ -151,7 +158,7 @@ fn what_is_announced_is_what_comes() {
         let path = data.path().join("file");
         let size = 3 << 20;
         fs::write(&path, vec![5; size]).unwrap();
-        let (load, _) = share::load(&path, false, |_| true).unwrap();
+        let load = load(&client, &path).await;
         let root = load.root;
         client
             .files()
@@ -197,7 +204,7 @@ fn an_upload_does_not_wait_for_who_does_not_hear_how_far_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, vec![5; 2 << 20]).unwrap();
-        let (load, _) = share::load(&path, false, |_| true).unwrap();
+        let load = load(&client, &path).await;
         let lent = By::Lent(server.peer_id());
         client.files().sharing.enter(&load, lent);
         // So that it is told often how far it is.
