@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Files;
 use super::get::{Getting, Progress};
+use super::ledger::Counter;
 use super::options::GetOptions;
 use super::record::Holding;
 use super::sharing::{Load, Refusal, Sharing, read_token, told};
@@ -31,7 +32,7 @@ use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Token};
 use crate::satellite::Responder;
 use crate::store::own_file;
-use crate::store::shelf::NewFile;
+use crate::store::shelf::{NewFile, Payment};
 
 /// Name of the folder in the data folder.
 pub(super) const FOLDER: &str = "files";
@@ -171,11 +172,14 @@ impl Files {
         let given = options
             .folder
             .map(|folder| folder.join(self.sharing.local.to_string()));
-        let folder = given.or_else(|| self.sharing.kept_inside.clone()).ok_or_else(|| {
-            TransferError::BadInput(
-                "files are kept in a folder: give one, or give the satellite a data folder".into(),
-            )
-        })?;
+        let folder = given
+            .or_else(|| self.sharing.kept_inside.clone())
+            .ok_or_else(|| {
+                TransferError::BadInput(
+                    "files are kept in a folder: give one, or give the satellite a data folder"
+                        .into(),
+                )
+            })?;
         let folder =
             std::path::absolute(&folder).map_err(|error| TransferError::io(&folder, &error))?;
         let made = folder.clone();
@@ -294,17 +298,12 @@ impl Sharing {
                 owner,
                 put,
                 terms,
+                progress: watch::channel(Progress::default()).0,
             };
-            // Counted first, so that too many are refused before any comes.
-            let counter = self.ledger.counter(token.claims());
-            if let Some(counter) = &counter {
-                counter.spend(upload.put.size).await?;
+            match self.ledger.counter(token.claims()) {
+                Some(counter) => upload.counted(&counter, &token, responder).await?,
+                None => upload.run(responder).await?,
             }
-            let taken = upload.run(responder).await;
-            if let (Err(_), Some(counter)) = (&taken, &counter) {
-                counter.unspend(upload.put.size).await;
-            }
-            taken?;
         }
         // Not held for who does not listen.
         drop(slot);
@@ -351,6 +350,7 @@ struct Upload {
     name: Label,
     put: Put,
     terms: Terms,
+    progress: watch::Sender<Progress>,
 }
 
 fn upload_name(root: &Root) -> Result<Label, Refusal> {
@@ -359,6 +359,37 @@ fn upload_name(root: &Root) -> Result<Label, Refusal> {
 }
 
 impl Upload {
+    /// The same under a token for so many bytes.
+    async fn counted(
+        &self,
+        counter: &Counter,
+        token: &Token,
+        responder: &Responder,
+    ) -> Result<(), Refusal> {
+        let payment = |bytes| Payment {
+            owner: self.owner.clone(),
+            upload: self.name.clone(),
+            token: token.claims().id.clone(),
+            bytes,
+            until_ms: until_ms(self.terms.lifetime),
+        };
+        // Counted first, so that too many are refused before any comes.
+        let before = counter.pay(payment(self.put.size)).await?;
+        let taken = self.run(responder).await;
+        let (moved, goes_on) = match &taken {
+            Ok(()) => (self.put.size, false),
+            Err(refusal) => {
+                let came = self.progress.borrow().bytes;
+                (
+                    came.max(before),
+                    Denied::of_status(refusal.status).is_none(),
+                )
+            }
+        };
+        counter.paid(payment(moved), goes_on).await;
+        taken
+    }
+
     /// To the end: it is on the disk, and its owner's.
     async fn run(&self, responder: &Responder) -> Result<(), Refusal> {
         self.reserve().await?;
@@ -422,7 +453,6 @@ impl Upload {
     }
 
     async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
-        let (tell, progress) = watch::channel(Progress::default());
         let cancel = CancellationToken::new();
         let destination = self.terms.folder.join(self.put.root.to_string());
         let getting = Getting {
@@ -436,7 +466,7 @@ impl Upload {
             options: GetOptions::default()
                 .sources([self.peer])
                 .patience(PATIENCE),
-            progress: tell,
+            progress: self.progress.clone(),
             cancel: cancel.clone(),
         };
         // What is here already does not come again; then it is seen whether he has it.
@@ -449,8 +479,8 @@ impl Upload {
                 let (_, load) = got?;
                 return load.ok_or_else(Refusal::not_here);
             }
-            refused = self.telling(&progress, responder) => refused,
-            refused = self.renewing(&progress) => refused,
+            refused = self.telling(responder) => refused,
+            refused = self.renewing() => refused,
         };
         cancel.cancel();
         // Until its threads have let go of the file.
@@ -459,11 +489,11 @@ impl Upload {
     }
 
     /// Tells the client how far it is, until there is a reason to break off.
-    async fn telling(&self, progress: &watch::Receiver<Progress>, to: &Responder) -> Refusal {
+    async fn telling(&self, to: &Responder) -> Refusal {
         let sharing = &self.sharing;
         loop {
             sharing.base.sleep(TELL_EVERY).await;
-            let Progress { bytes, rate, .. } = *progress.borrow();
+            let Progress { bytes, rate, .. } = *self.progress.borrow();
             let kept = Kept {
                 bytes,
                 rate,
@@ -477,11 +507,11 @@ impl Upload {
     }
 
     /// Keeps the room for as long as something comes, until there is none any more.
-    async fn renewing(&self, progress: &watch::Receiver<Progress>) -> Refusal {
+    async fn renewing(&self) -> Refusal {
         let mut before = 0;
         loop {
             self.sharing.base.sleep(self.terms.lifetime / 4).await;
-            let bytes = progress.borrow().bytes;
+            let bytes = self.progress.borrow().bytes;
             // What stands still gets no more time.
             if bytes > before {
                 before = bytes;
@@ -491,6 +521,11 @@ impl Upload {
             }
         }
     }
+}
+
+fn until_ms(lifetime: Duration) -> u64 {
+    let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    clock::now_ms().saturating_add(lifetime)
 }
 
 fn denied(why: Denied, text: String) -> Refusal {
@@ -528,9 +563,7 @@ impl Sharing {
         bytes: u64,
         lifetime: Duration,
     ) -> Result<(), TransferError> {
-        let now_ms = clock::now_ms();
-        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        let until = now_ms.saturating_add(lifetime);
+        let (now_ms, until) = (clock::now_ms(), until_ms(lifetime));
         let (owner, upload) = (owner.clone(), upload.clone());
         let reserved = told(|done| {
             self.shelf
