@@ -11,12 +11,12 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{CONNECT_TIMEOUT, Getting, Got, Progress, Received, Search};
+use super::get::{CONNECT_TIMEOUT, Getting, Got, Most, Progress, Received, Search};
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
 use crate::identity::PeerId;
 use crate::net::clock;
-use crate::proto::transfer::collection::{BYTES_MAX, Collection, Entry, What};
+use crate::proto::transfer::collection::{Collection, Entry, What};
 use crate::proto::transfer::message::{self, Ask, Batch, NAMESPACE};
 use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
@@ -43,7 +43,10 @@ impl Getting {
         let list = Self {
             destination: list_path.clone(),
             progress: watch::channel(Progress::default()).0,
-            size_max: BYTES_MAX as u64,
+            most: Most {
+                bytes: self.most.list,
+                ..self.most
+            },
             ..self.clone()
         };
         list.fetch(&mut sources).await?;
@@ -54,10 +57,11 @@ impl Getting {
         let collection = read.await??;
         let collection = Arc::new(collection);
         let size = collection.size();
-        if size > self.size_max {
+        self.most.takes(size)?;
+        let (entries, most) = (collection.entries().len(), self.most.entries);
+        if entries > most {
             return Err(TransferError::TooLarge(format!(
-                "it has {size} bytes, at most {} are taken",
-                self.size_max
+                "it has {entries} files, at most {most} are taken"
             )));
         }
         if !self.is_whole(&collection).await? {
@@ -177,7 +181,10 @@ impl Getting {
                     root,
                     destination: part.path(&entry.name),
                     progress: watch::channel(Progress::default()).0,
-                    size_max: size,
+                    most: Most {
+                        bytes: size,
+                        ..self.most
+                    },
                     ..self.clone()
                 };
                 one.options.sources.extend(&peers);

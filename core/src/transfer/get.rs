@@ -23,6 +23,7 @@ use super::writing::{self, PIECES};
 use crate::error::TransferError;
 use crate::identity::PeerId;
 use crate::net::clock;
+use crate::proto::transfer::collection::{BYTES_MAX, ENTRIES_MAX};
 use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
@@ -201,7 +202,7 @@ impl Files {
         let getting = Getting {
             sharing: Arc::clone(&self.sharing),
             root,
-            size_max: u64::MAX,
+            most: Most::ANY,
             announced: root,
             give_on: token.is_empty(),
             token,
@@ -242,14 +243,42 @@ impl Sharing {
     }
 }
 
+/// What is taken at most.
+#[derive(Clone, Copy)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    /// Of a folder: bytes of its list, and entries.
+    pub(super) list: u64,
+    pub(super) entries: usize,
+}
+
+impl Most {
+    /// What is a folder at all.
+    const ANY: Self = Self {
+        bytes: u64::MAX,
+        list: BYTES_MAX as u64,
+        entries: ENTRIES_MAX,
+    };
+
+    pub(super) fn takes(&self, size: u64) -> Result<(), TransferError> {
+        if size <= self.bytes {
+            return Ok(());
+        }
+        Err(TransferError::TooLarge(format!(
+            "it has {size} bytes, at most {} are taken",
+            self.bytes
+        )))
+    }
+}
+
 /// One file or folder on its way.
 #[derive(Clone)]
 pub(super) struct Getting {
     pub(super) sharing: Arc<Sharing>,
     pub(super) root: Root,
     pub(super) token: Bytes,
-    /// More bytes are not taken, whoever has them.
-    pub(super) size_max: u64,
+    /// More is not taken, whoever has it.
+    pub(super) most: Most,
     /// Whether it is to be given to others afterwards.
     pub(super) give_on: bool,
     /// Under which its sources have announced it: of a file in a folder that is the folder's.
@@ -365,12 +394,7 @@ impl Getting {
             size = self.learn_size(sources) => size?,
             () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
         };
-        if size > self.size_max {
-            return Err(TransferError::TooLarge(format!(
-                "it has {size} bytes, at most {} are taken",
-                self.size_max
-            )));
-        }
+        self.most.takes(size)?;
         let (destination, root) = (self.destination.clone(), self.root);
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))

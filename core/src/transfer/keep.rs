@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Files;
-use super::get::{Getting, Progress};
+use super::get::{Getting, Most, Progress};
 use super::ledger::Counter;
 use super::options::GetOptions;
 use super::record::Holding;
@@ -75,7 +75,8 @@ impl Default for KeepOptions {
 }
 
 impl KeepOptions {
-    /// How many bytes each owner may keep that has no limit of his own ([`Files::set_quota`]); nothing for no limit. Default 1 GiB.
+    /// How many bytes each owner may keep that has no limit of his own ([`Files::set_quota`]); nothing for no limit. A folder takes those of its
+    /// files, of its list, and 1 KiB for each file. Default 1 GiB.
     #[must_use]
     pub fn quota(mut self, bytes: Option<u64>) -> Self {
         self.quota = bytes;
@@ -374,12 +375,16 @@ impl Upload {
             until_ms: until_ms(self.terms.lifetime),
         };
         // Counted first, so that too many are refused before any comes.
-        let before = counter.pay(payment(self.put.size)).await?;
+        let before = counter.pay(payment(self.put.bytes())).await?;
         let taken = self.run(responder).await;
         let (moved, goes_on) = match &taken {
-            Ok(()) => (self.put.size, false),
+            Ok(()) => (self.put.bytes(), false),
             Err(refusal) => {
-                let came = self.progress.borrow().bytes;
+                // Files come behind the list of them.
+                let came = match self.progress.borrow().bytes {
+                    0 => 0,
+                    bytes => bytes.saturating_add(self.put.list),
+                };
                 (
                     came.max(before),
                     Denied::of_status(refusal.status).is_none(),
@@ -428,10 +433,10 @@ impl Upload {
     }
 
     async fn reserve(&self) -> Result<(), Refusal> {
-        let (size, lifetime) = (self.put.size, self.terms.lifetime);
+        let (cost, lifetime) = (self.put.cost(), self.terms.lifetime);
         let reserved = self
             .sharing
-            .reserve(&self.owner, &self.name, size, lifetime);
+            .reserve(&self.owner, &self.name, cost, lifetime);
         Ok(reserved.await?)
     }
 
@@ -459,7 +464,11 @@ impl Upload {
             sharing: Arc::clone(&self.sharing),
             root: self.put.root,
             token: Bytes::new(),
-            size_max: self.put.size,
+            most: Most {
+                bytes: self.put.size,
+                list: self.put.list,
+                entries: self.put.entries as usize,
+            },
             announced: self.put.root,
             give_on: true,
             destination,

@@ -336,6 +336,7 @@ impl Putting {
 
     async fn ask(&self, load: &Load) -> Result<(), Failed> {
         let size = load.about.size;
+        let (list, entries) = load.listed();
         let ask = Ask {
             what: What::Put(Put {
                 root: load.root,
@@ -343,6 +344,8 @@ impl Putting {
                 kind: load.about.kind,
                 name: self.name.clone(),
                 tags: self.tags.clone(),
+                list,
+                entries: u32::try_from(entries).unwrap_or(u32::MAX),
             }),
             token: Bytes::copy_from_slice(self.options.token.as_bytes()),
         };

@@ -55,6 +55,7 @@ impl Sharing {
         let _changing = self.changing.read().await;
         let root = load.root;
         let own = holding.upload.is_some();
+        let cost = load.cost();
         let (outlines, shelf) = (self.outlines.clone(), self.shelf.clone());
         let written = self.base.blocking(move || {
             if !own
@@ -70,7 +71,6 @@ impl Sharing {
         // Without a load there is a copy already, which stays.
         let (blob, load) = written.await.ok_or(TransferError::Closed)??;
         let now_ms = clock::now_ms();
-        let size = blob.size;
         let blob = Blob {
             sha256: holding.sha256.or(blob.sha256),
             ..blob
@@ -80,7 +80,7 @@ impl Sharing {
             root,
             name: holding.name,
             tags: holding.tags,
-            charged: if own { size } else { 0 },
+            charged: if own { cost } else { 0 },
             guarded: holding.guarded,
         };
         // Both are handed over before either is waited for: they go into one transaction.

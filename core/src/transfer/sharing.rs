@@ -21,6 +21,7 @@ use crate::identity::{PeerId, PublicKey};
 use crate::net::clock;
 use crate::proto::packet::PacketType;
 use crate::proto::transfer::collection::Collection;
+use crate::proto::transfer::keeping;
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::message::NAMESPACE;
 use crate::proto::transfer::names::Name;
@@ -171,6 +172,19 @@ impl Load {
             list: None,
             blobs: vec![Arc::new(file)],
         }
+    }
+
+    /// Bytes of its list, and how many entries that has, if it is a folder.
+    pub(super) fn listed(&self) -> (u64, usize) {
+        let list = self.list.as_ref().map_or(0, Bytes::len) as u64;
+        let folder = self.folder.as_ref();
+        (list, folder.map_or(0, |folder| folder.files.len()))
+    }
+
+    /// What it takes of a quota.
+    pub(super) fn cost(&self) -> u64 {
+        let (list, entries) = self.listed();
+        keeping::cost(self.about.size, list, entries)
     }
 
     /// A folder: its list, and under it all its files.

@@ -69,6 +69,12 @@ fn put(root: Root, size: usize, kind: Kind) -> What {
         kind,
         name: "a name".parse().unwrap(),
         tags: Vec::new(),
+        list: if kind == Kind::Collection {
+            size as u64
+        } else {
+            0
+        },
+        entries: u32::from(kind == Kind::Collection),
     })
 }
 
@@ -178,6 +184,57 @@ fn what_is_announced_is_what_comes() {
         // The same, told as it is.
         let right = ask(&client, &server, put(root, size, Kind::File), "anna").await;
         assert_eq!(right, Ok(true));
+        end(&[&client, &server]).await;
+    });
+}
+
+#[test]
+fn a_folder_costs_its_list_and_each_of_its_files() {
+    runtime().block_on(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let path = data.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        for number in 0..100 {
+            fs::write(path.join(format!("empty {number}")), b"").unwrap();
+        }
+        let load = load(&client, &path).await;
+        let (root, (list, entries)) = (load.root, load.listed());
+        assert_eq!((entries, load.cost()), (100, list + 100 * 1024));
+        let lent = By::Lent(server.peer_id());
+        client.files().sharing.enter(&load, lent);
+        let put = |list, entries| {
+            let What::Put(folder) = put(root, 0, Kind::Collection) else {
+                panic!("it is an ask to keep something");
+            };
+            What::Put(Put {
+                list,
+                entries,
+                ..folder
+            })
+        };
+        // Less than it is.
+        for (list, entries, why) in [(list - 1, 100, "bytes"), (list, 99, "files")] {
+            let less = ask(&client, &server, put(list, entries), "anna").await;
+            let (status, text) = less.unwrap_err();
+            assert_eq!(status, Denied::TooLarge as i32, "{text}");
+            assert!(text.contains(why), "{text}");
+        }
+        let quota = async || server.files().quota("anna").await.unwrap();
+        assert_eq!((quota().await.reserved, quota().await.used), (0, 0));
+        let files = server.files();
+        let short = Some(load.cost() - 1);
+        files.set_quota("anna", short).await.unwrap();
+        let over = ask(&client, &server, put(list, 100), "anna").await;
+        let (status, text) = over.unwrap_err();
+        assert_eq!(status, Denied::Quota as i32, "{text}");
+        files.set_quota("anna", Some(load.cost())).await.unwrap();
+        let right = ask(&client, &server, put(list, 100), "anna").await;
+        assert_eq!(right, Ok(true));
+        assert_eq!(
+            (quota().await.reserved, quota().await.used),
+            (0, load.cost())
+        );
         end(&[&client, &server]).await;
     });
 }
