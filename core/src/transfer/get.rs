@@ -14,9 +14,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Files;
 use super::conduct::Conduct;
+use super::load::Load;
 use super::options::GetOptions;
 use super::record::{Holding, label_of};
-use super::sharing::{Load, Sharing};
+use super::sharing::Sharing;
 use super::sources::{Failure, Sources};
 use super::ticket::Ticket;
 use super::writing::{self, PIECES};

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::sharing::{By, Load, Sharing, told};
+use super::load::Load;
+use super::sharing::{By, Sharing, told};
 use crate::error::TransferError;
 use crate::net::clock;
 use crate::proto::transfer::label::Label;

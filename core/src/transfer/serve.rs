@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::sharing::{Copies, Folder, Refusal, Right, Sharing};
+use super::load::{Copies, Folder};
+use super::sharing::{Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, TransferError};
 use crate::proto::transfer::message::{Ask, HEAD, What, encode_batch};

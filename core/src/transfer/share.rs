@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::Files;
 use super::library::label;
+use super::load::{About, Load};
 use super::options::ShareOptions;
 use super::record::{Holding, label_of};
-use super::sharing::{About, Load, Sharing};
+use super::sharing::Sharing;
 use crate::error::TransferError;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -14,17 +13,15 @@ use super::destinations::Destinations;
 use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
+use super::load::{About, Copies, Folder, Load};
 
 use super::serve;
 use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
 use crate::net::clock;
 use crate::proto::packet::PacketType;
-use crate::proto::transfer::collection::Collection;
-use crate::proto::transfer::keeping;
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::message::NAMESPACE;
-use crate::proto::transfer::names::Name;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Shown, Token};
@@ -82,18 +79,6 @@ struct Shares {
     blobs: HashMap<Root, HashMap<Root, Arc<SharedFile>>>,
 }
 
-/// A file or folder, with all that is needed to give it to others.
-#[derive(Clone)]
-pub(super) struct Load {
-    pub(super) root: Root,
-    pub(super) about: About,
-    /// Of a folder: its files, and the list of them.
-    folder: Option<Arc<Folder>>,
-    pub(super) list: Option<Bytes>,
-    /// All that can be asked for.
-    pub(super) blobs: Vec<Arc<SharedFile>>,
-}
-
 /// What is shared.
 struct Share {
     load: Load,
@@ -117,107 +102,6 @@ pub(super) enum By {
     Owner(Label, bool),
     /// This peer, for the moment.
     Lent(PeerId),
-}
-
-/// What is said of a share.
-#[derive(Clone, Debug)]
-pub(super) struct About {
-    pub(super) kind: Kind,
-    pub(super) size: u64,
-    pub(super) name: Option<Name>,
-    pub(super) path: PathBuf,
-}
-
-/// Where one blob can be read. There is one at least.
-#[derive(Clone, Debug)]
-pub(super) struct Copies(Vec<Arc<SharedFile>>);
-
-impl Copies {
-    pub(super) fn size(&self) -> u64 {
-        self.0.first().map_or(0, |file| file.size())
-    }
-
-    /// Reads from any of them: what was changed or removed in one place may still be right in another.
-    pub(super) fn read<T>(
-        &mut self,
-        read: impl Fn(&SharedFile) -> Result<T, TransferError>,
-    ) -> Result<T, TransferError> {
-        loop {
-            let file = self.0.first().ok_or(TransferError::Closed)?;
-            match read(file) {
-                Err(_) if self.0.len() > 1 => drop(self.0.remove(0)),
-                result => return result,
-            }
-        }
-    }
-}
-
-/// The files of a folder, in the order of its list; nothing for an empty folder in it.
-#[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) files: Vec<Option<Arc<SharedFile>>>,
-}
-
-impl Load {
-    pub(super) fn file(file: SharedFile) -> Self {
-        Self {
-            root: file.outline().root(),
-            about: About {
-                kind: Kind::File,
-                size: file.size(),
-                name: name_of(file.path()),
-                path: file.path().to_owned(),
-            },
-            folder: None,
-            list: None,
-            blobs: vec![Arc::new(file)],
-        }
-    }
-
-    /// Bytes of its list, and how many entries that has, if it is a folder.
-    pub(super) fn listed(&self) -> (u64, usize) {
-        let list = self.list.as_ref().map_or(0, Bytes::len) as u64;
-        let folder = self.folder.as_ref();
-        (list, folder.map_or(0, |folder| folder.files.len()))
-    }
-
-    /// What it takes of a quota.
-    pub(super) fn cost(&self) -> u64 {
-        let (list, entries) = self.listed();
-        keeping::cost(self.about.size, list, entries)
-    }
-
-    /// A folder: its list, and under it all its files.
-    pub(super) fn folder(
-        path: &Path,
-        collection: &Collection,
-        files: Vec<Option<SharedFile>>,
-    ) -> Result<Self, TransferError> {
-        let refused = |reason: String| TransferError::Path {
-            path: path.to_owned(),
-            reason,
-        };
-        let list = collection
-            .encode()
-            .map_err(|error| refused(error.to_string()))?;
-        let blob = SharedFile::memory(path, list.clone())
-            .ok_or_else(|| refused("it has too many files".into()))?;
-        let files: Vec<Option<Arc<SharedFile>>> =
-            files.into_iter().map(|file| file.map(Arc::new)).collect();
-        let blobs = files.iter().flatten().cloned();
-        Ok(Self {
-            root: blob.outline().root(),
-            about: About {
-                kind: Kind::Collection,
-                size: collection.size(),
-                name: name_of(path),
-                path: path.to_owned(),
-            },
-            blobs: blobs.chain([Arc::new(blob)]).collect(),
-            folder: Some(Arc::new(Folder { files })),
-            list: Some(list),
-        })
-    }
 }
 
 /// Why an ask is not answered, as its end says it.
@@ -623,9 +507,4 @@ impl Shares {
 pub(super) fn read_token(token: &[u8]) -> Result<Token, Refusal> {
     let text = std::str::from_utf8(token).map_err(|error| Refusal::refused(error.to_string()))?;
     Token::parse(text).map_err(|error| Refusal::refused(error.to_string()))
-}
-
-/// What a ticket calls it.
-fn name_of(path: &Path) -> Option<Name> {
-    path.file_name()?.to_str()?.parse().ok()
 }

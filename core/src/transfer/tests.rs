@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::sharing::{By, Load};
+use super::load::Load;
+use super::sharing::By;
 use super::{GetOptions, KeepOptions, PutOptions, Received, ShareOptions, TokenOptions, Wanted};
 use crate::config::{Config, Signing};
 use crate::error::{Code, RequestError, TransferError};
@@ -41,6 +42,12 @@ fn config() -> Config {
     Config::new("lying about files")
         .mdns(false)
         .listen("127.0.0.1:0")
+}
+
+/// To its end, which comes.
+fn run(test: impl Future<Output = ()>) {
+    let test = async { tokio::time::timeout(2 * PATIENCE, test).await };
+    runtime().block_on(test).unwrap();
 }
 
 /// A satellite that keeps files, and where it does.
@@ -123,7 +130,7 @@ async fn load(client: &Satellite, path: &Path) -> Load {
 
 #[test]
 fn who_knows_an_id_alone_does_not_become_an_owner() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let anna = client(&server).await;
         let path = data.path().join("letter");
@@ -158,7 +165,7 @@ fn who_knows_an_id_alone_does_not_become_an_owner() {
 
 #[test]
 fn what_is_announced_is_what_comes() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let path = data.path().join("file");
@@ -190,7 +197,7 @@ fn what_is_announced_is_what_comes() {
 
 #[test]
 fn a_folder_costs_its_list_and_each_of_its_files() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let path = data.path().join("folder");
@@ -252,7 +259,7 @@ fn without_credit(peer: PeerId) -> Arc<Link> {
 
 #[test]
 fn an_upload_does_not_wait_for_who_does_not_hear_how_far_it_is() {
-    runtime().block_on(async {
+    run(async {
         let faults = Faults::new(1);
         let (server, _data) = server_on(config().faults(faults.clone())).await;
         let to = config().bootstrap(server.addresses().remove(0));
@@ -288,7 +295,7 @@ fn an_upload_does_not_wait_for_who_does_not_hear_how_far_it_is() {
 
 #[test]
 fn one_peer_does_not_take_all_places_of_who_gives_files() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let greedy = client(&server).await;
         let path = data.path().join("file");
@@ -341,7 +348,7 @@ async fn get(
 
 #[test]
 fn what_is_shared_twice_is_given_for_as_long_as_it_is_right_in_one_place() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let files = server.files();
@@ -382,7 +389,7 @@ fn what_is_shared_twice_is_given_for_as_long_as_it_is_right_in_one_place() {
 
 #[test]
 fn what_cannot_be_read_now_is_not_said_to_be_gone() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let folder = data.path().join("folder");

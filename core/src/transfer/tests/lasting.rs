@@ -17,7 +17,7 @@ async fn again(data: &Path, config: Config, client: &Satellite) -> Satellite {
 
 #[test]
 fn many_long_hashes_leave_threads_for_what_is_short() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let path = data.path().join("short");
@@ -48,7 +48,7 @@ fn many_long_hashes_leave_threads_for_what_is_short() {
 
 #[test]
 fn a_token_for_an_upload_suffices_when_the_server_is_killed_in_its_middle() {
-    runtime().block_on(async {
+    run(async {
         let faults = Faults::new(3);
         let served = || config().faults(faults.clone());
         let (server, data) = server_on(served()).await;
@@ -94,7 +94,7 @@ fn a_token_for_an_upload_suffices_when_the_server_is_killed_in_its_middle() {
 
 #[test]
 fn what_is_kept_is_given_again_wherever_its_folder_was_moved() {
-    runtime().block_on(async {
+    run(async {
         let (server, data) = server().await;
         let client = client(&server).await;
         let source = tempfile::tempdir().unwrap();
