@@ -13,6 +13,8 @@ struct Simulated {
     /// Ends what it is asked, or sends nothing any more, from here on.
     leaves: Option<Now>,
     stalls: Option<Now>,
+    /// From then on it sends so many bytes a second, group by group.
+    slows: Option<(Now, u64)>,
     /// So many of 1,000 pieces are wrong; a source is dropped at the first.
     lies: u64,
     jobs: VecDeque<(JobId, VecDeque<Piece>)>,
@@ -26,6 +28,7 @@ impl Simulated {
             rate,
             leaves: None,
             stalls: None,
+            slows: None,
             lies: 0,
             jobs: VecDeque::new(),
             free_at: Now::ZERO,
@@ -53,7 +56,9 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
             let source = &mut sources[ask.source as usize];
             assert!(!source.gone, "asked although gone");
             assert!(source.jobs.len() < JOBS + 1);
-            let pieces: VecDeque<Piece> = pieces(ask.range, ask.piece).collect();
+            let slow = source.slows.is_some_and(|(from, _)| now >= from);
+            let size_of = if slow { GROUP } else { ask.piece };
+            let pieces: VecDeque<Piece> = pieces(ask.range, size_of).collect();
             assert!(pieces.iter().all(|piece| piece.fits(size)), "{pieces:?}");
             source.free_at = source.free_at.max(now);
             source.jobs.push_back((ask.job, pieces));
@@ -69,8 +74,9 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
             .filter_map(|(id, source)| {
                 let (_, pieces) = source.jobs.front()?;
                 let bytes = pieces.front().map_or(0, |piece| piece.len());
-                let at =
-                    source.free_at + Duration::from_secs_f64(bytes as f64 / source.rate as f64);
+                let slow = source.slows.filter(|(from, _)| source.free_at >= *from);
+                let rate = slow.map_or(source.rate, |(_, rate)| rate);
+                let at = source.free_at + Duration::from_secs_f64(bytes as f64 / rate as f64);
                 let at = if source.stalls.is_some_and(|from| at >= from) {
                     return None;
                 } else {
@@ -237,6 +243,24 @@ fn what_is_there_already_is_not_asked_for() {
     }
     assert_eq!(asked, missing);
     assert!(schedule.has_all());
+}
+
+#[test]
+fn who_becomes_slow_does_not_hold_the_end() {
+    for seed in 0..200 {
+        let mut rng = Rng::new(seed);
+        // As little as is no stall: a group, or a piece of a MiB, in nine seconds.
+        let slow = [GROUP / 9, MIB / 9][rng.below(2) as usize];
+        let from = Now::from_millis(500 + rng.below(4000));
+        let mut sources = vec![Simulated::of(64 * MIB), Simulated::of(4 * MIB)];
+        sources[0].slows = Some((from, slow));
+        sources.extend((0..rng.below(2)).map(|_| Simulated::of(8 * MIB)));
+        let outcome = run(400 * MIB, sources, seed);
+        assert!(outcome.whole, "seed {seed}");
+        // What is left goes at the rate of the others, and a stall is noticed in ten seconds.
+        let most = Now::from_secs(100 + 30);
+        assert!(outcome.took < most, "seed {seed}: {:?}", outcome.took);
+    }
 }
 
 #[test]
