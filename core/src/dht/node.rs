@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use super::debug::{self, Telling};
 use super::decide::Deciding;
-use super::places::Places;
 use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
 use super::upkeep::Handing;
@@ -32,6 +31,7 @@ use crate::proto::dht::table::{Contact, Group, Table};
 use crate::proto::dht::value::{Entry, Root};
 use crate::proto::packet::PacketType;
 use crate::satellite::part::{Base, Part};
+use crate::satellite::places::Places;
 use crate::satellite::{Events, Satellite, without_signals};
 use crate::store::values::{Brought, Put, Removed, ValueLimits, Values};
 

@@ -13,7 +13,6 @@ use tokio::sync::SemaphorePermit;
 use super::ask::MOVE_TIMEOUT;
 use super::fetch::CACHE_MS;
 use super::node::{Node, REPLICAS};
-use super::places::Place;
 use crate::config::{BATCH_EVENTS, Role};
 use crate::error::Code;
 use crate::identity::PeerId;
@@ -23,6 +22,7 @@ use crate::proto::SKEW_MS;
 use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put, Verdict, Why};
 use crate::proto::dht::slice;
 use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
+use crate::satellite::places::Place;
 use crate::satellite::{Event, Events, Responder};
 use crate::store::values::{Brought, Put as Outcome, Removed};
 
