@@ -10,7 +10,10 @@ use tempfile::TempDir;
 
 use super::load::Load;
 use super::sharing::By;
-use super::{GetOptions, KeepOptions, PutOptions, Received, ShareOptions, TokenOptions, Wanted};
+use super::{
+    GetOptions, KeepOptions, PutOptions, Received, ShareOptions,
+    TokenOptions, Wanted,
+};
 use crate::config::{Config, Signing};
 use crate::error::{Code, RequestError, TransferError};
 use crate::faults::{Faults, Slow};
@@ -26,6 +29,7 @@ use crate::proto::transfer::ticket::Kind;
 use crate::satellite::places::Places;
 use crate::satellite::{Event, RequestOptions, Satellite};
 
+mod folders;
 mod lasting;
 
 const PATIENCE: Duration = Duration::from_secs(60);

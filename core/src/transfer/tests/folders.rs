@@ -1,0 +1,121 @@
+//! Folders: sources of their small files that lie, stall, or are busy; names that are hard to get; and others at the same place.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::proto::transfer::message::{HEAD, encode_batch};
+use crate::satellite::{Events, Responder};
+
+/// A folder with small files, each of a unit.
+fn small_files(data: &TempDir, count: u8) -> PathBuf {
+    let folder = data.path().join("small");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..count {
+        fs::write(folder.join(number.to_string()), vec![number; 1 << 20]).unwrap();
+    }
+    folder
+}
+
+/// Where somebody gets a folder to whose list has come already.
+async fn listed(client: &Satellite, folder: &Path, data: &TempDir) -> (Root, PathBuf) {
+    let load = load(client, folder).await;
+    fs::write(data.path().join("to.part.list"), load.list.unwrap()).unwrap();
+    (load.root, data.path().join("to"))
+}
+
+/// Somebody whom this satellite asks, and who has no answers of its own.
+async fn asked_by(client: &Satellite) -> (Satellite, Events) {
+    let asked = Satellite::bare(config().bootstrap(client.addresses().remove(0))).unwrap();
+    let events = asked.base().events(PacketType::Request, NAMESPACE).unwrap();
+    asked.start().await.unwrap();
+    while !client.base().is_connected(&asked.peer_id()) {
+        client.base().sleep(Duration::from_millis(20)).await;
+    }
+    (asked, events)
+}
+
+fn from(source: &Satellite) -> GetOptions {
+    GetOptions::default()
+        .sources([source.peer_id()])
+        .patience(PATIENCE / 2)
+}
+
+fn same(a: &Path, b: &Path) {
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(a), names(b));
+    for name in names(a) {
+        let (a, b) = (fs::read(a.join(&name)), fs::read(b.join(&name)));
+        assert!(a.unwrap() == b.unwrap(), "{name:?}");
+    }
+}
+
+#[test]
+fn small_files_are_asked_of_others_when_a_source_stalls() {
+    run(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let folder = small_files(&data, 3);
+        let files = server.files();
+        files.share(&folder, ShareOptions::default()).await.unwrap();
+        let (root, to) = listed(&client, &folder, &data).await;
+        let (stalls, mut asked) = asked_by(&client).await;
+        let (told, mut tells) = tokio::sync::mpsc::channel(16);
+        stalls.base().spawn(async move {
+            // It takes what it is asked, and says nothing.
+            while let Some(event) = asked.next().await {
+                let _held = told.send(event.take_responder()).await;
+            }
+        });
+        let got = client.files().get(Wanted::folder(root), &to, from(&stalls));
+        let got = tokio::time::timeout(PATIENCE / 2, got.unwrap().received());
+        got.await.unwrap().unwrap();
+        same(&folder, &to);
+        assert!(tells.recv().await.is_some(), "it was asked");
+        end(&[&stalls, &client, &server]).await;
+    });
+}
+
+#[test]
+fn an_ask_that_ends_after_its_source_was_busy_is_counted_once() {
+    run(async {
+        let client = Satellite::new(config()).unwrap();
+        client.start().await.unwrap();
+        let data = tempfile::tempdir().unwrap();
+        // Two asks of it, of eight files and of one.
+        let folder = small_files(&data, 9);
+        let (root, to) = listed(&client, &folder, &data).await;
+        let (busy, mut asked) = asked_by(&client).await;
+        let mut next = async || {
+            let event = asked.next().await.unwrap();
+            let ask = Ask::decode(event.content().clone()).unwrap();
+            let What::Many { places, .. } = ask.what else {
+                panic!("{ask:?}");
+            };
+            (places, event.take_responder().unwrap())
+        };
+        let give = async |(places, responder): (std::ops::Range<u32>, Responder)| {
+            for place in places {
+                let mut buffer = vec![0; HEAD];
+                buffer.extend(fs::read(folder.join(place.to_string())).unwrap());
+                let batch = encode_batch(buffer, place, 1);
+                responder.reply(batch).await.unwrap();
+            }
+            responder.end();
+        };
+        let got = client.files().get(Wanted::folder(root), &to, from(&busy));
+        let (first, second) = (next().await, next().await);
+        first.1.end_with(Code::Busy as i32, "not now");
+        let again = next().await;
+        assert_eq!((&again.0, &second.0), (&(0..8), &(8..9)));
+        give(second).await;
+        give(again).await;
+        got.unwrap().received().await.unwrap();
+        same(&folder, &to);
+        end(&[&busy, &client]).await;
+    });
+}
