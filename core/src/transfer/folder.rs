@@ -280,12 +280,20 @@ impl Getting {
                 let ask = self.some(part, collection, peer, places.clone(), tally);
                 asks.push(async move { (id, places, ask.await) });
             }
-            if asks.is_empty() && last_gave.elapsed() >= self.options.patience {
+            // Who refuses now does so later, too.
+            let refused = !sources.has_hope() && sources.reasons().1;
+            let left = self.options.patience.saturating_sub(last_gave.elapsed());
+            if asks.is_empty() && (refused || left.is_zero()) {
                 return Err(self.nobody(sources));
             }
-            let due = sources.deadline().map_or(self.options.patience, |due| {
-                due.saturating_duration_since(clock::now())
-            });
+            let due = sources
+                .deadline()
+                .map(|due| due.saturating_duration_since(clock::now()));
+            let due = if asks.is_empty() {
+                due.map_or(left, |due| due.min(left))
+            } else {
+                due.unwrap_or(left)
+            };
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
                 found = search.next() => {
@@ -308,9 +316,6 @@ impl Getting {
                             }
                             todo.push(places.start + came..places.end);
                             sources.failed(id, failure, clock::now());
-                            if !sources.has_hope() && asks.is_empty() {
-                                return Err(self.nobody(sources));
-                            }
                         }
                     }
                 }

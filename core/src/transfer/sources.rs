@@ -6,7 +6,7 @@ use crate::error::{Code, RequestError, SendError};
 use crate::identity::PeerId;
 use crate::proto::transfer::schedule::SourceId;
 
-/// Sources of one file, in all, and asked at once.
+/// Sources of one file that are known, and asked at once.
 const SOURCES_MAX: usize = 64;
 pub(super) const ACTIVE_MAX: usize = 8;
 /// How long one that failed is left alone at first; doubled each time.
@@ -16,6 +16,8 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long one that does not have it is left alone at first; doubled each time.
 const WITHOUT: Duration = Duration::from_secs(2);
 const WITHOUT_MAX: Duration = Duration::from_secs(30);
+/// Who failed so often makes room for others: anybody can say of peers that are not there that they have it.
+const FAILS: u32 = 2;
 
 /// Why an ask brought nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,38 +61,72 @@ enum Standing {
 
 #[derive(Debug)]
 struct Source {
+    id: SourceId,
     peer: PeerId,
     standing: Standing,
     fails: u32,
     reason: String,
-    refused: bool,
+}
+
+impl Source {
+    /// How little is to be hoped for from it, if little.
+    fn useless(&self) -> u32 {
+        match self.standing {
+            Standing::Out => u32::MAX,
+            Standing::Waits(_) if self.fails >= FAILS => self.fails,
+            _ => 0,
+        }
+    }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct Sources {
+    known: Vec<Source>,
+    /// How many there were: each has a number of its own, also in another's place.
+    added: SourceId,
+    /// Whether somebody has it and does not give it, who may have made room by now.
+    refused: bool,
+}
 
 impl Sources {
     pub(super) fn add(&mut self, peer: PeerId) {
-        if self.0.len() < SOURCES_MAX && self.0.iter().all(|source| source.peer != peer) {
-            self.0.push(Source {
-                peer,
-                standing: Standing::New,
-                fails: 0,
-                reason: String::new(),
-                refused: false,
-            });
+        if self.known.iter().any(|source| source.peer == peer) {
+            return;
         }
+        if self.known.len() >= SOURCES_MAX {
+            // The oldest of the worst.
+            let places = (0..self.known.len()).rev();
+            let worst = places.max_by_key(|place| self.known[*place].useless());
+            match worst {
+                Some(place) if self.known[place].useless() > 0 => drop(self.known.remove(place)),
+                _ => return,
+            }
+        }
+        self.known.push(Source {
+            id: self.added,
+            peer,
+            standing: Standing::New,
+            fails: 0,
+            reason: String::new(),
+        });
+        self.added += 1;
     }
 
+    fn of(&mut self, id: SourceId) -> Option<&mut Source> {
+        self.known.iter_mut().find(|source| source.id == id)
+    }
+
+    /// Nothing: it made room for another.
     pub(super) fn peer(&self, id: SourceId) -> Option<PeerId> {
-        Some(self.0.get(id as usize)?.peer)
+        let source = self.known.iter().find(|source| source.id == id)?;
+        Some(source.peer)
     }
 
     /// Who has something, as far as is known, the first that were found first.
     pub(super) fn peers(&self) -> Vec<PeerId> {
         let useful = |source: &&Source| source.standing != Standing::Out;
-        self.0
+        self.known
             .iter()
             .filter(useful)
             .map(|source| source.peer)
@@ -99,19 +135,21 @@ impl Sources {
 
     pub(super) fn active(&self) -> usize {
         let active = |source: &&Source| source.standing == Standing::Active;
-        self.0.iter().filter(active).count()
+        self.known.iter().filter(active).count()
     }
 
     /// Whether somebody may give something, now or later.
     pub(super) fn has_hope(&self) -> bool {
-        self.0.iter().any(|source| source.standing != Standing::Out)
+        self.known
+            .iter()
+            .any(|source| source.standing != Standing::Out)
     }
 
     /// Who can be asked from now on, and was not yet.
     pub(super) fn rouse(&mut self, now: Instant) -> Vec<SourceId> {
         let mut room = ACTIVE_MAX.saturating_sub(self.active());
         let mut roused = Vec::new();
-        for (id, source) in (0..).zip(&mut self.0) {
+        for source in &mut self.known {
             let due = match source.standing {
                 Standing::New => true,
                 Standing::Waits(until) => until <= now,
@@ -120,7 +158,7 @@ impl Sources {
             if due && room > 0 {
                 source.standing = Standing::Active;
                 room -= 1;
-                roused.push(id);
+                roused.push(source.id);
             }
         }
         roused
@@ -128,7 +166,7 @@ impl Sources {
 
     /// Whoever is asked at the moment is asked anew.
     pub(super) fn again(&mut self) {
-        for source in &mut self.0 {
+        for source in &mut self.known {
             if source.standing == Standing::Active {
                 source.standing = Standing::New;
             }
@@ -144,18 +182,19 @@ impl Sources {
             Standing::Waits(until) => Some(until),
             _ => None,
         };
-        self.0.iter().filter_map(waits).min()
+        self.known.iter().filter_map(waits).min()
     }
 
     /// It gave something.
     pub(super) fn gave(&mut self, id: SourceId) {
-        if let Some(source) = self.0.get_mut(id as usize) {
+        if let Some(source) = self.of(id) {
             source.fails = 0;
         }
     }
 
     pub(super) fn failed(&mut self, id: SourceId, failure: Failure, now: Instant) {
-        let Some(source) = self.0.get_mut(id as usize) else {
+        self.refused |= matches!(failure, Failure::Refused(_));
+        let Some(source) = self.of(id) else {
             return;
         };
         if source.standing == Standing::Out {
@@ -178,11 +217,7 @@ impl Sources {
                     "it does not have it".to_owned(),
                 )
             }
-            Failure::Refused(reason) => {
-                source.refused = true;
-                (Standing::Out, reason)
-            }
-            Failure::Lied(reason) => (Standing::Out, reason),
+            Failure::Refused(reason) | Failure::Lied(reason) => (Standing::Out, reason),
         };
     }
 
@@ -190,13 +225,12 @@ impl Sources {
     pub(super) fn reasons(&self) -> (String, bool) {
         let said = |source: &Source| format!("{}: {}", source.peer, source.reason);
         let reasons: Vec<String> = self
-            .0
+            .known
             .iter()
             .filter(|source| !source.reason.is_empty())
             .map(said)
             .collect();
-        let refused = self.0.iter().any(|source| source.refused);
-        (reasons.join("; "), refused)
+        (reasons.join("; "), self.refused)
     }
 }
 
@@ -229,6 +263,39 @@ mod tests {
             at += WITHOUT_MAX;
             assert_eq!(sources.rouse(at), [0]);
         }
+    }
+
+    #[test]
+    fn who_comes_late_has_room_beside_those_who_gave_nothing() {
+        let mut sources = Sources::default();
+        let now = crate::net::clock::now();
+        let first = peers(SOURCES_MAX);
+        for peer in &first {
+            sources.add(*peer);
+        }
+        let [late, later, last] = peers(3).try_into().unwrap();
+        let is_known = |sources: &Sources, peer| sources.peers().contains(&peer);
+        // All may have it.
+        sources.add(late);
+        assert!(!is_known(&sources, late));
+        assert_eq!(sources.rouse(now).len(), ACTIVE_MAX);
+        sources.failed(3, Failure::Lied("lie".into()), now);
+        for _ in 0..FAILS {
+            sources.failed(1, Failure::Away("gone".into()), now);
+        }
+        sources.failed(2, Failure::Away("gone".into()), now);
+        // The liar first, then who is never there, and nobody who may come back.
+        sources.add(late);
+        assert!(is_known(&sources, late) && is_known(&sources, first[1]));
+        sources.add(later);
+        assert!(is_known(&sources, later) && !is_known(&sources, first[1]));
+        sources.add(last);
+        assert!(!is_known(&sources, last) && is_known(&sources, first[2]));
+        // What is told of one who made room is not another's.
+        assert_eq!((sources.peer(1), sources.peer(3)), (None, None));
+        assert_eq!(sources.peer(SOURCES_MAX as u32), Some(late));
+        sources.failed(3, Failure::Refused("no".into()), now);
+        assert!(is_known(&sources, late) && sources.reasons().1);
     }
 
     #[test]

@@ -55,6 +55,32 @@ fn same(a: &Path, b: &Path) {
 }
 
 #[test]
+fn who_lied_does_not_end_a_folder_for_which_others_are_looked_for() {
+    run(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let folder = small_files(&data, 3);
+        let files = server.files();
+        files.share(&folder, ShareOptions::default()).await.unwrap();
+        let (root, to) = listed(&client, &folder, &data).await;
+        let (liar, mut asked) = asked_by(&client).await;
+        liar.base().spawn(async move {
+            while let Some(event) = asked.next().await {
+                if let Ok(responder) = event.take_responder() {
+                    drop(responder.reply(Bytes::from_static(b"\x08\x05")).await);
+                    responder.end();
+                }
+            }
+        });
+        let got = client.files().get(Wanted::folder(root), &to, from(&liar));
+        got.unwrap().received().await.unwrap();
+        same(&folder, &to);
+        assert!(client.files().sharing.is_bad(&liar.peer_id()));
+        end(&[&liar, &client, &server]).await;
+    });
+}
+
+#[test]
 fn small_files_are_asked_of_others_when_a_source_stalls() {
     run(async {
         let (server, data) = server().await;
