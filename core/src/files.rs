@@ -1,5 +1,6 @@
 //! Small private files: read with care, written whole or not at all.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,13 @@ use zeroize::Zeroizing;
 /// Bits of a mode that let anybody but the owner in.
 #[cfg(unix)]
 const SHARED: u32 = 0o077;
+
+/// Longest name that file systems take, in bytes.
+const NAME_MAX: usize = 255;
+/// What the name of a temporary has more: two dots and digits.
+const TEMPORARY: usize = 18;
+/// What stands for the end of a name that is too long: a sign and digits.
+const CUT: usize = 17;
 
 /// Why a private file was not read.
 #[derive(Debug)]
@@ -90,11 +98,25 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// The path whose name goes on with `suffix`, in the same folder.
+/// The path whose name goes on with `suffix`, in the same folder. A name that would be too long for that is cut, and has its hash at the end.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let mut name = shortened(path.file_name().unwrap_or_default(), suffix.len());
     name.push(suffix);
     path.with_file_name(name)
+}
+
+/// A name to which so many bytes can be added, and those of a temporary.
+fn shortened(name: &OsStr, more: usize) -> OsString {
+    if name.len() + more + TEMPORARY <= NAME_MAX {
+        return name.to_owned();
+    }
+    let text = name.to_string_lossy();
+    let most = NAME_MAX.saturating_sub(more + TEMPORARY + CUT);
+    let fits = |(at, c): (usize, char)| at + c.len_utf8() <= most;
+    let kept = text.char_indices().take_while(|it| fits(*it)).count();
+    let kept: String = text.chars().take(kept).collect();
+    let hash = blake3::hash(name.as_encoded_bytes()).to_hex();
+    format!("{kept}~{}", &hash[..CUT - 1]).into()
 }
 
 /// Opens a file that only its owner can get at, making it when there is none.
@@ -135,20 +157,9 @@ fn temporary_beside(path: &Path, folder: &Path) -> io::Result<PathBuf> {
     rand::fill(&mut random).map_err(|_| io::Error::other("the system has no randomness"))?;
     Ok(folder.join(format!(
         ".{}.{:016x}",
-        name.to_string_lossy(),
+        shortened(name, 0).to_string_lossy(),
         u64::from_be_bytes(random)
     )))
-}
-
-/// Whether a name is one of those of [`temporary_beside`], for a file whose name ends so.
-pub(crate) fn is_temporary_of(name: &str, end: &str) -> bool {
-    let Some((of, random)) = name
-        .strip_prefix('.')
-        .and_then(|name| name.rsplit_once('.'))
-    else {
-        return false;
-    };
-    of.ends_with(end) && random.len() == 16 && random.bytes().all(|it| it.is_ascii_hexdigit())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -178,4 +189,30 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         Err(_) => {}
     }
     fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_is_cut_and_stays_its_own() {
+        let beside = |name: &str| beside(Path::new("in").join(name).as_path(), ".part");
+        assert_eq!(beside("film"), Path::new("in/film.part"));
+        let just = "a".repeat(NAME_MAX - TEMPORARY - ".part".len());
+        assert_eq!(beside(&just), Path::new("in").join(format!("{just}.part")));
+        let longer = format!("{just}a");
+        let wide = "画".repeat(85);
+        let all = [&longer, &format!("{just}b"), &wide, &format!("{wide}x")];
+        let names = all.map(|name| beside(name).file_name().unwrap().to_owned());
+        for (place, name) in names.iter().enumerate() {
+            assert!(name.len() <= NAME_MAX - TEMPORARY, "{name:?}");
+            assert!(name.to_str().unwrap().ends_with(".part"));
+            assert!(!names[..place].contains(name), "{name:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b".repeat(NAME_MAX));
+        write_private(&path, b"bytes", Create::OrReplace).unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"bytes");
+    }
 }

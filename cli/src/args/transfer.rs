@@ -68,7 +68,7 @@ pub(crate) struct Share {
   psfs get - photos < ticket.txt                      the ticket from stdin, where other users of this machine do not see it
   psfs get ROOT disk.img --peer 192.0.2.7:4001        what has this root (64 digits), from who is there
 
-Each piece is checked before it is written. What came is kept in NAME.part and NAME.part.state: whatever ends it (Ctrl-C, a crash, a
+Each piece is checked before it is written. What came is kept in NAME.part and others beside it: whatever ends it (Ctrl-C, a crash, a
 cut line), the same command goes on from there. The file has its name once it is whole, and prints its path then.
 A root is looked for under the rendezvous `{RENDEZVOUS}` unless -r says otherwise; a ticket says itself where.
 --json prints lines {{\"event\": \"progress\", \"bytes\", \"size\", \"rate\", \"sources\", \"left_s\"}} (bytes a second; size is 0 and left_s null while not

@@ -1,20 +1,22 @@
 //! Folders that are being got.
 //!
 //! Such a folder grows as `NAME.part` beside its destination and gets its name when all of it is there. Its large files are
-//! [`PartFile`](super::part_file)s; small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
-//! costs less than keeping account of a hundred thousand.
+//! [`PartFile`](super::part_file)s, which grow in `NAME.part.large`, each under its place in the list: in the folder itself they could bear the
+//! names of others. Small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
+//! costs less than keeping account of a hundred thousand. Whoever has the lock in `NAME.part.large` is alone with both.
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use super::part_file::{self, SPARE, free_bytes};
+use super::part_file::{SPARE, free_bytes};
 use crate::error::TransferError;
-use crate::files::{beside, folder_of};
+use crate::files::{self, beside, folder_of};
 use crate::proto::transfer::collection::{Collection, What};
 use crate::proto::transfer::names::Name;
 use crate::proto::transfer::outline::UNIT;
@@ -25,7 +27,13 @@ use crate::proto::transfer::root::Root;
 pub(crate) struct PartFolder {
     destination: PathBuf,
     part: PathBuf,
+    large: PathBuf,
+    /// It goes with the last thread that writes.
+    _lock: Arc<File>,
 }
+
+/// What is locked, in the folder of the large files.
+const LOCK: &str = "lock";
 
 impl PartFolder {
     /// Begins, or goes on. All folders are made; room is looked for before anything is asked for.
@@ -33,11 +41,20 @@ impl PartFolder {
         destination: &Path,
         collection: &Collection,
     ) -> Result<Self, TransferError> {
-        let part = beside(destination, ".part");
+        let large = large_path(destination);
+        make(&large).map_err(|error| TransferError::io(&large, &error))?;
         let folder = Self {
             destination: destination.to_owned(),
-            part,
+            part: beside(destination, ".part"),
+            _lock: Arc::new(lock(destination, &large)?),
+            large,
         };
+        if fs::symlink_metadata(destination).is_ok() {
+            // Whoever had the lock before has come to the end.
+            return Err(TransferError::Busy {
+                path: destination.to_owned(),
+            });
+        }
         let failed = |error| TransferError::io(&folder.part, &error);
         match fs::symlink_metadata(&folder.part) {
             Ok(found) if found.is_dir() => {}
@@ -51,6 +68,7 @@ impl PartFolder {
                 let parent = folder_of(destination);
                 let free = free_bytes(parent).map_err(|error| TransferError::io(parent, &error))?;
                 if collection.size().saturating_add(SPARE) > free {
+                    remove_large(&folder.large);
                     return Err(TransferError::NoRoom {
                         path: destination.to_owned(),
                         need: collection.size(),
@@ -75,6 +93,11 @@ impl PartFolder {
     /// Where a file of it is until the end.
     pub(crate) fn path(&self, name: &Name) -> PathBuf {
         self.part.join(name.to_path())
+    }
+
+    /// Where a large file grows, by its place in the list.
+    pub(crate) fn grows(&self, place: u32) -> PathBuf {
+        self.large.join(place.to_string())
     }
 
     /// Whether a small file is there, whole.
@@ -103,8 +126,8 @@ impl PartFolder {
             .map_err(|error| TransferError::io(&path, &error))
     }
 
-    /// What is in it and not of it: what a crash left is removed, what somebody else put there is not taken along.
-    fn clear(&self, collection: &Collection) -> Result<(), TransferError> {
+    /// What somebody else put into it is not taken along.
+    fn refuse_others(&self, collection: &Collection) -> Result<(), TransferError> {
         let mut known = HashSet::new();
         for entry in collection.entries() {
             let name = entry.name.to_path();
@@ -121,8 +144,6 @@ impl PartFolder {
                     if entry.file_type().map_err(failed)?.is_dir() {
                         folders.push(path);
                     }
-                } else if part_file::is_leftover(&path) {
-                    fs::remove_file(&path).map_err(|error| TransferError::io(&path, &error))?;
                 } else {
                     return Err(TransferError::Path {
                         path,
@@ -142,7 +163,7 @@ impl PartFolder {
         collection: &Collection,
         durable: bool,
     ) -> Result<(), TransferError> {
-        self.clear(collection)?;
+        self.refuse_others(collection)?;
         let failed = |error| TransferError::io(&self.part, &error);
         for entry in collection.entries().iter().rev() {
             let path = self.path(&entry.name);
@@ -191,10 +212,47 @@ pub(crate) fn read_list(path: &Path) -> Result<Collection, TransferError> {
     Collection::decode(bytes.into()).map_err(|error| TransferError::BadInput(error.to_string()))
 }
 
-/// The list is not needed any more: it is written anew if the folder is wanted again.
-pub(crate) fn remove_list(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
+/// Removes what was needed until the folder was whole: it is made anew if the folder is wanted again.
+pub(crate) fn remove_rest(destination: &Path) {
+    if let Err(error) = fs::remove_file(list_path(destination)) {
         tracing::debug!(%error, "the list of a folder was not removed");
+    }
+    let large = large_path(destination);
+    if large.is_dir() && lock(destination, &large).is_ok() {
+        remove_large(&large);
+    }
+}
+
+/// Under its lock.
+fn remove_large(large: &Path) {
+    if let Err(error) = fs::remove_dir_all(large) {
+        tracing::debug!(%error, "where the large files of a folder grew was not removed");
+    }
+}
+
+fn large_path(destination: &Path) -> PathBuf {
+    beside(destination, ".part.large")
+}
+
+fn lock(destination: &Path, large: &Path) -> Result<File, TransferError> {
+    let busy = || TransferError::Busy {
+        path: destination.to_owned(),
+    };
+    let path = large.join(LOCK);
+    let failed = |error| TransferError::io(&path, &error);
+    let file = files::open_private(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(busy()),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    // Whoever had it before may have removed it.
+    let held = file.metadata().map_err(failed)?;
+    let there = fs::symlink_metadata(&path);
+    if there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+        Ok(file)
+    } else {
+        Err(busy())
     }
 }
 

@@ -1,4 +1,5 @@
-//! A file that is being got: `NAME.part` beside its destination, and `NAME.part.state`, which says what of it is there.
+//! A file that is being got: `NAME.part` beside its destination, and `NAME.part.state`, which says what of it is there. One of a folder grows
+//! apart from it ([`super::folder`]).
 //!
 //! A piece is checked, written into the part file, and believed after a crash once a commit has said so: the part file's data are put on
 //! the disk first, then the state is written anew. So whatever happens to this process or machine, the state never says of a byte
@@ -53,29 +54,30 @@ struct Places {
 }
 
 impl Places {
-    fn of(destination: &Path) -> Result<Self, TransferError> {
+    fn of(destination: &Path, grows: Option<&Path>) -> Result<Self, TransferError> {
         if destination.file_name().is_none() {
             return Err(TransferError::Path {
                 path: destination.to_owned(),
                 reason: "it does not end in a file's name".into(),
             });
         }
+        let (part, state) = match grows {
+            Some(part) => (part.to_owned(), beside(part, ".state")),
+            None => (
+                beside(destination, ".part"),
+                beside(destination, ".part.state"),
+            ),
+        };
         Ok(Self {
             destination: destination.to_owned(),
-            part: beside(destination, ".part"),
-            state: beside(destination, ".part.state"),
+            part,
+            state,
         })
     }
 
     fn folder(&self) -> &Path {
         folder_of(&self.destination)
     }
-}
-
-/// Whether a crash in the middle of a commit leaves files of such names: a state, or one that was to become it.
-pub(crate) fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".part.state") || files::is_temporary_of(&name, ".part.state")
 }
 
 /// The size of the file that is there, if it is one.
@@ -121,9 +123,10 @@ pub(crate) struct Commit {
 }
 
 impl PartFile {
-    /// Whether the destination has the file already, of which the size may not be known.
+    /// Whether the destination has the file already, of which the size may not be known. It is known where it would grow, if not beside that.
     pub(crate) fn is_there(
         destination: &Path,
+        grows: Option<&Path>,
         root: &Root,
     ) -> Result<Option<Vec<ChainingValue>>, TransferError> {
         if !is_file(destination)? {
@@ -133,12 +136,13 @@ impl PartFile {
         let file = File::open(destination).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         let units = hash_units(&file, size, 0..units_of(size)).map_err(failed)?;
-        Self::is_it(destination, root, size, units).map(Some)
+        Self::is_it(destination, grows, root, size, units).map(Some)
     }
 
     /// Whether what was found at the destination is the file, by the hashes of its units.
     pub(crate) fn is_it(
         destination: &Path,
+        grows: Option<&Path>,
         root: &Root,
         size: u64,
         units: Vec<ChainingValue>,
@@ -148,7 +152,7 @@ impl PartFile {
             return Err(exists(destination));
         }
         // A crash may have come in the middle of the end.
-        let places = Places::of(destination)?;
+        let places = Places::of(destination, grows)?;
         if let Ok(Some(state)) = read_state(&places.state)
             && state.root == root.as_bytes()[..]
         {
@@ -158,10 +162,15 @@ impl PartFile {
         Ok(units)
     }
 
-    /// Begins to get a file, or goes on with it. The folder of the destination must exist.
-    pub(crate) fn begin(destination: &Path, root: Root, size: u64) -> Result<Begun, TransferError> {
-        let places = Places::of(destination)?;
-        if let Some(units) = Self::is_there(destination, &root)? {
+    /// Begins to get a file, or goes on with it. The folder of the destination must exist, and that where it grows, if it does not beside it.
+    pub(crate) fn begin(
+        destination: &Path,
+        grows: Option<&Path>,
+        root: Root,
+        size: u64,
+    ) -> Result<Begun, TransferError> {
+        let places = Places::of(destination, grows)?;
+        if let Some(units) = Self::is_there(destination, grows, &root)? {
             return Ok(Begun::Whole(units));
         }
         let failed = |error| TransferError::io(&places.part, &error);

@@ -307,7 +307,7 @@ impl Assembly {
 impl Assembled {
     /// Gives the file its own name; one with the same content may have it already. On the disk when this returns.
     pub(crate) fn settle(self, destination: &Path) -> Result<Vec<ChainingValue>, TransferError> {
-        if let Some(units) = PartFile::is_there(destination, &self.root)? {
+        if let Some(units) = PartFile::is_there(destination, None, &self.root)? {
             self.remove();
             return Ok(units);
         }

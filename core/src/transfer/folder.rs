@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -34,6 +35,8 @@ const ASK_FILES: usize = 4096;
 const LOOKED_AT: usize = 64;
 /// Asks of one source at once.
 const ASKS: usize = 2;
+/// How long a place is waited for that somebody else has.
+const LET_GO: Duration = Duration::from_secs(2);
 
 impl Getting {
     /// A folder, from the root of its list.
@@ -52,8 +55,7 @@ impl Getting {
         list.fetch(&mut sources).await?;
         // The list may have come earlier, and nobody was asked for it now.
         self.seek_out(&mut sources).await;
-        let from = list_path.clone();
-        let read = self.blocking(move || folder::read_list(&from));
+        let read = self.blocking(move || folder::read_list(&list_path));
         let collection = read.await??;
         let collection = Arc::new(collection);
         let size = collection.size();
@@ -67,7 +69,8 @@ impl Getting {
         if !self.is_whole(&collection).await? {
             self.fill(&collection, &mut sources).await?;
         }
-        self.blocking(move || folder::remove_list(&list_path))
+        let destination = self.destination.clone();
+        self.blocking(move || folder::remove_rest(&destination))
             .await?;
         self.progress
             .send_modify(|progress| (progress.bytes, progress.size) = (size, size));
@@ -147,9 +150,7 @@ impl Getting {
         collection: &Arc<Collection>,
         sources: &mut Sources,
     ) -> Result<(), TransferError> {
-        let (destination, list) = (self.destination.clone(), Arc::clone(collection));
-        let begin = move || PartFolder::begin(&destination, &list);
-        let part = self.blocking(begin).await??;
+        let part = self.begin(collection).await?;
         let needed = self.needed(&part, collection).await?;
         let large: Vec<(u32, Root, u64)> = (0..)
             .zip(collection.entries())
@@ -180,6 +181,7 @@ impl Getting {
                 let mut one = Self {
                     root,
                     destination: part.path(&entry.name),
+                    grows: Some(part.grows(place)),
                     progress: watch::channel(Progress::default()).0,
                     most: Most {
                         bytes: size,
@@ -198,6 +200,24 @@ impl Getting {
             .await?;
         let (list, durable) = (Arc::clone(collection), self.options.durable);
         self.blocking(move || part.finish(&list, durable)).await?
+    }
+
+    /// Alone at its place.
+    async fn begin(&self, collection: &Arc<Collection>) -> Result<PartFolder, TransferError> {
+        let until = clock::after(LET_GO);
+        loop {
+            let (destination, list) = (self.destination.clone(), Arc::clone(collection));
+            let begin = move || PartFolder::begin(&destination, &list);
+            match self.blocking(begin).await? {
+                // Threads of a get that was cancelled may still write.
+                Err(TransferError::Busy { .. }) if clock::now() < until => {}
+                begun => return begun,
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+                () = self.sharing.base.sleep(LET_GO / 50) => {}
+            }
+        }
     }
 
     /// The places of the small files that are not there yet.

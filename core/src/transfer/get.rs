@@ -208,6 +208,7 @@ impl Files {
             give_on: token.is_empty(),
             token,
             destination,
+            grows: None,
             options,
             progress: tell,
             cancel: cancel.clone(),
@@ -285,6 +286,8 @@ pub(super) struct Getting {
     /// Under which its sources have announced it: of a file in a folder that is the folder's.
     pub(super) announced: Root,
     pub(super) destination: PathBuf,
+    /// Where it grows; if nothing is said, beside its destination.
+    pub(super) grows: Option<PathBuf>,
     pub(super) options: GetOptions,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) cancel: CancellationToken,
@@ -368,6 +371,7 @@ impl Getting {
             return Ok(None);
         }
         let (destination, root) = (self.destination.clone(), self.root);
+        let grows = self.grows.clone();
         let mut hashing = None;
         let slice = move || {
             let hashing = match &mut hashing {
@@ -378,7 +382,8 @@ impl Getting {
                 return Ok(None);
             };
             let units = file.outline().units().to_vec();
-            PartFile::is_it(&destination, &root, file.size(), units).map(Some)
+            let grows = grows.as_deref();
+            PartFile::is_it(&destination, grows, &root, file.size(), units).map(Some)
         };
         self.sliced(slice).await.map(Some)
     }
@@ -397,9 +402,9 @@ impl Getting {
         };
         self.most.takes(size)?;
         let (destination, root) = (self.destination.clone(), self.root);
-        let begun = self
-            .blocking(move || PartFile::begin(&destination, root, size))
-            .await??;
+        let grows = self.grows.clone();
+        let begin = move || PartFile::begin(&destination, grows.as_deref(), root, size);
+        let begun = self.blocking(begin).await??;
         let part = match begun {
             Begun::Whole(units) => return Ok(units),
             Begun::Part(part) => part,

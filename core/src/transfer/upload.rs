@@ -160,6 +160,7 @@ impl Upload {
             announced: self.put.root,
             give_on: true,
             destination,
+            grows: None,
             options: GetOptions::default()
                 .sources([self.peer])
                 .patience(PATIENCE),

@@ -304,7 +304,9 @@ async fn what_is_not_of_a_folder_is_not_taken_along_with_it() {
     let inside = target.path().join("things.part/inner");
     fs::create_dir_all(&inside).unwrap();
     // What a crash leaves behind, and what somebody has there.
-    fs::write(inside.join(".large.part.state.0123456789abcdef"), b"half").unwrap();
+    let large = target.path().join("things.part.large");
+    fs::create_dir(&large).unwrap();
+    fs::write(large.join(".5.state.0123456789abcdef"), b"half").unwrap();
     fs::write(inside.join("mine"), b"dear to me").unwrap();
     let error = get(&bob, Wanted::folder(root), &to, from(&alice))
         .await
@@ -316,6 +318,7 @@ async fn what_is_not_of_a_folder_is_not_taken_along_with_it() {
         .await
         .unwrap();
     assert_eq!(tree(&to), tree(&from_there));
+    assert_eq!(names(&target), ["things"]);
     stop(&[&alice, &bob]).await;
 }
 

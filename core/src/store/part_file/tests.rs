@@ -34,7 +34,7 @@ impl Setting {
     }
 
     fn begin(&self) -> Result<Begun, TransferError> {
-        PartFile::begin(&self.destination(), self.root(), self.shared.size())
+        PartFile::begin(&self.destination(), None, self.root(), self.shared.size())
     }
 
     fn part(&self) -> PartFile {
@@ -141,7 +141,7 @@ fn what_belongs_to_something_else_is_left_alone() {
     assert_eq!(error.code(), Code::Busy);
     drop(part);
     let (other, path) = (Root::of(b"other"), setting.destination());
-    let error = PartFile::begin(&path, other, 5).unwrap_err();
+    let error = PartFile::begin(&path, None, other, 5).unwrap_err();
     assert!(
         error.to_string().contains("belongs to another file"),
         "{error}"
@@ -165,7 +165,12 @@ fn what_belongs_to_something_else_is_left_alone() {
 #[test]
 fn a_file_that_does_not_fit_is_refused_before_it_is_begun() {
     let setting = Setting::new(10);
-    let error = PartFile::begin(&setting.destination(), setting.root(), outline::FILE_MAX);
+    let error = PartFile::begin(
+        &setting.destination(),
+        None,
+        setting.root(),
+        outline::FILE_MAX,
+    );
     assert!(
         matches!(error, Err(TransferError::NoRoom { .. })),
         "{error:?}"

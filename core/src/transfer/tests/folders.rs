@@ -145,3 +145,85 @@ fn an_ask_that_ends_after_its_source_was_busy_is_counted_once() {
         end(&[&busy, &client]).await;
     });
 }
+
+#[test]
+fn names_that_are_long_or_look_like_parts_arrive() {
+    run(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let folder = data.path().join("hard");
+        fs::create_dir(&folder).unwrap();
+        let long = "画".repeat(85);
+        let sizes = [
+            ("film", 3 << 20),
+            ("film.part", 0),
+            ("film.part.state", 2 << 20),
+            (".film.part.state.0123456789abcdef", 10),
+            ("film.part.large", 2 << 20),
+            (&*long, 2 << 20),
+        ];
+        for (number, (name, size)) in (0..).zip(sizes) {
+            fs::write(folder.join(name), vec![number; size]).unwrap();
+        }
+        let files = server.files();
+        let shared = files.share(&folder, ShareOptions::default()).await;
+        let root = shared.unwrap().root;
+        // To a name of as many bytes as there may be, too.
+        let target = tempfile::tempdir().unwrap();
+        let to = target.path().join(&long);
+        get(&client, &server, Wanted::folder(root), &to)
+            .await
+            .unwrap();
+        same(&folder, &to);
+        let shared = files.share(folder.join(&long), ShareOptions::default());
+        let root = shared.await.unwrap().root;
+        let file = target.path().join("b".repeat(255));
+        get(&client, &server, root, &file).await.unwrap();
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 2, "nothing is left");
+        // And to a server.
+        let token = server.files().token(TokenOptions::new("anna")).unwrap();
+        let there = server.peer_id();
+        let put = client.files().put(&there, &to, PutOptions::new(token));
+        put.unwrap().received().await.unwrap();
+        end(&[&client, &server]).await;
+    });
+}
+
+#[test]
+fn two_do_not_get_a_folder_to_one_place_at_once() {
+    run(async {
+        let faults = Faults::new(2);
+        let (server, data) = server_on(config().faults(faults.clone())).await;
+        let to = config().bootstrap(server.addresses().remove(0));
+        let slow = Satellite::new(to.faults(faults.clone())).unwrap();
+        slow.start().await.unwrap();
+        let fast = client(&server).await;
+        let folder = small_files(&data, 6);
+        fs::write(folder.join("large"), vec![7; 3 << 20]).unwrap();
+        let shared = server.files().share(&folder, ShareOptions::default()).await;
+        let root = shared.unwrap().root;
+        let line = Slow::default().rate(1 << 20);
+        faults.slow(&slow.peer_id(), &server.peer_id(), line);
+        let to = data.path().join("to");
+        let mut first = slow
+            .files()
+            .get(Wanted::folder(root), &to, from(&server))
+            .unwrap();
+        while first.advanced().await.unwrap().bytes < 2 << 20 {}
+        let second = get(&fast, &server, Wanted::folder(root), &to).await;
+        let busy = second.unwrap_err();
+        assert!(matches!(busy, TransferError::Busy { .. }), "{busy}");
+        // Who was cancelled does not hold the place; and both find it whole.
+        drop(first);
+        let second = get(&fast, &server, Wanted::folder(root), &to);
+        second.await.unwrap();
+        same(&folder, &to);
+        get(&slow, &server, Wanted::folder(root), &to)
+            .await
+            .unwrap();
+        for left in ["to.part", "to.part.large", "to.part.list"] {
+            assert!(!data.path().join(left).exists(), "{left}");
+        }
+        end(&[&slow, &fast, &server]).await;
+    });
+}
