@@ -129,6 +129,15 @@ impl SharedFile {
         &self.path
     }
 
+    /// Whether what is at its path looks like another file. Its bytes may be the same.
+    pub(crate) fn looks_changed(&self) -> bool {
+        let is_it = |print| match fs::metadata(&self.path) {
+            Ok(found) => Print::of(&found) == print,
+            Err(error) => !is_gone(&error),
+        };
+        self.print.is_some_and(|print| !is_it(print))
+    }
+
     pub(crate) fn outline(&self) -> &Outline {
         &self.outline
     }

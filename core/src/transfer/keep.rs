@@ -359,6 +359,15 @@ impl From<TransferError> for Refusal {
                 Code::Io,
                 format!("{need} bytes are needed, its disk has {free} free"),
             ),
+            TransferError::Exists { .. } => {
+                let text = "something else is at its place there";
+                Self::new(Code::Conflict, text)
+            }
+            TransferError::Changed { .. } => {
+                let text = "what came of it was changed there";
+                Self::new(Code::Conflict, text)
+            }
+            TransferError::Busy { .. } => Self::new(Code::Busy, "it is being got there already"),
             other => Self::new(crate::error::Error::from(other).code(), text),
         }
     }

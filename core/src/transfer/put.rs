@@ -22,6 +22,7 @@ use crate::net::clock;
 use crate::proto::transfer::keeping::{Denied, Kept, Put, decode_rows};
 use crate::proto::transfer::label::{Label, TAGS_MAX};
 use crate::proto::transfer::message::{Ask, NAMESPACE, What};
+use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::satellite::RequestOptions;
@@ -33,6 +34,9 @@ const WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long an address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Files or units that are looked at in one go, whether they were changed.
+const CHECKED: usize = 32;
 
 /// How a file is given away to be kept.
 #[derive(Clone)]
@@ -318,6 +322,9 @@ impl Putting {
                 Err(Failed::For(error)) => return Err(error),
                 Err(Failed::Now(reason)) => reason,
             };
+            if let Some(path) = self.changed(load).await? {
+                return Err(TransferError::Changed { path });
+            }
             let now = self.progress.borrow().bytes;
             if now > bytes {
                 (bytes, wait, last_moved) = (now, WAIT, clock::now());
@@ -333,6 +340,30 @@ impl Putting {
             base.sleep(wait.min(self.options.patience)).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
+    }
+
+    /// What of it is not any more what it was.
+    async fn changed(&self, load: &Load) -> Result<Option<PathBuf>, TransferError> {
+        let (mut files, mut at) = (load.blobs.clone(), 0);
+        let slice = move || {
+            for _ in 0..CHECKED {
+                let Some(file) = files.last() else {
+                    return Ok(Some(None));
+                };
+                if file.looks_changed()
+                    && at < file.size()
+                    && let Err(TransferError::Changed { path }) = file.unit_from(at)
+                {
+                    return Ok(Some(Some(path)));
+                }
+                at += UNIT;
+                if at >= file.size() || !file.looks_changed() {
+                    (_, at) = (files.pop(), 0);
+                }
+            }
+            Ok(None)
+        };
+        self.sharing.sliced(slice).await
     }
 
     async fn ask(&self, load: &Load) -> Result<(), Failed> {

@@ -227,3 +227,40 @@ fn two_do_not_get_a_folder_to_one_place_at_once() {
         end(&[&slow, &fast, &server]).await;
     });
 }
+
+#[test]
+fn what_is_changed_while_it_is_given_away_is_told_to_be() {
+    run(async {
+        let faults = Faults::new(3);
+        let (server, data) = server_on(config().faults(faults.clone())).await;
+        let to = config().bootstrap(server.addresses().remove(0));
+        let client = Satellite::new(to.faults(faults.clone())).unwrap();
+        client.start().await.unwrap();
+        let line = Slow::default().rate(2 << 20);
+        faults.slow(&client.peer_id(), &server.peer_id(), line);
+        let path = data.path().join("letter");
+        let token = server.files().token(TokenOptions::new("anna")).unwrap();
+        let there = server.peer_id();
+        let begun = async |content| {
+            fs::write(&path, vec![content; 8 << 20]).unwrap();
+            let put = client.files().put(&there, &path, PutOptions::new(&*token));
+            let mut put = put.unwrap();
+            while put.advanced().await.unwrap().bytes < 1 << 20 {}
+            put
+        };
+        // It only looks like another, and is asked for again.
+        let put = begun(6).await;
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+        faults.partition(&client.peer_id(), &there);
+        faults.heal_all();
+        put.received().await.unwrap();
+        faults.slow(&client.peer_id(), &there, line);
+        let put = begun(7).await;
+        fs::write(&path, b"another").unwrap();
+        let error = put.received().await.unwrap_err();
+        assert_eq!(error, TransferError::Changed { path });
+        end(&[&client, &server]).await;
+    });
+}
