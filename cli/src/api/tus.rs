@@ -11,9 +11,10 @@
 //! Bytes go into `uploads` in the data folder as they come; what an answer says to be here is on the disk. A file that is whole is shared
 //! under its name, from the folder `uploaded`. An upload that nobody goes on with for a day is removed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -46,8 +47,8 @@ fn bad(error: impl Into<String>, hint: &str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, error, hint)
 }
 
-fn uploads(api: &Api) -> Result<&Uploads, ApiError> {
-    api.uploads.as_deref().ok_or_else(|| {
+fn uploads(api: &Api) -> Result<&Arc<Uploads>, ApiError> {
+    api.uploads.as_ref().ok_or_else(|| {
         ApiError::new(
             StatusCode::NOT_IMPLEMENTED,
             "uploads need a data folder",
@@ -89,7 +90,10 @@ pub(super) async fn begin(State(api): ApiState, headers: HeaderMap) -> Result<Re
         tags,
         root: None,
     };
-    let id = uploads.create(&about)?;
+    let new = about.clone();
+    let id = uploads
+        .blocking(move |uploads| uploads.create(&new))
+        .await?;
     let mut response = Response::builder()
         .status(StatusCode::CREATED)
         .header("Tus-Resumable", VERSION)
@@ -110,10 +114,10 @@ pub(super) async fn look(
 ) -> Result<Response, ApiError> {
     version(&headers)?;
     let uploads = uploads(&api)?;
-    let about = uploads.read(&id)?;
+    let (about, here) = uploads.blocking(move |uploads| known(uploads, &id)).await?;
     let mut response = Response::builder()
         .header("Tus-Resumable", VERSION)
-        .header("Upload-Offset", uploads.offset(&id, &about))
+        .header("Upload-Offset", here)
         .header("Upload-Length", about.length)
         .header(header::CACHE_CONTROL, "no-store");
     if let Some(root) = &about.root {
@@ -130,17 +134,13 @@ pub(super) async fn end(
 ) -> Result<Response, ApiError> {
     version(&headers)?;
     let uploads = uploads(&api)?;
-    uploads.read(&id)?;
-    let _slot = uploads.hold(&id)?;
     // A whole one is a shared file, with a life of its own.
-    for path in [uploads.about_file(&id), uploads.bytes(&id)] {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(storage(&error.to_string()));
-            }
-            _ => {}
-        }
-    }
+    let removed = uploads.blocking(move |uploads| {
+        uploads.read(&id)?;
+        let _slot = uploads.hold(&id)?;
+        uploads.remove(&id)
+    });
+    removed.await?;
     Ok((StatusCode::NO_CONTENT, [("Tus-Resumable", VERSION)]).into_response())
 }
 
@@ -162,9 +162,9 @@ pub(super) async fn send(
     }
     let uploads = uploads(&api)?;
     let _slot = uploads.hold(&id)?;
-    let about = uploads.read(&id)?;
     let at = number(&headers, "upload-offset")?;
-    let here = uploads.offset(&id, &about);
+    let of = id.clone();
+    let (about, here) = uploads.blocking(move |uploads| known(uploads, &of)).await?;
     if at != here {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
@@ -188,16 +188,24 @@ pub(super) async fn send(
         .map_err(broken)
 }
 
+/// An upload, and how much of it is here.
+fn known(uploads: &Uploads, id: &str) -> Result<(About, u64), ApiError> {
+    let about = uploads.read(id)?;
+    let here = uploads.offset(id, &about);
+    Ok((about, here))
+}
+
 /// It is whole: shared from now on.
 async fn finished(
     api: &Api,
-    uploads: &Uploads,
+    uploads: &Arc<Uploads>,
     id: &str,
     mut about: About,
     response: axum::http::response::Builder,
 ) -> Result<axum::http::response::Builder, ApiError> {
-    let path = uploads.place(id, &about);
-    let path = path.map_err(|error| storage(&error.to_string()))?;
+    let (of, whole) = (id.to_owned(), about.clone());
+    let placed = uploads.blocking(move |uploads| uploads.place(&of, &whole));
+    let path = placed.await?;
     let files = api.satellite.files();
     let options = ShareOptions::default().tags(&about.tags).sha256(true);
     let shared = files.share(&path, options).await.map_err(ApiError::of)?;
@@ -205,9 +213,9 @@ async fn finished(
         .ticket(&shared.root, TicketOptions::default())
         .map_err(ApiError::of)?;
     about.root = Some(shared.root.to_string());
-    uploads
-        .write(id, &about)
-        .map_err(|error| storage(&error.to_string()))?;
+    let of = id.to_owned();
+    let written = uploads.blocking(move |uploads| uploads.write(&of, &about));
+    written.await?;
     Ok(response
         .header("Psfs-Root", shared.root.to_string())
         .header("Psfs-Ticket", ticket.to_string()))

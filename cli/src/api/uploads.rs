@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Uploads that are not whole.
 const UPLOADS_MAX: usize = 1024;
 
-/// The uploads of a satellite with a data folder.
+/// The uploads of a satellite with a data folder. What does more than look at memory waits for the disk, and is for [`Uploads::blocking`].
 #[derive(Debug)]
 pub(super) struct Uploads {
     coming: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct Uploads {
 }
 
 /// What is known of one, beside its bytes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct About {
     pub(super) length: u64,
     pub(super) name: String,
@@ -39,9 +39,9 @@ pub(super) struct About {
 }
 
 /// One that nobody else sends to meanwhile.
-pub(super) struct Slot<'a>(&'a Uploads, String);
+pub(super) struct Slot(Arc<Uploads>, String);
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
         let busy = self.0.busy.lock();
         busy.unwrap_or_else(PoisonError::into_inner).remove(&self.1);
@@ -57,10 +57,20 @@ impl Uploads {
         }
     }
 
-    pub(super) fn hold(&self, id: &str) -> Result<Slot<'_>, ApiError> {
+    /// Work that waits for the disk.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let this = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.unwrap_or_else(|error| Err(storage(&error.to_string())))
+    }
+
+    pub(super) fn hold(self: &Arc<Self>, id: &str) -> Result<Slot, ApiError> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if busy.insert(id.to_owned()) {
-            return Ok(Slot(self, id.to_owned()));
+            return Ok(Slot(Arc::clone(self), id.to_owned()));
         }
         Err(ApiError::new(
             StatusCode::LOCKED,
@@ -69,11 +79,24 @@ impl Uploads {
         ))
     }
 
+    /// All of one that is not shared.
+    pub(super) fn remove(&self, id: &str) -> Result<(), ApiError> {
+        for path in [self.about_file(id), self.bytes(id)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(storage(&error.to_string()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn bytes(&self, id: &str) -> PathBuf {
         self.coming.join(id)
     }
 
-    pub(super) fn about_file(&self, id: &str) -> PathBuf {
+    fn about_file(&self, id: &str) -> PathBuf {
         self.coming.join(format!("{id}.json"))
     }
 
@@ -86,7 +109,12 @@ impl Uploads {
         serde_json::from_slice(&text).map_err(|_| gone())
     }
 
-    pub(super) fn write(&self, id: &str, about: &About) -> io::Result<()> {
+    pub(super) fn write(&self, id: &str, about: &About) -> Result<(), ApiError> {
+        let written = self.try_write(id, about);
+        written.map_err(|error| storage(&error.to_string()))
+    }
+
+    fn try_write(&self, id: &str, about: &About) -> io::Result<()> {
         let path = self.about_file(id);
         let new = path.with_extension("new");
         let text = serde_json::to_vec(about).map_err(io::Error::other)?;
@@ -105,7 +133,7 @@ impl Uploads {
         }
     }
 
-    pub(super) fn create(&self, about: &About) -> Result<String, ApiError> {
+    pub(super) fn create(self: &Arc<Self>, about: &About) -> Result<String, ApiError> {
         for folder in [&self.coming, &self.done] {
             crate::files::make_folder(folder)
                 .map_err(|failure| storage(&failure.line().unwrap_or_default()))?;
@@ -121,13 +149,13 @@ impl Uploads {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| storage(&error.to_string()))?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let made = create(&self.bytes(&id)).and_then(|_| self.write(&id, about));
+        let made = create(&self.bytes(&id)).and_then(|_| self.try_write(&id, about));
         made.map_err(|error| storage(&error.to_string()))?;
         Ok(id)
     }
 
     /// Removes those that are too old. How many are left.
-    fn expire(&self) -> usize {
+    fn expire(self: &Arc<Self>) -> usize {
         let mut left = 0;
         for entry in fs::read_dir(&self.coming).into_iter().flatten().flatten() {
             let old = entry
@@ -147,7 +175,12 @@ impl Uploads {
     }
 
     /// Where a whole one lies, under its own name.
-    pub(super) fn place(&self, id: &str, about: &About) -> io::Result<PathBuf> {
+    pub(super) fn place(&self, id: &str, about: &About) -> Result<PathBuf, ApiError> {
+        let placed = self.try_place(id, about);
+        placed.map_err(|error| storage(&error.to_string()))
+    }
+
+    fn try_place(&self, id: &str, about: &About) -> io::Result<PathBuf> {
         let folder = self.done.join(id);
         fs::create_dir_all(&folder)?;
         let path = folder.join(&about.name);
