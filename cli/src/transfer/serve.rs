@@ -13,9 +13,6 @@ use crate::output::{Lines, print_line};
 use crate::own;
 use crate::stop::Stop;
 
-/// The most that can be asked for of the wire of filestoraged.
-const SOCKET_LARGEST: u64 = 1 << 30;
-
 /// Keeps files until told to end.
 pub(super) fn serve(args: &Serve) -> Result<(), Failure> {
     log::start(Some(log::WARNINGS))?;
@@ -51,7 +48,7 @@ async fn keep(
         let secret = secret_files::read_secret(secret, "socket secret")?;
         let mut options = FilestoragedOptions::new(socket, secret);
         if let Some(largest) = args.largest {
-            options = options.largest(largest.min(SOCKET_LARGEST));
+            options = options.largest(largest.min(FilestoragedOptions::LARGEST_MAX));
         }
         files.serve_filestoraged(options).await.map_err(failed)?;
     }

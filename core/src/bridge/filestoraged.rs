@@ -35,8 +35,6 @@ use crate::transfer::Files;
 
 /// Largest file unless something else is said, as the original has it.
 const LARGEST: u64 = 10_000_000;
-/// Largest that can be said: at a thousand bytes in each piece, and each on the disk before the next comes, more is not for this wire.
-const LARGEST_MAX: u64 = 1 << 30;
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may say nothing before somebody has logged in, and afterwards.
@@ -70,6 +68,9 @@ impl std::fmt::Debug for FilestoragedOptions {
 }
 
 impl FilestoragedOptions {
+    /// The largest file that can be allowed, in bytes: at a thousand in each piece, and each on the disk before the next comes, more is not for this wire.
+    pub const LARGEST_MAX: u64 = 1 << 30;
+
     /// Where the socket is, whose folder is made if there is none, and the secret by which tokens are signed (JWT, HS256, with `login` and `uid`). The login is the owner. Such tokens
     /// hold on this socket and nowhere else.
     pub fn new(socket: impl Into<PathBuf>, secret: impl AsRef<[u8]>) -> Self {
@@ -80,7 +81,7 @@ impl FilestoragedOptions {
         }
     }
 
-    /// The largest file that is taken, in bytes: up to 1 GiB. Default 10,000,000. What [`KeepOptions`](crate::KeepOptions) say holds as well.
+    /// The largest file that is taken, in bytes: up to [`LARGEST_MAX`](Self::LARGEST_MAX), which is 1 GiB. Default 10,000,000. What [`KeepOptions`](crate::KeepOptions) say holds as well.
     #[must_use]
     pub fn largest(mut self, bytes: u64) -> Self {
         self.largest = bytes;
@@ -105,7 +106,7 @@ impl Files {
         if options.secret.is_empty() {
             return refused("tokens are checked with a secret: give one that is not empty");
         }
-        if options.largest > LARGEST_MAX {
+        if options.largest > FilestoragedOptions::LARGEST_MAX {
             return refused(
                 "files of at most 1 GiB are taken over this wire: give a smaller limit",
             );

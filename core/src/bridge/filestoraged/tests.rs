@@ -35,7 +35,10 @@ fn what_cannot_be_served_is_said_before() {
         files.keep(KeepOptions::default()).await.unwrap();
         for (options, text) in [
             (FilestoragedOptions::new(&path, ""), "not empty"),
-            (options().largest(LARGEST_MAX + 1), "1 GiB"),
+            (
+                options().largest(FilestoragedOptions::LARGEST_MAX + 1),
+                "1 GiB",
+            ),
         ] {
             let error = files.serve_filestoraged(options).await.unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
