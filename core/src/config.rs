@@ -157,6 +157,8 @@ pub struct Config {
     pub(crate) dht_role: Role,
     pub(crate) max_item_size: usize,
     pub(crate) max_storage_size: u64,
+    #[cfg(test)]
+    pub(crate) clock: crate::net::clock::shifted::Shift,
 }
 
 impl Config {
@@ -194,6 +196,8 @@ impl Config {
             dht_role: Role::Node,
             max_item_size: 5_000_000,
             max_storage_size: 500_000_000,
+            #[cfg(test)]
+            clock: crate::net::clock::shifted::Shift::default(),
         }
     }
 

@@ -10,11 +10,45 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 /// Milliseconds since 1970 by this machine's clock.
 #[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
 pub(crate) fn now_ms() -> u64 {
-    std::time::SystemTime::now()
+    let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+        });
+    #[cfg(test)]
+    let now = shifted::of_this_thread(now);
+    now
+}
+
+/// Clocks that tests set wrong: each for the threads that follow it, as those of one satellite.
+#[cfg(test)]
+pub(crate) mod shifted {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// By how many ms a clock is ahead of this machine's.
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Shift(Arc<AtomicI64>);
+
+    thread_local! {
+        static SHIFT: RefCell<Shift> = RefCell::default();
+    }
+
+    impl Shift {
+        pub(crate) fn set(&self, ms: i64) {
+            self.0.store(ms, Ordering::Relaxed);
+        }
+
+        /// This thread has it from now on.
+        pub(crate) fn follow(&self) {
+            SHIFT.set(self.clone());
+        }
+    }
+
+    pub(super) fn of_this_thread(now_ms: u64) -> u64 {
+        SHIFT.with_borrow(|shift| now_ms.saturating_add_signed(shift.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// When a delegated key made now begins to hold: packets that were made under the one before it, and waited, are judged by their time.

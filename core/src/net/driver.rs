@@ -33,7 +33,6 @@ use super::link::Link;
 use super::{NetShared, address, clock, from_libp2p};
 use crate::config::UNCHECKED_MAX;
 use crate::identity::PeerId;
-use crate::proto::keys::DelegatedKey;
 use crate::proto::roster::{self, Roster, Source, Target};
 use crate::proto::wire::StreamPacket;
 use crate::store::Store;
@@ -54,7 +53,7 @@ const LOOK_RARE: Duration = Duration::from_secs(300);
 const LOOK_CALM: Duration = Duration::from_secs(20);
 /// What synchronous callers see of the peers is made anew no more often than this: it names all of them.
 const VIEW_PAUSE: Duration = Duration::from_millis(50);
-/// How often addresses are written to disk, and the delegated key looked at.
+/// How often addresses are written to disk.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How often broadcasts that nobody could take are tried again, beside the moments when somebody new can.
 const RETRY_BROADCASTS: Duration = Duration::from_millis(100);
@@ -314,19 +313,6 @@ impl Driver {
             self.state.keep_at = now + HOUSEKEEPING;
             self.keep_addresses();
             self.swarm.behaviour_mut().kad.store_mut().purge(now);
-            self.renew_key();
-        }
-    }
-
-    /// Before the key that signs is too old.
-    fn renew_key(&self) {
-        if self.shared.delegated().is_due(clock::now_ms()) {
-            let key = DelegatedKey::new(
-                &self.shared.identity,
-                clock::random(),
-                clock::delegated_from_ms(),
-            );
-            self.shared.set_delegated(key);
         }
     }
 

@@ -148,21 +148,27 @@ impl NetShared {
         })
     }
 
-    /// The key that signs now.
+    /// The key that signs now. Another is made before it is too old, and when the clock was set to another time: one RSA signature.
     pub(crate) fn delegated(&self) -> Arc<DelegatedKey> {
-        Arc::clone(
-            &self
-                .delegated
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-    }
-
-    fn set_delegated(&self, key: DelegatedKey) {
-        *self
+        let now_ms = clock::now_ms();
+        let key = self
+            .delegated
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !key.is_due(now_ms) {
+            return Arc::clone(&key);
+        }
+        drop(key);
+        let mut key = self
             .delegated
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+            .unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have made it.
+        if key.is_due(now_ms) {
+            let (seed, from) = (clock::random(), clock::delegated_from_ms());
+            *key = Arc::new(DelegatedKey::new(&self.identity, seed, from));
+        }
+        Arc::clone(&key)
     }
 }
 

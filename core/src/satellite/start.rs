@@ -237,13 +237,19 @@ impl Inner {
             return Ok(runtime.handle().clone());
         }
         let log = self.config.log.clone();
+        #[cfg(test)]
+        let clock = self.config.clock.clone();
         let runtime = without_signals(|| {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(self.config.worker_threads)
                 .max_blocking_threads(4)
                 .thread_name("psfs-net")
                 .thread_stack_size(1 << 20)
-                .on_thread_start(move || threads::begin_log(log.as_ref()))
+                .on_thread_start(move || {
+                    #[cfg(test)]
+                    clock.follow();
+                    threads::begin_log(log.as_ref());
+                })
                 .on_thread_stop(threads::end_log)
                 .enable_all()
                 .build()

@@ -428,7 +428,7 @@ pub(super) fn upkeep(sharing: &Arc<Sharing>) {
 }
 
 impl Sharing {
-    async fn expire(&self) -> Result<(), TransferError> {
+    pub(super) async fn expire(&self) -> Result<(), TransferError> {
         loop {
             let expired =
                 told(|done| self.shelf.expire(clock::now_ms(), EXPIRE_MOST, done)).await?;
@@ -439,7 +439,7 @@ impl Sharing {
     }
 
     /// Removes what came of uploads that stand still, and what came whole and became nobody's.
-    fn tidy(&self, terms: &Terms) {
+    pub(super) fn tidy(&self, terms: &Terms) {
         for found in own_file::resting(&terms.folder, terms.lifetime, clock::now_ms()) {
             if let Ok(_slot) = self.keeping.begin(found.root)
                 && (found.is_part || matches!(self.shelf.blob(&found.root), Ok(None)))

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::load::Load;
 use super::sharing::By;
 use super::{
-    GetOptions, KeepOptions, PutOptions, Received, ShareOptions,
+    GetOptions, KeepOptions, PutOptions, Received, ShareOptions, Ticket, TicketOptions,
     TokenOptions, Wanted,
 };
 use crate::config::{Config, Signing};
@@ -29,6 +29,7 @@ use crate::proto::transfer::ticket::Kind;
 use crate::satellite::places::Places;
 use crate::satellite::{Event, RequestOptions, Satellite};
 
+mod clocks;
 mod folders;
 mod lasting;
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::get::{Getting, Most, Progress};
 use super::keep::{Terms, denied, until_ms};
-use super::ledger::Counter;
+use super::ledger::{Counter, KNOWN};
 use super::load::Load;
 use super::options::GetOptions;
 use super::record::Holding;
@@ -60,7 +60,7 @@ impl Upload {
             upload: self.name.clone(),
             token: token.claims().id.clone(),
             bytes,
-            until_ms: until_ms(self.terms.lifetime),
+            until_ms: until_ms(self.terms.lifetime.saturating_add(KNOWN)),
         };
         // Counted first, so that too many are refused before any comes.
         let before = counter.pay(payment(self.put.bytes())).await?;

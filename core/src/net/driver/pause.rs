@@ -208,7 +208,6 @@ impl Driver {
         tracing::info!("resuming");
         self.state.pausing = None;
         self.paused.store(false, Ordering::Release);
-        self.renew_key();
         self.open_listeners(replies);
         self.tell_roster(roster::Event::Resumed);
         self.begin_anew();
