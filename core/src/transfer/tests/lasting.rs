@@ -159,3 +159,44 @@ fn what_is_kept_is_given_again_wherever_its_folder_was_moved() {
         end(&[&client, &server]).await;
     });
 }
+
+#[test]
+fn what_is_removed_or_guarded_right_after_a_start_stays_so() {
+    run(async {
+        let (server, data) = server().await;
+        let client = client(&server).await;
+        let folder = data.path().join("shared");
+        fs::create_dir(&folder).unwrap();
+        let path = |number: usize| folder.join(number.to_string());
+        let files = server.files();
+        let mut roots = Vec::new();
+        for number in 0..200 {
+            fs::write(path(number), number.to_string()).unwrap();
+            let shared = files.share(path(number), ShareOptions::default()).await;
+            roots.push(shared.unwrap().root);
+        }
+        server.shutdown(PATIENCE).await.unwrap();
+        drop(server);
+        // While what was shared before is read.
+        let server = Satellite::new(config().data_dir(data.path())).unwrap();
+        server.start().await.unwrap();
+        let files = server.files();
+        let removing = roots[..100].iter().map(|root| files.remove(root, None));
+        let guarding = (100..200).map(|number| {
+            let guarded = ShareOptions::default().only_with_ticket(true);
+            files.share(path(number), guarded)
+        });
+        let (removed, guarded) = tokio::join!(
+            futures::future::join_all(removing),
+            futures::future::join_all(guarding)
+        );
+        assert!(removed.into_iter().all(|was| was.unwrap()));
+        assert!(guarded.into_iter().all(|shared| shared.is_ok()));
+        files.sharing.restored.cancelled().await;
+        assert_eq!(files.sharing.all().len(), 100);
+        for root in &roots[100..] {
+            assert!(files.sharing.is_guarded(root));
+        }
+        end(&[&client, &server]).await;
+    });
+}
