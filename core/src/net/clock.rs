@@ -20,6 +20,35 @@ pub(crate) fn now_ms() -> u64 {
     now
 }
 
+/// When a delegated key made now begins to hold: packets that were made under the one before it, and waited, are judged by their time.
+pub(crate) fn delegated_from_ms() -> u64 {
+    now_ms().saturating_sub(60 * 60 * 1000)
+}
+
+/// Time for intervals.
+#[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// When `duration` from now is over. It is somebody's own, and may be too long for the clock.
+pub(crate) fn after(duration: Duration) -> Instant {
+    now() + duration.min(FOREVER)
+}
+
+/// Fresh random bytes. The operating system's generator failing is not something to go on after.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no key and no nonce would be safe"
+    )]
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system's random generator works");
+    bytes
+}
+
 /// Clocks that tests set wrong: each for the threads that follow it, as those of one satellite.
 #[cfg(test)]
 pub(crate) mod shifted {
@@ -49,33 +78,4 @@ pub(crate) mod shifted {
     pub(super) fn of_this_thread(now_ms: u64) -> u64 {
         SHIFT.with_borrow(|shift| now_ms.saturating_add_signed(shift.0.load(Ordering::Relaxed)))
     }
-}
-
-/// When a delegated key made now begins to hold: packets that were made under the one before it, and waited, are judged by their time.
-pub(crate) fn delegated_from_ms() -> u64 {
-    now_ms().saturating_sub(60 * 60 * 1000)
-}
-
-/// Time for intervals.
-#[expect(clippy::disallowed_methods, reason = "this is the driver's clock")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
-
-/// When `duration` from now is over. It is somebody's own, and may be too long for the clock.
-pub(crate) fn after(duration: Duration) -> Instant {
-    now() + duration.min(FOREVER)
-}
-
-/// Fresh random bytes. The operating system's generator failing is not something to go on after.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no key and no nonce would be safe"
-    )]
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the system's random generator works");
-    bytes
 }
