@@ -3644,7 +3644,8 @@ const char *psfs_quotas_owner(const psfs_quotas *quotas, size_t index);
 // Since: 0.1.0
 uint64_t psfs_quotas_limit(const psfs_quotas *quotas, size_t index);
 
-// Bytes of files that others had kept here for him. What is shared where it lies costs nothing.
+// Bytes of files that others had kept here for him; folders cost their lists, and 1 KiB for each file, as well. What is shared where it lies costs
+// nothing.
 //
 // Ownership: borrows the list.
 // Errors: 0 for NULL and behind the last.

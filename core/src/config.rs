@@ -94,7 +94,8 @@ impl Role {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signing {
-    /// What leaves in one write is signed at once, by a short-lived Ed25519 key that the RSA key has vouched for.
+    /// What leaves in one write is signed at once, by a short-lived Ed25519 key that the RSA key has vouched for; parts of a large content with the
+    /// last of them.
     #[default]
     Every,
     /// The same, with the RSA key itself.

@@ -235,7 +235,8 @@ pub(crate) struct Quota {
     owner: String,
     /// In bytes; None for no limit.
     limit: Option<u64>,
-    /// Bytes of files that others had kept here for the owner. What is shared where it lies costs nothing.
+    /// Bytes of files that others had kept here for the owner; folders cost their lists, and 1 KiB for each file, as well. What is shared where it
+    /// lies costs nothing.
     used: u64,
     /// Bytes reserved for uploads that are under way.
     reserved: u64,

@@ -24,6 +24,8 @@ use crate::proto::dht::value::{self, Entry, Invalid, Kind};
 const FEW: usize = 2;
 /// Walks of their own, where answers have to be compared.
 const PATHS: usize = 3;
+/// Content that comes along where the answers of many are compared, in bytes.
+const INLINE_EACH: u32 = 4096;
 /// How long a copy on the way lives at most: half of it for each node that is nearer.
 pub(super) const CACHE_MS: u64 = 30 * 60 * 1000;
 
@@ -88,21 +90,42 @@ impl Value {
 }
 
 /// What a node has under a key.
-pub(super) enum Has {
+pub(super) enum Has<T> {
     /// Nothing that is of use.
     Nothing,
-    Value(Box<Value>),
+    Value(T),
     /// One of so many bytes, which is more than is taken here.
     TooLarge(u64),
 }
 
-/// What the nodes near a key have.
-pub(super) struct Newest {
-    /// The one to take; it may be a deleted one.
-    pub(super) value: Option<Value>,
-    /// Who has any.
-    pub(super) holders: Vec<PeerId>,
+/// What a node says it has, checked as far as that goes without the content.
+#[derive(Clone)]
+pub(super) struct Offered {
+    peer: PeerId,
+    entry: Entry,
+    content: Option<Bytes>,
+}
+
+/// What the nodes near a key say they have, without most of the contents: five megabytes from each of them would be too much.
+pub(super) struct Around {
+    offered: Vec<Offered>,
+    /// Who answered, nearest first.
+    nearest: Vec<PeerId>,
+    too_large: Option<u64>,
     asked: usize,
+}
+
+impl Around {
+    /// Which of it is the one to take; it may be a deleted one.
+    pub(super) fn best(&self) -> Option<Entry> {
+        let entries: Vec<Entry> = self.offered.iter().map(|had| had.entry.clone()).collect();
+        value::choose(&entries).cloned()
+    }
+
+    /// Nodes that will keep a newer one, nearest first.
+    pub(super) fn nearest(&self) -> &[PeerId] {
+        &self.nearest
+    }
 }
 
 impl Dht {
@@ -189,8 +212,8 @@ impl Node {
         if let Some(value) = &value {
             self.spread_copy(&walked, value);
         } else if unproved || self.held(&key).is_some() {
-            let newest = self.newest(key).await?;
-            return Ok((newest.value, newest.asked));
+            let mut around = self.around(key).await?;
+            return Ok((self.best_of(&mut around).await, around.asked));
         }
         self.small_enough(value.is_none(), large)?;
         Ok((value, walked.hops().len()))
@@ -203,40 +226,60 @@ impl Node {
         Some(Value::new(entry, content))
     }
 
-    /// Asks all of the nearest for what they have under a key, on several ways, and compares.
-    pub(super) async fn newest(&self, key: Key) -> Result<Newest, DhtError> {
-        let mut found = Vec::new();
-        if let Some(entry) = self.held(&key)
-            && let Some(content) = self.content(&entry).await
-        {
-            found.push(Value::new(entry, content));
-        }
+    /// Asks all of the nearest for what they have under a key, on several ways.
+    pub(super) async fn around(&self, key: Key) -> Result<Around, DhtError> {
+        let own = self.held(&key).map(|entry| Offered {
+            peer: self.local,
+            entry,
+            content: None,
+        });
+        let mut around = Around {
+            offered: own.into_iter().collect(),
+            nearest: Vec::new(),
+            too_large: None,
+            asked: 0,
+        };
         let lookup = self.lookup(key, plan(Goal::All, REPLICAS, PATHS))?;
-        let ask = |peer: PeerId| self.ask_value(peer, key);
-        let (mut holders, mut large) = (Vec::new(), None);
+        let ask = |peer: PeerId| self.ask_offered(peer, key, INLINE_EACH);
         let walked = self
-            .walk(lookup, ask, |peer, answer| match answer {
-                Ok(Has::Value(value)) => {
-                    holders.push(peer);
-                    found.push(*value);
+            .walk(lookup, ask, |_, answer| match answer {
+                Ok(Has::Value(offered)) => {
+                    around.offered.push(offered);
                     Found::Value
                 }
                 Ok(Has::TooLarge(size)) => {
-                    large = Some(size);
+                    around.too_large = Some(size);
                     Found::Nothing
                 }
                 Ok(Has::Nothing) | Err(_) => Found::Nothing,
             })
             .await;
-        let entries: Vec<Entry> = found.iter().map(|value| value.entry.clone()).collect();
-        let best = value::choose(&entries).cloned();
-        let value = best.and_then(|best| found.into_iter().find(|value| value.entry == best));
-        self.small_enough(value.is_none(), large)?;
-        Ok(Newest {
-            value,
-            holders,
-            asked: walked.hops().len(),
-        })
+        let nearest = walked.closest();
+        around.nearest = nearest.iter().map(|contact| contact.peer).collect();
+        around.asked = walked.hops().len();
+        self.small_enough(around.offered.is_empty(), around.too_large)?;
+        Ok(around)
+    }
+
+    /// The value to take of what there is; it may be a deleted one. Who has not what it says is left out, and the rest compared anew.
+    pub(super) async fn best_of(&self, around: &mut Around) -> Option<Value> {
+        loop {
+            let best = around.best()?;
+            let rank = |had: &Offered| {
+                let content = had.content.is_some() || had.peer == self.local;
+                (had.entry == best, content, had.entry.expires_ms)
+            };
+            let same =
+                |had: &Offered| (had.entry.root, had.entry.sequence) == (best.root, best.sequence);
+            let all = around.offered.iter().enumerate();
+            let next = all
+                .filter(|(_, had)| same(had))
+                .max_by_key(|(_, had)| rank(had));
+            let (at, _) = next?;
+            if let Ok(Has::Value(value)) = self.take(around.offered.swap_remove(at)).await {
+                return Some(*value);
+            }
+        }
     }
 
     /// Where nothing was found, and somebody has what is too large, that is said.
@@ -269,15 +312,31 @@ impl Node {
     }
 
     /// Asks one node for a value, and checks what it gives.
-    pub(super) async fn ask_value(
+    async fn ask_value(
         &self,
         peer: PeerId,
         key: Key,
-    ) -> Result<(Vec<Told>, Has), AskError> {
+    ) -> Result<(Vec<Told>, Has<Box<Value>>), AskError> {
+        let (nodes, has) = self.ask_offered(peer, key, INLINE).await?;
+        let has = match has {
+            Has::Value(offered) => self.take(offered).await?,
+            Has::TooLarge(size) => Has::TooLarge(size),
+            Has::Nothing => Has::Nothing,
+        };
+        Ok((nodes, has))
+    }
+
+    /// Asks one node what it has under a key. Its content comes along up to `inline` bytes, and is not checked here.
+    async fn ask_offered(
+        &self,
+        peer: PeerId,
+        key: Key,
+        inline: u32,
+    ) -> Result<(Vec<Told>, Has<Offered>), AskError> {
         let find = Ask::Find(Find {
             key,
             value: true,
-            inline: INLINE,
+            inline,
         });
         let answer = self.ask(&peer, &find, ASK_TIMEOUT).await?;
         let found = match answer {
@@ -299,24 +358,42 @@ impl Node {
         if let Err(invalid) = entry.check(self.item_max as u64, clock::now_ms()) {
             return Ok((nodes, self.unfit(&peer, &invalid)?));
         }
-        let content = match found.content {
-            Some(content) => content,
-            None => match self.get_content(&peer, &entry).await? {
-                Some(content) => content,
-                // Gone since.
-                None => return Ok((nodes, Has::Nothing)),
-            },
+        let content = found
+            .content
+            .filter(|content| content.len() <= inline as usize);
+        let offered = Offered {
+            peer,
+            entry,
+            content,
         };
-        let has = match self.checked(entry, content).await {
-            Some(Ok(value)) => Has::Value(Box::new(value)),
-            Some(Err(invalid)) => self.unfit(&peer, &invalid)?,
-            None => Has::Nothing,
+        Ok((nodes, Has::Value(offered)))
+    }
+
+    /// What somebody says it has, with its content and checked.
+    async fn take(&self, offered: Offered) -> Result<Has<Box<Value>>, AskError> {
+        let Offered {
+            peer,
+            entry,
+            content,
+        } = offered;
+        let content = match content {
+            Some(content) => Some(content),
+            None if peer == self.local => self.content(&entry).await,
+            None => self.get_content(&peer, &entry).await?,
         };
-        Ok((nodes, has))
+        let Some(content) = content else {
+            // Gone since.
+            return Ok(Has::Nothing);
+        };
+        match self.checked(entry, content).await {
+            Some(Ok(value)) => Ok(Has::Value(Box::new(value))),
+            Some(Err(invalid)) => self.unfit(&peer, &invalid),
+            None => Ok(Has::Nothing),
+        }
     }
 
     /// What somebody has who gave what cannot be used. Only who gave what is wrong for everybody is blamed.
-    fn unfit(&self, peer: &PeerId, invalid: &Invalid) -> Result<Has, AskError> {
+    fn unfit<T>(&self, peer: &PeerId, invalid: &Invalid) -> Result<Has<T>, AskError> {
         match invalid {
             Invalid::TooLarge { size, .. } => Ok(Has::TooLarge(*size)),
             lie if lie.is_lie() => Err(self.lied(peer, lie.to_string())),

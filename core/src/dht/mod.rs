@@ -16,7 +16,6 @@ mod fetch;
 mod lie;
 mod node;
 mod options;
-mod places;
 mod proxy;
 mod sealed;
 mod serve;

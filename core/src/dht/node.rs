@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use super::debug::{self, Telling};
 use super::decide::Deciding;
-use super::places::Places;
 use super::proxy::Proxying;
 use super::spot::{self, Promises, PromisesToCheck};
 use super::upkeep::Handing;
@@ -29,11 +28,12 @@ use crate::proto::Now;
 use crate::proto::dht::lookup::{Lookup, Plan};
 use crate::proto::dht::message::{self, NAMESPACE};
 use crate::proto::dht::table::{Contact, Group, Table};
-use crate::proto::dht::value::Entry;
+use crate::proto::dht::value::{Entry, Root};
 use crate::proto::packet::PacketType;
 use crate::satellite::part::{Base, Part};
+use crate::satellite::places::Places;
 use crate::satellite::{Events, Satellite, without_signals};
-use crate::store::values::{Brought, Put, ValueLimits, Values};
+use crate::store::values::{Brought, Put, Removed, ValueLimits, Values};
 
 /// How many nodes keep a value.
 pub(super) const REPLICAS: usize = 8;
@@ -177,8 +177,12 @@ impl Node {
     }
 
     pub(super) fn contact(&self, peer: PeerId) -> Contact {
-        let group = self.state().groups.get(&peer).copied().flatten();
-        Contact::new(peer, group)
+        Contact::new(peer, self.group_of(&peer).flatten())
+    }
+
+    /// Where the session with a peer goes to, if there is one.
+    pub(super) fn group_of(&self, peer: &PeerId) -> Option<Group> {
+        self.state().groups.get(peer).copied()
     }
 
     /// A connection with a peer stands.
@@ -223,11 +227,12 @@ impl Node {
                 let contact = match table.contact(&node.peer) {
                     Some(contact) => contact,
                     None => {
-                        let ip = node
+                        // By the first that has one: a private address in front would be a way around every limit.
+                        let group = node
                             .addresses
                             .iter()
-                            .find_map(|address| address::ip_of(&address.parse().ok()?));
-                        let contact = Contact::new(node.peer, ip.and_then(group_of));
+                            .find_map(|address| group_of(address::ip_of(&address.parse().ok()?)?));
+                        let contact = Contact::new(node.peer, group);
                         table.met(contact, now);
                         unknown.push((node.peer, node.addresses.clone()));
                         contact
@@ -302,10 +307,15 @@ impl Node {
     }
 
     /// Removes a value that this peer stored.
-    pub(super) async fn remove(&self, key: Key, by: PeerId) -> Result<bool, StoreError> {
+    pub(super) async fn forget(
+        &self,
+        key: Key,
+        root: Root,
+        by: PeerId,
+    ) -> Result<Removed, StoreError> {
         let (done, removed) = oneshot::channel();
         self.values
-            .remove(key, Some(by), move |result| drop(done.send(result)));
+            .forget(key, root, by, move |result| drop(done.send(result)));
         removed.await.unwrap_or(Err(StoreError::Closed))
     }
 

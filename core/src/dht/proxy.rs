@@ -245,10 +245,18 @@ impl Node {
         self.or_by_proxy(Box::pin(self.look(key)), found, by).await
     }
 
-    /// The newest value under a key, or what proxies say it is.
-    pub(super) async fn newest_any(&self, key: Key) -> Result<Option<Value>, DhtError> {
-        let own = Box::pin(async { Ok(self.newest(key).await?.value) });
-        let by = |peers| Box::pin(async move { Some(Ok(Some(self.fetch_by(peers, key).await?))) });
+    /// The number of the newest signed value under a key, or what proxies say it is.
+    pub(super) async fn newest_sequence(&self, key: Key) -> Result<Option<u64>, DhtError> {
+        let own = Box::pin(async {
+            let newest = self.around(key).await?.best();
+            Ok(newest.map(|entry| entry.sequence))
+        });
+        let by = |peers| {
+            Box::pin(async move {
+                let value = self.fetch_by(peers, key).await?;
+                Some(Ok(Some(value.sequence())))
+            })
+        };
         let found = |found: &Result<_, _>| matches!(found, Ok(Some(_)));
         self.or_by_proxy(own, found, by).await
     }

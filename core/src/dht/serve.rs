@@ -13,7 +13,6 @@ use tokio::sync::SemaphorePermit;
 use super::ask::MOVE_TIMEOUT;
 use super::fetch::CACHE_MS;
 use super::node::{Node, REPLICAS};
-use super::places::Place;
 use crate::config::{BATCH_EVENTS, Role};
 use crate::error::Code;
 use crate::identity::PeerId;
@@ -23,8 +22,9 @@ use crate::proto::SKEW_MS;
 use crate::proto::dht::message::{Answer, Ask, Challenge, Find, Found, Offer, Put, Verdict, Why};
 use crate::proto::dht::slice;
 use crate::proto::dht::value::{Entry, Kind, Nonce, Reason, Receipt, Root};
+use crate::satellite::places::Place;
 use crate::satellite::{Event, Events, Responder};
-use crate::store::values::{Brought, Put as Outcome};
+use crate::store::values::{Brought, Put as Outcome, Removed};
 
 /// Asks that are worked on at once, beside those answered at once; for one asker.
 pub(super) const WORKED_MAX: usize = 512;
@@ -112,7 +112,8 @@ impl Node {
 
     async fn work(self: Arc<Self>, event: &Event, peer: PeerId, ask: Ask, _place: Place) {
         if let Some(lie) = self.lie(&ask) {
-            return self.answer_in_time(answer(event, &lie)).await;
+            self.answer_in_time(answer(event, &lie)).await;
+            return;
         }
         // For a content in the answer; until that is taken.
         let mut room = None;
@@ -122,7 +123,13 @@ impl Node {
             Ask::Put(put) => Answer::Verdict(self.on_put(peer, put).await),
             Ask::Get { key, root } => match self.held(&key).filter(|entry| entry.root == root) {
                 Some(entry) => match event.take_responder() {
-                    Ok(responder) => return self.send_value(responder, entry, &peer).await,
+                    Ok(responder) => {
+                        if let Some(responder) = self.send_value(responder, entry).await {
+                            let gone = self.not_found(key, &peer);
+                            self.answer_in_time(respond(responder, &gone)).await;
+                        }
+                        return;
+                    }
                     Err(_) => return,
                 },
                 None => self.not_found(key, &peer),
@@ -138,27 +145,27 @@ impl Node {
     }
 
     /// Who asks and takes no answer holds what is here no longer than this.
-    async fn answer_in_time(&self, answering: impl Future<Output = ()>) {
+    async fn answer_in_time<T>(&self, answering: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            () = answering => {}
-            () = self.base.sleep(MOVE_TIMEOUT) => {}
+            answered = answering => Some(answered),
+            () = self.base.sleep(MOVE_TIMEOUT) => None,
         }
     }
 
-    /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits.
-    pub(super) async fn send_value(&self, responder: Responder, entry: Entry, asker: &PeerId) {
-        self.answer_in_time(async {
-            let Ok(_room) = self.sending.acquire_many(room_of(entry.size)).await else {
-                return;
-            };
-            let key = entry.key;
-            let said = match self.content(&entry).await {
-                Some(content) => Answer::Content { entry, content },
-                None => self.not_found(key, asker),
-            };
-            respond(responder, &said).await;
-        })
-        .await;
+    /// Sends a whole value. How many bytes of values are on their way at once is bounded; who is over it waits. Where the value is gone or
+    /// replaced by now, the responder is given back.
+    pub(super) async fn send_value(&self, responder: Responder, entry: Entry) -> Option<Responder> {
+        let sending = async {
+            let _room = self.sending.acquire_many(room_of(entry.size)).await.ok()?;
+            match self.content(&entry).await {
+                Some(content) => {
+                    respond(responder, &Answer::Content { entry, content }).await;
+                    None
+                }
+                None => Some(responder),
+            }
+        };
+        self.answer_in_time(sending).await.flatten()
     }
 
     /// Whether there is room now for a content of so many bytes, which is taken then.
@@ -275,19 +282,22 @@ impl Node {
     }
 
     async fn on_forget(&self, key: Key, root: Root, peer: PeerId) -> Verdict {
-        let held = self.held(&key).filter(|entry| entry.root == root);
-        match held {
-            Some(entry) if entry.publisher == peer && entry.proof.is_none() => {
-                match self.remove(key, peer).await {
-                    Ok(_) => Verdict::Forgotten { key },
-                    Err(error) => refused(Reason::Busy, error.to_string()),
-                }
-            }
-            Some(_) => refused(Reason::Policy, "somebody else stored it"),
-            None => Verdict::NotFound {
+        // What is signed ends with a newer one that says so.
+        if self.held(&key).is_some_and(|entry| entry.proof.is_some()) {
+            return refused(
+                Reason::Policy,
+                "it is signed: another one has to replace it",
+            );
+        }
+        match self.forget(key, root, peer).await {
+            Ok(Removed::Gone) => Verdict::Forgotten { key },
+            Ok(Removed::OfAnother) => refused(Reason::Policy, OF_ANOTHER),
+            Ok(Removed::OfSeveral) => refused(Reason::Policy, OF_SEVERAL),
+            Ok(Removed::NotHere) => Verdict::NotFound {
                 key,
                 nodes: self.nodes_near(&key, &peer),
             },
+            Err(error) => refused(Reason::Busy, error.to_string()),
         }
     }
 
@@ -471,6 +481,11 @@ impl Node {
         }
     }
 }
+
+/// Why a value is not forgotten.
+pub(super) const OF_ANOTHER: &str = "somebody else stored it";
+pub(super) const OF_SEVERAL: &str =
+    "somebody else stored it as well: it stays until it expires for them";
 
 /// Room for a content on its way: see [`SENDING_MAX`].
 pub(super) type Room<'a> = Option<SemaphorePermit<'a>>;

@@ -11,6 +11,7 @@ use super::ask::{ASK_TIMEOUT, AskError, MOVE_TIMEOUT, OFFER_TIMEOUT, told};
 use super::fetch::Value;
 use super::node::{Node, REPLICAS};
 use super::options::{LIFETIMES, SignedOptions, StoreOptions};
+use super::serve::{OF_ANOTHER, OF_SEVERAL};
 use super::walk::{Found, plan};
 use crate::error::DhtError;
 use crate::identity::PeerId;
@@ -19,7 +20,7 @@ use crate::net::clock;
 use crate::proto::dht::lookup::Goal;
 use crate::proto::dht::message::{Answer as Said, Ask, Node as Told, Offer, Put, Verdict, Why};
 use crate::proto::dht::value::{Entry, Invalid, Reason, SALT_MAX};
-use crate::store::values::Put as Kept;
+use crate::store::values::{Put as Kept, Removed};
 
 /// A content of up to so many bytes is sent along with its announcement.
 pub(super) const INLINE: usize = 4096;
@@ -215,7 +216,8 @@ impl Dht {
     }
 
     /// Deletes what this satellite stored: a signed value leaves its sequence behind, so that no older one comes back; of others the nodes
-    /// that keep it are asked to forget it, over sessions with them and not through proxies. How many did is told.
+    /// that keep it are asked to forget it, over sessions with them and not through proxies. How many did is told. What somebody else has stored
+    /// as well they keep.
     ///
     /// # Errors
     /// [`DhtError::NotFound`]; [`DhtError::NotKept`] when no node did, with each one's reason.
@@ -304,8 +306,8 @@ impl Dht {
             return Ok(sequence.saturating_add(1));
         }
         let key = Key::of_signed(&self.node.local, salt);
-        let found = self.node.newest_any(key).await?;
-        Ok(found.map_or(1, |value| value.sequence().saturating_add(1)))
+        let newest = self.node.newest_sequence(key).await?;
+        Ok(newest.map_or(1, |sequence| sequence.saturating_add(1)))
     }
 
     async fn put(
@@ -520,17 +522,16 @@ impl Node {
 
     /// The copy here, as others forget theirs.
     async fn forget_own(&self, key: Key, root: [u8; 32]) -> Option<Outcome> {
-        let entry = self.held(&key).filter(|entry| entry.root == root)?;
-        Some(if entry.publisher != self.local {
-            Outcome::Refused {
-                reason: Reason::Policy,
-                text: "somebody else stored it".into(),
-            }
-        } else {
-            match self.remove(key, self.local).await {
-                Ok(_) => Outcome::Kept,
-                Err(error) => Outcome::Failed(error.to_string()),
-            }
+        let refused = |text: &str| Outcome::Refused {
+            reason: Reason::Policy,
+            text: text.into(),
+        };
+        Some(match self.forget(key, root, self.local).await {
+            Ok(Removed::NotHere) => return None,
+            Ok(Removed::Gone) => Outcome::Kept,
+            Ok(Removed::OfAnother) => refused(OF_ANOTHER),
+            Ok(Removed::OfSeveral) => refused(OF_SEVERAL),
+            Err(error) => Outcome::Failed(error.to_string()),
         })
     }
 }

@@ -18,7 +18,9 @@ use crate::proto::dht::message::{Answer, Ask, Found, NAMESPACE, Offer, Put, Verd
 use crate::proto::dht::value::{Entry, Reason, Receipt};
 use crate::proto::packet::PacketType;
 use crate::satellite::{Event, Satellite};
+use crate::store::values::Removed;
 
+mod comparing;
 mod context;
 mod promises;
 mod proxy;
@@ -533,12 +535,9 @@ fn keys_are_republished_to_who_lost_them() {
         .await;
         let stored = dht.store("lost", StoreOptions::default()).await.unwrap();
         assert_eq!(stored.nodes(), 2, "{stored:?}");
-        assert!(
-            kept.node
-                .remove(stored.key(), author.peer_id())
-                .await
-                .unwrap()
-        );
+        let root = blake3::hash(b"lost").into();
+        let lost = kept.node.forget(stored.key(), root, author.peer_id());
+        assert_eq!(lost.await.unwrap(), Removed::Gone);
         // By the nearest in each round; by whoever has it in every fourth.
         let nearest = |dht: &Dht| dht.node.place.distance(&stored.key());
         if nearest(&dht) > nearest(&kept) {

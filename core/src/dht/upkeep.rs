@@ -31,6 +31,9 @@ const REPUBLISH_EVERY: Duration = Duration::from_secs(3600);
 /// application uses the DHT sooner.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 const REFRESH_FIRST: Duration = Duration::from_secs(20);
+/// Between walks through one range and the next: this, and up to as much again twice over. A walk opens sessions with a dozen strangers; a
+/// thousand nodes that all walked through all of their ranges back to back would do nothing else for minutes.
+const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// A node that comes and goes gets what it should have no more often than this.
 const HAND_AGAIN: Duration = Duration::from_secs(60);
@@ -271,6 +274,10 @@ async fn refresh(node: Arc<Node>) {
                     |_, _| Found::Nothing,
                 )
                 .await;
+                // The walk to our own id fills most of the table; what the others add is not urgent.
+                let part = u32::from(clock::random::<1>()[0]);
+                let pause = REFRESH_PAUSE + REFRESH_PAUSE * part / 128;
+                node.base.sleep(pause).await;
             }
             _ => node.base.sleep(REFRESH_EVERY).await,
         }

@@ -63,6 +63,9 @@ impl Node {
                 biased;
                 answered = asked.next() => {
                     let Some((peer, answered)) = answered else { break };
+                    if let Some(group) = self.group_of(&peer) {
+                        lookup.comes_from(&peer, group);
+                    }
                     match answered {
                         Ok((nodes, answer)) => {
                             let contacts = self.learn(peer, &nodes).await;

@@ -29,7 +29,7 @@ const CHANGES: usize = 8;
 const TOLD_FOR: Duration = Duration::from_secs(600);
 /// Nodes that are asked to tell.
 const TELLERS: usize = 3;
-/// How often it is looked for also without being told, and after who told is gone.
+/// How often it is looked for also without being told; and how soon after nobody tells any more, twice as long each time in a row.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -124,36 +124,43 @@ impl Dht {
 impl Node {
     async fn follow(&self, key: Key, watch: &mpsc::Sender<Value>) {
         let mut last: Option<Entry> = None;
+        let mut pause = LOOK_AGAIN;
         loop {
-            let mut holders = Vec::new();
-            if let Ok(newest) = self.newest(key).await {
-                holders = newest.holders;
-                if let Some(value) = newest.value
+            let mut tellers = FuturesUnordered::new();
+            if let Ok(mut around) = self.around(key).await {
+                // Its content is moved only if it says something new.
+                if around.best().is_some_and(|best| is_new(&best, &last))
+                    && let Some(value) = self.best_of(&mut around).await
                     && !self.tell(value, &mut last, watch).await
                 {
                     return;
                 }
+                // Those that are to keep it, so that a first one is told as well.
+                let newer_than = last.as_ref().map_or(0, |entry| entry.sequence);
+                let nearest = around.nearest().iter().take(TELLERS);
+                tellers.extend(nearest.map(|peer| self.told_by(*peer, key, newer_than)));
             }
-            let newer_than = last.as_ref().map_or(0, |entry| entry.sequence);
-            let mut tellers: FuturesUnordered<_> = holders
-                .into_iter()
-                .take(TELLERS)
-                .map(|peer| self.told_by(peer, key, newer_than))
-                .collect();
-            let pause = if tellers.is_empty() {
-                LOOK_AGAIN
-            } else {
-                LOOK_EVERY
-            };
-            let look = self.base.sleep(pause);
-            tokio::pin!(look);
-            tokio::select! {
-                () = &mut look => {}
-                Some(value) = async { loop { match tellers.next().await { Some(None) => {} other => break other.flatten() } } } => {
-                    if !self.tell(value, &mut last, watch).await {
-                        return;
+            let told = async {
+                while let Some(told) = tellers.next().await {
+                    if told.is_some() {
+                        return told;
                     }
                 }
+                // Nobody tells any more.
+                self.base.sleep(pause).await;
+                None
+            };
+            tokio::select! {
+                () = self.base.sleep(LOOK_EVERY) => pause = LOOK_AGAIN,
+                value = told => match value {
+                    Some(value) => {
+                        if !self.tell(value, &mut last, watch).await {
+                            return;
+                        }
+                        pause = LOOK_AGAIN;
+                    }
+                    None => pause = (pause * 2).min(LOOK_EVERY),
+                },
             }
         }
     }
@@ -165,7 +172,7 @@ impl Node {
         watch: &mpsc::Sender<Value>,
     ) -> bool {
         let entry = value.entry();
-        if last.as_ref().is_some_and(|last| !value::newer(entry, last)) {
+        if !is_new(entry, last) {
             return true;
         }
         *last = Some(entry.clone());
@@ -197,21 +204,22 @@ impl Node {
             let busy = serve::refused(Reason::Busy, "it tells enough others of changes");
             return self.answer_soon(event, Answer::Verdict(busy));
         };
-        let Ok(responder) = event.take_responder() else {
+        let Ok(mut responder) = event.take_responder() else {
             return;
         };
-        let asker = *event.peer();
-        if let Some(entry) = self.held(&key).filter(|entry| entry.sequence > newer_than) {
-            return self.send_value(responder, entry, &asker).await;
-        }
         let until = clock::after(TOLD_FOR);
+        let mut change = self.held(&key);
         loop {
-            tokio::select! {
+            if let Some(entry) = change.filter(|entry| entry.sequence > newer_than) {
+                match self.send_value(responder, entry).await {
+                    None => return,
+                    // Replaced before it could be read: what replaced it comes next.
+                    Some(still) => responder = still,
+                }
+            }
+            change = tokio::select! {
                 change = changes.recv() => match change {
-                    Some(entry) if entry.sequence > newer_than => {
-                        return self.send_value(responder, entry, &asker).await;
-                    }
-                    Some(_) => {}
+                    Some(entry) => Some(entry),
                     None => return,
                 },
                 // Who asked is gone, most often.
@@ -219,8 +227,13 @@ impl Node {
                     if responder.is_cancelled() || clock::now() >= until {
                         return responder.end();
                     }
+                    None
                 }
-            }
+            };
         }
     }
+}
+
+fn is_new(entry: &Entry, last: &Option<Entry>) -> bool {
+    last.as_ref().is_none_or(|last| value::newer(entry, last))
 }

@@ -37,7 +37,7 @@ pub(crate) fn leaf(packet: &[u8]) -> Hash {
 }
 
 /// The leaf of a packet in two pieces.
-fn leaf_of(packet: &Encoded) -> Hash {
+pub(crate) fn leaf_of(packet: &Encoded) -> Hash {
     if packet.content().is_empty() {
         return leaf(packet.head());
     }
@@ -61,17 +61,13 @@ fn seal(count: u64, top: &Hash) -> Hash {
 }
 
 /// The root over packets in their order.
+#[cfg(test)]
 pub(crate) fn root<'a>(packets: impl Iterator<Item = &'a [u8]>) -> Hash {
     fold(packets.map(leaf))
 }
 
-/// The root over packets that are about to be written.
-pub(crate) fn root_of_encoded(packets: &[Encoded]) -> Hash {
-    fold(packets.iter().map(leaf_of))
-}
-
 /// The root over leaves. Keeps one full subtree for each bit of their number, so its memory is 2 KiB whatever comes.
-fn fold(leaves: impl Iterator<Item = Hash>) -> Hash {
+pub(crate) fn fold(leaves: impl Iterator<Item = Hash>) -> Hash {
     let mut full = [[0; 32]; 64];
     let mut depth = 0;
     let mut count = 0_u64;

@@ -168,6 +168,8 @@ pub(crate) struct Encoded {
     content: Bytes,
     /// The library's own: whose session ends before it arrives does not miss it.
     own: bool,
+    /// A part of a content, and not the last.
+    unfinished: bool,
 }
 
 impl Encoded {
@@ -179,6 +181,11 @@ impl Encoded {
     /// Whether nobody misses it when the session ends before it arrives.
     pub(crate) fn is_own(&self) -> bool {
         self.own
+    }
+
+    /// Whether it is a part of a content of which more follow: nobody is told anything of it yet.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// The same packet, missed by nobody if `own`.
@@ -217,6 +224,7 @@ impl From<Bytes> for Encoded {
             head,
             content: Bytes::new(),
             own: false,
+            unfinished: false,
         }
     }
 }
@@ -314,7 +322,13 @@ pub(crate) fn encode(header: &Header<'_>, content: Bytes) -> Encoded {
         head: head.into(),
         content: if merge { Bytes::new() } else { content },
         own: header.namespace.starts_with(RESERVED),
+        unfinished: is_unfinished(header.part, header.parts),
     }
+}
+
+/// Whether more parts of its content follow a part.
+pub(crate) fn is_unfinished(part: u32, parts: u32) -> bool {
+    part + 1 < parts
 }
 
 /// Why bytes are no packet.

@@ -1,4 +1,4 @@
-//! One packet of a signed batch, shown to somebody who was not there.
+//! One packet of a signed batch, or of several under one signature, shown to somebody who was not there.
 //!
 //! The receiver of a batch keeps what it needs and makes a [`BatchProof`]; anybody can check it with nothing but the proof:
 //! the packet leads up the Merkle tree to a root, the root's batch was signed by a key, and that key is the source's own or
@@ -69,26 +69,24 @@ pub(crate) enum ProofError {
 }
 
 impl BatchProof {
-    /// The proof of packet `index` of a batch; `None` if there is no such packet. `key` and `delegation` are the source's.
+    /// The proof of packet `index` of the batches under one signature, which is in the last of them; `None` if there is no such packet. `key` and
+    /// `delegation` are the source's.
     pub(crate) fn new(
         place: BatchPlace,
-        batch: &wire::Batch,
+        batches: &[wire::Batch],
         index: usize,
         key: &PublicKey,
         delegation: Option<&wire::Delegation>,
     ) -> Option<Self> {
-        let leaves: Vec<Hash> = batch
-            .packets
-            .iter()
-            .map(|packet| merkle::leaf(packet))
-            .collect();
+        let packets: Vec<&Bytes> = batches.iter().flat_map(|batch| &batch.packets).collect();
+        let leaves: Vec<Hash> = packets.iter().map(|packet| merkle::leaf(packet)).collect();
         Some(Self {
             place,
             index: index as u64,
             count: leaves.len() as u64,
             path: merkle::path(&leaves, index)?,
-            packet: batch.packets.get(index)?.clone(),
-            signature: batch.signature.clone(),
+            packet: (*packets.get(index)?).clone(),
+            signature: batches.last()?.signature.clone(),
             key: Bytes::copy_from_slice(key.as_der()),
             delegation: delegation.cloned(),
         })
@@ -185,7 +183,15 @@ mod tests {
             confirm: false,
         };
         let delegation = delegated.then(|| key.delegation());
-        let proof = |index| BatchProof::new(place, &batch, index, a.public_key(), delegation);
+        let proof = |index| {
+            BatchProof::new(
+                place,
+                std::slice::from_ref(&batch),
+                index,
+                a.public_key(),
+                delegation,
+            )
+        };
         assert!(proof(5).is_none());
         ((0..5).map(|index| proof(index).unwrap()).collect(), key)
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::keys::DelegatedKey;
+use super::merkle::Hash;
 use super::packet::PacketType;
 use super::parts::Assembler;
 use super::{frame, wire};
@@ -62,6 +63,9 @@ pub(crate) struct Session {
     auth_received: bool,
     next_out: u64,
     next_in: u64,
+    /// Leaves of the last packets each way that no signature stands for yet.
+    unsigned_out: Vec<Hash>,
+    unsigned_in: Vec<Hash>,
     /// What the other side may still send on each [`Lane`].
     windows: [i64; 2],
     assembler: Assembler,
@@ -93,6 +97,8 @@ impl Session {
             auth_received: false,
             next_out: 1,
             next_in: 1,
+            unsigned_out: Vec::new(),
+            unsigned_in: Vec::new(),
             ended: false,
             bye_said: false,
             frames: VecDeque::new(),

@@ -12,6 +12,7 @@ mod options;
 pub(crate) mod part;
 mod pause;
 mod peer;
+pub(crate) mod places;
 mod queue;
 mod request;
 mod responder;

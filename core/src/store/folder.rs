@@ -1,6 +1,6 @@
-//! Folders that are shared, and folders that are being got.
+//! Folders that are being got.
 //!
-//! A folder that is got grows as `NAME.part` beside its destination and gets its name when all of it is there. Its large files are
+//! Such a folder grows as `NAME.part` beside its destination and gets its name when all of it is there. Its large files are
 //! [`PartFile`](super::part_file)s; small ones are written whole, and are there when they have their bytes: that is seen by hashing them, which
 //! costs less than keeping account of a hundred thousand.
 
@@ -13,93 +13,12 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use super::part_file::{self, SPARE, free_bytes};
-use super::shared_file::SharedFile;
 use crate::error::TransferError;
 use crate::files::{beside, folder_of};
-use crate::proto::transfer::collection::{Collection, Entry, What};
+use crate::proto::transfer::collection::{Collection, What};
 use crate::proto::transfer::names::Name;
 use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
-
-/// Hashes all files under a folder. Entries of the collection and the files have the same order; a folder has no file.
-pub(crate) fn share(
-    folder: &Path,
-    mut progress: impl FnMut(&[u8]) -> bool,
-) -> Result<(Collection, Vec<Option<SharedFile>>), TransferError> {
-    let mut found = Vec::new();
-    walk(folder, "", &mut found)?;
-    let mut shared = Vec::with_capacity(found.len());
-    for (name, path, mode) in found {
-        let file = match path {
-            Some(path) => Some(SharedFile::hash(&path, &mut progress)?.closed()),
-            None => None,
-        };
-        let what = match &file {
-            Some(file) => What::File {
-                root: file.outline().root(),
-                size: file.size(),
-            },
-            None => What::Folder,
-        };
-        shared.push((Entry { name, mode, what }, file));
-    }
-    shared.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-    let (entries, files) = shared.into_iter().unzip();
-    let collection = Collection::new(entries).map_err(|error| TransferError::Path {
-        path: folder.to_owned(),
-        reason: error.to_string(),
-    })?;
-    Ok((collection, files))
-}
-
-/// Names, and paths of files; a folder with nothing in it has none.
-type Found = (Name, Option<PathBuf>, u32);
-
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<Found>) -> Result<(), TransferError> {
-    let failed = |error| TransferError::io(folder, &error);
-    let refused = |path: &Path, reason: String| TransferError::Path {
-        path: path.to_owned(),
-        reason,
-    };
-    let before = found.len();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let last = path.file_name().and_then(|name| name.to_str());
-        let name = last
-            .map(|last| format!("{prefix}{last}"))
-            .ok_or_else(|| refused(&path, "its name is not UTF-8: rename it".into()))?;
-        // Links are followed to files: a folder could lead back to itself.
-        let kind = fs::symlink_metadata(&path).map_err(|error| TransferError::io(&path, &error))?;
-        if kind.is_dir() {
-            walk(&path, &format!("{name}/"), found)?;
-            continue;
-        }
-        let metadata = fs::metadata(&path).map_err(|error| TransferError::io(&path, &error))?;
-        if metadata.is_dir() {
-            return Err(refused(
-                &path,
-                "it is a link to a folder, which is not followed: share that folder itself".into(),
-            ));
-        }
-        let name = parsed(&name, &path)?;
-        found.push((name, Some(path), metadata.permissions().mode() & 0o777));
-    }
-    if found.len() == before && !prefix.is_empty() {
-        let mode = fs::metadata(folder).map_err(failed)?.permissions().mode() & 0o777;
-        let name = parsed(prefix.trim_end_matches('/'), folder)?;
-        found.push((name, None, mode));
-    }
-    Ok(())
-}
-
-fn parsed(name: &str, path: &Path) -> Result<Name, TransferError> {
-    name.parse().map_err(
-        |error: crate::proto::transfer::names::NameError| TransferError::Path {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
-    )
-}
 
 /// A folder that is being got.
 #[derive(Clone, Debug)]
@@ -279,19 +198,16 @@ pub(crate) fn remove_list(path: &Path) {
     }
 }
 
-/// Whether a folder has all of this: then getting it is done already.
-pub(crate) fn is_there(destination: &Path, collection: &Collection) -> Result<bool, TransferError> {
+/// Whether there is a folder at a destination, of which is to be seen whether it is the one that is wanted. Anything else must not be there.
+pub(crate) fn is_folder(destination: &Path) -> Result<bool, TransferError> {
     match fs::symlink_metadata(destination) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(TransferError::io(destination, &error)),
+        Ok(found) if found.is_dir() => Ok(true),
+        Ok(_) => Err(TransferError::Exists {
+            path: destination.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(TransferError::io(destination, &error)),
     }
-    let (found, _) = share(destination, |_| true)?;
-    let alike = |a: &Entry, b: &Entry| a.name == b.name && a.what == b.what;
-    let all = found.entries().iter().zip(collection.entries());
-    Ok(found.entries().len() == collection.entries().len()
-        && all.into_iter().all(|(a, b)| alike(a, b)))
 }
 
 /// With its parents, for its owner alone until it is whole.

@@ -19,8 +19,10 @@
 //! All calls block, usually for one fsync: callers run them off the network's tasks.
 
 pub(crate) mod folder;
+pub(crate) mod hashing;
 mod lock;
 pub(crate) mod log_folder;
+mod open_files;
 pub(crate) mod outlines;
 pub(crate) mod own_file;
 pub(crate) mod part_file;
@@ -57,7 +59,7 @@ const KEY: &str = "identity.pem";
 const CACHE: usize = 1024 * 1024;
 
 /// The newest layout of the tables that this program knows.
-const SCHEMA: u64 = 3;
+const SCHEMA: u64 = 4;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const META_SCHEMA: &str = "schema";
 const META_EPOCH: &str = "epoch";

@@ -1,7 +1,8 @@
 //! What is shared again after a restart without being read: the hashes of its units, in `outlines/ROOT` of the data folder.
 //!
 //! A file is the same when its device, inode, size and time of change are; whatever it is then, what is sent of it is checked against its
-//! hashes. A folder has one such file with its list and all its files. They can be lost: then what they are of is hashed anew.
+//! hashes. A folder has one such file with its list and all its files. They can be lost: then the satellite's own
+//! copies are hashed anew, and what is a user's is not given.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -31,7 +32,7 @@ pub(crate) struct Outlines(PathBuf);
 #[derive(Debug)]
 pub(crate) enum Restored {
     File(SharedFile),
-    /// As of `folder::share`.
+    /// As of a folder that was [hashed](super::hashing::Hashed).
     Folder(Collection, Vec<Option<SharedFile>>),
 }
 
@@ -93,7 +94,7 @@ impl Outlines {
                 What::Folder => None,
                 What::File { root, .. } => {
                     let path = place.join(entry.name.to_path());
-                    Some(known(&path, files.next(), root)?.closed())
+                    Some(known(&path, files.next(), root)?)
                 }
             });
         }

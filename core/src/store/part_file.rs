@@ -28,6 +28,8 @@ use crate::proto::wire::{PartRange, PartState, PartUnit};
 
 /// Largest state that is read: of a file of 1 TiB it has 37 MiB.
 const STATE_MAX: u64 = 1 << 30;
+/// Units that are read again in one go.
+const HASH_SOME: usize = 32;
 /// Left free on a disk: other programs want to go on.
 pub(super) const SPARE: u64 = 8 << 20;
 
@@ -82,6 +84,16 @@ pub(crate) fn size_of(path: &Path) -> Option<u64> {
     found.is_file().then_some(found.len())
 }
 
+/// Whether there is a file at a destination, of which is to be seen whether it is the one that is wanted. Anything else must not be there.
+pub(crate) fn is_file(destination: &Path) -> Result<bool, TransferError> {
+    match fs::symlink_metadata(destination) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(exists(destination)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(TransferError::io(destination, &error)),
+    }
+}
+
 /// What a destination has.
 #[derive(Debug)]
 pub(crate) enum Begun {
@@ -114,29 +126,36 @@ impl PartFile {
         destination: &Path,
         root: &Root,
     ) -> Result<Option<Vec<ChainingValue>>, TransferError> {
-        let size = match fs::symlink_metadata(destination) {
-            Ok(found) if found.is_file() => found.len(),
-            Ok(_) => return Err(exists(destination)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(TransferError::io(destination, &error)),
-        };
-        let file = File::open(destination).map_err(|error| TransferError::io(destination, &error));
-        let units = hash_units(&file?, size, 0..units_of(size))
-            .map_err(|error| TransferError::io(destination, &error))?;
-        let found = outline::Outline::new(size, units.clone()).map(|outline| outline.root());
-        if found == Some(*root) {
-            // A crash may have come in the middle of the end.
-            let places = Places::of(destination)?;
-            if let Ok(Some(state)) = read_state(&places.state)
-                && state.root == root.as_bytes()[..]
-            {
-                let _two_names = fs::remove_file(&places.part);
-                let _gone = fs::remove_file(&places.state);
-            }
-            Ok(Some(units))
-        } else {
-            Err(exists(destination))
+        if !is_file(destination)? {
+            return Ok(None);
         }
+        let failed = |error| TransferError::io(destination, &error);
+        let file = File::open(destination).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let units = hash_units(&file, size, 0..units_of(size)).map_err(failed)?;
+        Self::is_it(destination, root, size, units).map(Some)
+    }
+
+    /// Whether what was found at the destination is the file, by the hashes of its units.
+    pub(crate) fn is_it(
+        destination: &Path,
+        root: &Root,
+        size: u64,
+        units: Vec<ChainingValue>,
+    ) -> Result<Vec<ChainingValue>, TransferError> {
+        let found = outline::Outline::new(size, units.clone()).map(|outline| outline.root());
+        if found != Some(*root) {
+            return Err(exists(destination));
+        }
+        // A crash may have come in the middle of the end.
+        let places = Places::of(destination)?;
+        if let Ok(Some(state)) = read_state(&places.state)
+            && state.root == root.as_bytes()[..]
+        {
+            let _two_names = fs::remove_file(&places.part);
+            let _gone = fs::remove_file(&places.state);
+        }
+        Ok(units)
     }
 
     /// Begins to get a file, or goes on with it. The folder of the destination must exist.
@@ -276,16 +295,25 @@ impl PartFile {
         write_state(&self.places.state, state)
     }
 
-    /// Gives the whole file its name; `durable`: only after all of it is on the disk, and the name as well. The hashes of its units.
-    pub(crate) fn finish(self, durable: bool) -> Result<Vec<ChainingValue>, TransferError> {
+    /// Reads again some of the units that came as many pieces, whose hashes are not known. Whether there are no more of them.
+    pub(crate) fn hash_some(&mut self) -> Result<bool, TransferError> {
         let failed = |error| TransferError::io(&self.places.part, &error);
-        let mut units = Vec::with_capacity(self.units.len());
-        for (index, kept) in (0..).zip(&self.units) {
-            units.push(match kept {
-                Some(hash) => *hash,
-                None => hash_units(&self.file, self.size, index..index + 1).map_err(failed)?[0],
-            });
+        let unknown = (0..)
+            .zip(&mut self.units)
+            .filter(|(_, kept)| kept.is_none());
+        let mut unknown = unknown.peekable();
+        for (index, kept) in unknown.by_ref().take(HASH_SOME) {
+            let hashes = hash_units(&self.file, self.size, index..index + 1).map_err(failed)?;
+            *kept = hashes.first().copied();
         }
+        Ok(unknown.peek().is_none())
+    }
+
+    /// Gives the whole file its name; `durable`: only after all of it is on the disk, and the name as well. The hashes of its units.
+    pub(crate) fn finish(mut self, durable: bool) -> Result<Vec<ChainingValue>, TransferError> {
+        while !self.hash_some()? {}
+        let failed = |error| TransferError::io(&self.places.part, &error);
+        let units: Vec<ChainingValue> = self.units.iter().flatten().copied().collect();
         let outline = outline::Outline::new(self.size, units.clone());
         if outline.map(|outline| outline.root()) != Some(self.root) {
             return Err(TransferError::Changed {

@@ -1,15 +1,17 @@
-//! A file that is shared in place: hashed once, and checked again while it is read.
+//! A file that is shared in place: hashed once ([`hashing`](super::hashing)), and checked again while it is read.
 //!
-//! One that is shared by itself stays open: it can be renamed or removed. Of a folder there may be more files than a process may have
-//! open: those are opened whenever they are read.
+//! It is opened when it is read. Those that were read last, or shared by themselves, stay open: they can be renamed or removed.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::open_files::Place;
 use crate::error::TransferError;
 use crate::proto::transfer::message::{HEAD, encode_piece};
 use crate::proto::transfer::outline::{
@@ -55,7 +57,7 @@ impl Print {
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     body: Body,
-    /// When it was opened; nothing of what is in memory.
+    /// When it was opened first; nothing of what is in memory.
     print: Option<Print>,
     path: PathBuf,
     outline: Outline,
@@ -63,56 +65,28 @@ pub(crate) struct SharedFile {
 
 #[derive(Debug)]
 enum Body {
-    Open(File),
-    /// To be opened at its path.
-    Closed,
+    /// At its path.
+    Disk(Place),
     /// No file of the disk.
     Memory(Bytes),
 }
 
 impl SharedFile {
-    /// Opens a file and hashes it. `progress` is shown the bytes as they are read, and ends it by saying no.
-    pub(crate) fn hash(
-        path: &Path,
-        mut progress: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Self, TransferError> {
-        let (file, print) = open(path)?;
-        let size = print.size;
-        let mut units: Vec<ChainingValue> = Vec::with_capacity(units_of(size) as usize);
-        let mut buffer = vec![0; size.min(UNIT) as usize];
-        for index in 0..units_of(size) {
-            let unit = unit_at(size, index);
-            let bytes = &mut buffer[..unit.len() as usize];
-            file.read_exact_at(bytes, unit.start)
-                .map_err(|error| shorter(path, &error))?;
-            units.push(unit_hash(size, unit.start, bytes));
-            if !progress(bytes) {
-                return Err(TransferError::Cancelled);
-            }
-        }
-        let now = file.metadata().map(|metadata| Print::of(&metadata));
-        if now.map_err(|error| TransferError::io(path, &error))? != print {
-            return Err(TransferError::Changed { path: path.into() });
-        }
-        Self::with(path, file, print, units)
-    }
-
     /// A file whose hashes are known. What is wrong with them is found out when it is read.
     pub(crate) fn known(path: &Path, units: Vec<ChainingValue>) -> Result<Self, TransferError> {
-        let (file, print) = open(path)?;
-        Self::with(path, file, print, units)
+        let (_, print) = open(path)?;
+        Self::with(path, print, units)
     }
 
-    fn with(
+    pub(super) fn with(
         path: &Path,
-        file: File,
         print: Print,
         units: Vec<ChainingValue>,
     ) -> Result<Self, TransferError> {
         let outline = Outline::new(print.size, units)
             .ok_or_else(|| TransferError::Changed { path: path.into() })?;
         Ok(Self {
-            body: Body::Open(file),
+            body: Body::Disk(Place::new()),
             print: Some(print),
             path: path.to_owned(),
             outline,
@@ -138,9 +112,12 @@ impl SharedFile {
         })
     }
 
-    /// The same, opened whenever it is read.
-    pub(crate) fn closed(mut self) -> Self {
-        self.body = Body::Closed;
+    /// The same, open from now on, as long as it is among those that are read.
+    pub(crate) fn opened(self) -> Self {
+        if let Body::Disk(place) = &self.body {
+            // Whoever reads it finds out why not.
+            let _none = open_again(&self.path).map(|file| place.keep(&file));
+        }
         self
     }
 
@@ -167,7 +144,7 @@ impl SharedFile {
         }
         let unit = unit_at(self.size(), at / UNIT);
         let mut buffer = vec![0; unit.len() as usize];
-        self.read(&mut buffer, unit.start)?;
+        self.read(&mut buffer, unit.start, true)?;
         if self.outline.prove(unit, &buffer).is_none() {
             return Err(TransferError::Changed {
                 path: self.path.clone(),
@@ -181,7 +158,7 @@ impl SharedFile {
         let size = self.size();
         let unit = unit_at(size, piece.start / UNIT);
         let mut buffer = vec![0; HEAD + unit.len() as usize];
-        self.read(&mut buffer[HEAD..], unit.start)?;
+        self.read(&mut buffer[HEAD..], unit.start, true)?;
         let proof = self.outline.prove(piece, &buffer[HEAD..]);
         let proof = proof.ok_or_else(|| TransferError::Changed {
             path: self.path.clone(),
@@ -200,7 +177,7 @@ impl SharedFile {
     pub(crate) fn append(&self, buffer: &mut Vec<u8>) -> Result<(), TransferError> {
         let from = buffer.len();
         buffer.resize(from + self.size() as usize, 0);
-        self.read(&mut buffer[from..], 0)?;
+        self.read(&mut buffer[from..], 0, false)?;
         if Root::of(&buffer[from..]) == self.outline.root() {
             Ok(())
         } else {
@@ -210,23 +187,47 @@ impl SharedFile {
         }
     }
 
-    fn read(&self, into: &mut [u8], at: u64) -> Result<(), TransferError> {
-        let opened;
-        let file = match &self.body {
+    /// `again`: it is going to be read again.
+    fn read(&self, into: &mut [u8], at: u64, again: bool) -> Result<(), TransferError> {
+        let place = match &self.body {
             Body::Memory(bytes) => {
                 let at = at as usize;
                 into.copy_from_slice(&bytes[at..at + into.len()]);
                 return Ok(());
             }
-            Body::Open(file) => file,
-            Body::Closed => {
-                opened = open(&self.path)?.0;
-                &opened
-            }
+            Body::Disk(place) => place,
         };
+        let file = match place.file() {
+            Some(file) => file,
+            None => open_again(&self.path)?,
+        };
+        if again {
+            place.keep(&file);
+        }
         file.read_exact_at(into, at)
             .map_err(|error| shorter(&self.path, &error))
     }
+}
+
+/// Opens what was a regular file once.
+fn open_again(path: &Path) -> Result<Arc<File>, TransferError> {
+    let changed = || TransferError::Changed { path: path.into() };
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(changed()),
+        Err(error) if is_gone(&error) => return Err(changed()),
+        Err(error) => return Err(TransferError::io(path, &error)),
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(error) if is_gone(&error) => Err(changed()),
+        Err(error) => Err(TransferError::io(path, &error)),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// Opens a regular file.
@@ -254,9 +255,46 @@ pub(crate) fn open(path: &Path) -> Result<(File, Print), TransferError> {
     Ok((file, print))
 }
 
-fn shorter(path: &Path, error: &io::Error) -> TransferError {
+pub(super) fn shorter(path: &Path, error: &io::Error) -> TransferError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return TransferError::Changed { path: path.into() };
     }
     TransferError::io(path, error)
+}
+
+// Where the open files of a process can be looked at.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_files_than_may_be_open_can_all_be_read_and_few_stay_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            let links = all.filter_map(|entry| fs::read_link(entry.path()).ok());
+            links.filter(|path| path.starts_with(folder.path())).count()
+        };
+        let files: Vec<_> = (0..300)
+            .map(|number: u32| {
+                let path = folder.path().join(number.to_string());
+                fs::write(&path, number.to_string()).unwrap();
+                SharedFile::hash(&path).unwrap().opened()
+            })
+            .collect();
+        assert!((1..=64).contains(&open()), "{} are open", open());
+        for (number, file) in files.iter().enumerate() {
+            assert_eq!(file.unit_from(0).unwrap(), number.to_string());
+        }
+        assert!((1..=64).contains(&open()), "{} are open", open());
+        // It was read last, and is wherever it was moved to.
+        fs::rename(files[299].path(), folder.path().join("elsewhere")).unwrap();
+        assert_eq!(files[299].unit_from(0).unwrap(), "299");
+        let gone = fs::remove_file(files[0].path());
+        gone.unwrap();
+        let error = files[0].unit_from(0).unwrap_err();
+        assert!(matches!(error, TransferError::Changed { .. }), "{error}");
+        drop(files);
+        assert_eq!(open(), 0);
+    }
 }

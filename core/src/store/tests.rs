@@ -169,8 +169,8 @@ fn a_folder_of_a_newer_program_is_refused_and_left_alone() {
         matches!(
             error,
             StoreError::Version {
-                found: 4,
-                known: 3,
+                found: 5,
+                known: 4,
                 ..
             }
         ),

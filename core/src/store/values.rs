@@ -23,7 +23,7 @@ use super::writer::{Need, Writer};
 use crate::error::StoreError;
 use crate::identity::PeerId;
 use crate::key::Key;
-use crate::proto::dht::value::{Entry, Reason};
+use crate::proto::dht::value::{Entry, Reason, Root};
 
 pub(super) use tables::make_tables;
 
@@ -68,6 +68,17 @@ pub(crate) enum Put {
     Refused(Reason, String),
 }
 
+/// What became of a value that its publisher took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    Gone,
+    NotHere,
+    /// Somebody else stored it.
+    OfAnother,
+    /// Somebody else stored it as well.
+    OfSeveral,
+}
+
 /// A value that is kept, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -75,6 +86,8 @@ pub(crate) struct Held {
     /// In ms since 1970.
     pub(crate) stored_ms: u64,
     pub(crate) cached: bool,
+    /// Others than its publisher have stored it as well.
+    pub(crate) several: bool,
 }
 
 /// How much is kept.
@@ -184,16 +197,17 @@ impl Values {
             .read(|transaction| tables::keys_after(transaction, after, most))
     }
 
-    /// Removes a value: of this publisher only, or whosever it is. Whether there was one.
-    pub(crate) fn remove(
+    /// Removes what this publisher stored, and nobody else.
+    pub(crate) fn forget(
         &self,
         key: Key,
-        by: Option<PeerId>,
-        done: impl FnOnce(Result<bool, StoreError>) + Send + 'static,
+        root: Root,
+        by: PeerId,
+        done: impl FnOnce(Result<Removed, StoreError>) + Send + 'static,
     ) {
         self.0.hand_over(
             Need::default(),
-            move |tables, _| tables.remove(&key, by),
+            move |tables, _| tables.forget(&key, &root, &by),
             || Err(StoreError::Busy),
             done,
         );
@@ -235,6 +249,7 @@ impl From<Record> for Held {
             entry: record.entry,
             stored_ms: record.stored_ms,
             cached: record.cached,
+            several: record.several,
         }
     }
 }

@@ -11,25 +11,27 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{CONNECT_TIMEOUT, Getting, Got, Progress, Received, Search};
-use super::sharing::Load;
+use super::get::{CONNECT_TIMEOUT, Getting, Got, Most, Progress, Received, Search};
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
 use crate::identity::PeerId;
 use crate::net::clock;
-use crate::proto::transfer::collection::{BYTES_MAX, Collection, Entry, What};
+use crate::proto::transfer::collection::{Collection, Entry, What};
 use crate::proto::transfer::message::{self, Ask, Batch, NAMESPACE};
 use crate::proto::transfer::outline::UNIT;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::schedule::STALL;
 use crate::satellite::RequestOptions;
 use crate::store::folder::{self, PartFolder};
+use crate::store::hashing::FolderHashing;
 
 /// Large files that come at once.
 const FILES: usize = 2;
 /// Small files that are asked for at once: bytes, and how many.
 const ASK_BYTES: u64 = 8 << 20;
 const ASK_FILES: usize = 4096;
+/// Small files that are looked at in one go, whether they are there.
+const LOOKED_AT: usize = 64;
 /// Asks of one source at once.
 const ASKS: usize = 2;
 
@@ -41,46 +43,42 @@ impl Getting {
         let list = Self {
             destination: list_path.clone(),
             progress: watch::channel(Progress::default()).0,
-            size_max: BYTES_MAX as u64,
+            most: Most {
+                bytes: self.most.list,
+                ..self.most
+            },
             ..self.clone()
         };
         list.fetch(&mut sources).await?;
         // The list may have come earlier, and nobody was asked for it now.
         self.seek_out(&mut sources).await;
-        let (from, destination) = (list_path.clone(), self.destination.clone());
-        let read = move || {
-            let collection = folder::read_list(&from)?;
-            let there = folder::is_there(&destination, &collection)?;
-            if !there && destination.symlink_metadata().is_ok() {
-                return Err(TransferError::Exists { path: destination });
-            }
-            Ok((collection, there))
-        };
-        let (collection, there) = self.blocking(read).await??;
+        let from = list_path.clone();
+        let read = self.blocking(move || folder::read_list(&from));
+        let collection = read.await??;
         let collection = Arc::new(collection);
         let size = collection.size();
-        if size > self.size_max {
+        self.most.takes(size)?;
+        let (entries, most) = (collection.entries().len(), self.most.entries);
+        if entries > most {
             return Err(TransferError::TooLarge(format!(
-                "it has {size} bytes, at most {} are taken",
-                self.size_max
+                "it has {entries} files, at most {most} are taken"
             )));
         }
-        if !there {
+        if !self.is_whole(&collection).await? {
             self.fill(&collection, &mut sources).await?;
         }
         self.blocking(move || folder::remove_list(&list_path))
             .await?;
         self.progress
             .send_modify(|progress| (progress.bytes, progress.size) = (size, size));
-        let path = self.destination.clone();
         let load = if self.give_on {
             // As it is on the disk: hashed once more, as whoever wrote it may not be the only one.
-            let load = self.blocking(move || {
-                let (collection, files) = folder::share(&path, |_| true)?;
-                Load::folder(&path, &collection, files)
-            });
+            let (load, _) = tokio::select! {
+                loaded = self.sharing.load(self.destination.clone(), false, |_| ()) => loaded?,
+                () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
+            };
             // Somebody may have put something into it meanwhile: that is not what was got.
-            Some(load.await??).filter(|load| load.root == self.root)
+            Some(load).filter(|load| load.root == self.root)
         } else {
             None
         };
@@ -91,6 +89,41 @@ impl Getting {
             is_folder: true,
         };
         Ok((received, load))
+    }
+
+    /// Whether the folder is at its destination already. Another must not be there.
+    async fn is_whole(&self, collection: &Arc<Collection>) -> Result<bool, TransferError> {
+        let path = self.destination.clone();
+        if !self.blocking(move || folder::is_folder(&path)).await?? {
+            return Ok(false);
+        }
+        let (path, list) = (self.destination.clone(), Arc::clone(collection));
+        let mut hashing = None;
+        let slice = move || {
+            let hashing = match &mut hashing {
+                Some(hashing) => hashing,
+                None => {
+                    let found = FolderHashing::begin(&path)?;
+                    if !found.looks_like(&list) {
+                        return Ok(Some(false));
+                    }
+                    hashing.insert(found)
+                }
+            };
+            let Some((found, _)) = hashing.slice(|_| ())? else {
+                return Ok(None);
+            };
+            let alike = |(a, b): (&Entry, &Entry)| a.name == b.name && a.what == b.what;
+            let all = found.entries().iter().zip(list.entries());
+            Ok(Some(all.into_iter().all(alike)))
+        };
+        if self.sliced(slice).await? {
+            Ok(true)
+        } else {
+            Err(TransferError::Exists {
+                path: self.destination.clone(),
+            })
+        }
     }
 
     /// Adds whom the caller named.
@@ -115,16 +148,9 @@ impl Getting {
         sources: &mut Sources,
     ) -> Result<(), TransferError> {
         let (destination, list) = (self.destination.clone(), Arc::clone(collection));
-        let begin = move || {
-            let folder = PartFolder::begin(&destination, &list)?;
-            let needed: Vec<u32> = (0..)
-                .zip(list.entries())
-                .filter(|(_, entry)| is_needed(&folder, entry))
-                .map(|(place, _)| place)
-                .collect();
-            Ok::<_, TransferError>((folder, needed))
-        };
-        let (part, needed) = self.blocking(begin).await??;
+        let begin = move || PartFolder::begin(&destination, &list);
+        let part = self.blocking(begin).await??;
+        let needed = self.needed(&part, collection).await?;
         let large: Vec<(u32, Root, u64)> = (0..)
             .zip(collection.entries())
             .filter_map(|(place, entry)| match entry.what {
@@ -155,7 +181,10 @@ impl Getting {
                     root,
                     destination: part.path(&entry.name),
                     progress: watch::channel(Progress::default()).0,
-                    size_max: size,
+                    most: Most {
+                        bytes: size,
+                        ..self.most
+                    },
                     ..self.clone()
                 };
                 one.options.sources.extend(&peers);
@@ -169,6 +198,27 @@ impl Getting {
             .await?;
         let (list, durable) = (Arc::clone(collection), self.options.durable);
         self.blocking(move || part.finish(&list, durable)).await?
+    }
+
+    /// The places of the small files that are not there yet.
+    async fn needed(
+        &self,
+        part: &PartFolder,
+        collection: &Arc<Collection>,
+    ) -> Result<Vec<u32>, TransferError> {
+        let (part, list) = (part.clone(), Arc::clone(collection));
+        let (mut at, mut needed) = (0, Vec::new());
+        let slice = move || {
+            let end = list.entries().len().min(at + LOOKED_AT);
+            for place in at..end {
+                if is_needed(&part, &list.entries()[place]) {
+                    needed.push(place as u32);
+                }
+            }
+            at = end;
+            Ok((at == list.entries().len()).then(|| std::mem::take(&mut needed)))
+        };
+        self.sliced(slice).await
     }
 
     /// A large file of a folder.

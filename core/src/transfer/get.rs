@@ -14,20 +14,23 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Files;
 use super::conduct::Conduct;
+use super::load::Load;
 use super::options::GetOptions;
 use super::record::{Holding, label_of};
-use super::sharing::{Load, Sharing};
+use super::sharing::Sharing;
 use super::sources::{Failure, Sources};
 use super::ticket::Ticket;
 use super::writing::{self, PIECES};
 use crate::error::TransferError;
 use crate::identity::PeerId;
 use crate::net::clock;
+use crate::proto::transfer::collection::{BYTES_MAX, ENTRIES_MAX};
 use crate::proto::transfer::message::{Ask, Came, NAMESPACE, What};
 use crate::proto::transfer::outline;
 use crate::proto::transfer::root::Root;
 use crate::satellite::RequestOptions;
 use crate::satellite::part::Base;
+use crate::store::hashing::FileHashing;
 use crate::store::part_file::{self, Begun, PartFile};
 use crate::store::shared_file::SharedFile;
 
@@ -200,7 +203,7 @@ impl Files {
         let getting = Getting {
             sharing: Arc::clone(&self.sharing),
             root,
-            size_max: u64::MAX,
+            most: Most::ANY,
             announced: root,
             give_on: token.is_empty(),
             token,
@@ -241,14 +244,42 @@ impl Sharing {
     }
 }
 
+/// What is taken at most.
+#[derive(Clone, Copy)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    /// Of a folder: bytes of its list, and entries.
+    pub(super) list: u64,
+    pub(super) entries: usize,
+}
+
+impl Most {
+    /// What is a folder at all.
+    const ANY: Self = Self {
+        bytes: u64::MAX,
+        list: BYTES_MAX as u64,
+        entries: ENTRIES_MAX,
+    };
+
+    pub(super) fn takes(&self, size: u64) -> Result<(), TransferError> {
+        if size <= self.bytes {
+            return Ok(());
+        }
+        Err(TransferError::TooLarge(format!(
+            "it has {size} bytes, at most {} are taken",
+            self.bytes
+        )))
+    }
+}
+
 /// One file or folder on its way.
 #[derive(Clone)]
 pub(super) struct Getting {
     pub(super) sharing: Arc<Sharing>,
     pub(super) root: Root,
     pub(super) token: Bytes,
-    /// More bytes are not taken, whoever has them.
-    pub(super) size_max: u64,
+    /// More is not taken, whoever has it.
+    pub(super) most: Most,
     /// Whether it is to be given to others afterwards.
     pub(super) give_on: bool,
     /// Under which its sources have announced it: of a file in a folder that is the folder's.
@@ -263,7 +294,10 @@ impl Getting {
     /// To the end, and shared if that is wanted; alone at its place.
     async fn deliver(self, folder: bool) -> Result<Received, TransferError> {
         let sharing = Arc::clone(&self.sharing);
-        let _taken = sharing.places.take(&self.destination, &self.cancel).await?;
+        let _taken = sharing
+            .destinations
+            .take(&self.destination, &self.cancel)
+            .await?;
         let (received, load) = self.run(folder).await?;
         if let Some(load) = load {
             // It is there all the same.
@@ -288,7 +322,7 @@ impl Getting {
         let units = self.fetch(&mut sources).await?;
         let path = self.destination.clone();
         let file = self
-            .blocking(move || SharedFile::known(&path, units))
+            .blocking(move || SharedFile::known(&path, units).map(SharedFile::opened))
             .await??;
         let received = Received {
             root: self.root,
@@ -313,29 +347,56 @@ impl Getting {
             .ok_or(TransferError::Closed)
     }
 
+    /// Work that takes long, until this is cancelled.
+    pub(super) async fn sliced<T: Send + 'static>(
+        &self,
+        slice: impl FnMut() -> Result<Option<T>, TransferError> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        tokio::select! {
+            done = self.sharing.sliced(slice) => done,
+            () = self.cancel.cancelled() => Err(TransferError::Cancelled),
+        }
+    }
+
+    /// The hashes of the file's units, if it is at its destination already.
+    async fn is_there(&self) -> Result<Option<Vec<[u8; 32]>>, TransferError> {
+        let destination = self.destination.clone();
+        if !self
+            .blocking(move || part_file::is_file(&destination))
+            .await??
+        {
+            return Ok(None);
+        }
+        let (destination, root) = (self.destination.clone(), self.root);
+        let mut hashing = None;
+        let slice = move || {
+            let hashing = match &mut hashing {
+                Some(hashing) => hashing,
+                None => hashing.insert(FileHashing::begin(&destination)?),
+            };
+            let Some(file) = hashing.slice(|_| ())? else {
+                return Ok(None);
+            };
+            let units = file.outline().units().to_vec();
+            PartFile::is_it(&destination, &root, file.size(), units).map(Some)
+        };
+        self.sliced(slice).await.map(Some)
+    }
+
     /// To the end, unless it is there already. The hashes of its units; `sources` are those that were found.
     pub(super) async fn fetch(
         &self,
         sources: &mut Sources,
     ) -> Result<Vec<[u8; 32]>, TransferError> {
-        let (root, destination) = (self.root, self.destination.clone());
-        let there = self
-            .blocking(move || PartFile::is_there(&destination, &root))
-            .await??;
-        if let Some(units) = there {
+        if let Some(units) = self.is_there().await? {
             return Ok(units);
         }
         let size = tokio::select! {
             size = self.learn_size(sources) => size?,
             () = self.cancel.cancelled() => return Err(TransferError::Cancelled),
         };
-        if size > self.size_max {
-            return Err(TransferError::TooLarge(format!(
-                "it has {size} bytes, at most {} are taken",
-                self.size_max
-            )));
-        }
-        let destination = self.destination.clone();
+        self.most.takes(size)?;
+        let (destination, root) = (self.destination.clone(), self.root);
         let begun = self
             .blocking(move || PartFile::begin(&destination, root, size))
             .await??;
@@ -362,9 +423,15 @@ impl Getting {
             }
         };
         let (part, committed, done) = tokio::join!(writing, committing, conducting);
-        let part = part?;
+        let mut part = Some(part?);
         done?;
         committed?;
+        let part = self
+            .sliced(move || {
+                let known = part.as_mut().map_or(Ok(true), PartFile::hash_some)?;
+                Ok(if known { part.take() } else { None })
+            })
+            .await?;
         let durable = self.options.durable;
         self.blocking(move || part.finish(durable)).await?
     }

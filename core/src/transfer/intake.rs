@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::Files;
 use super::keep::Terms;
+use super::load::Load;
 use super::record::Holding;
-use super::sharing::{Load, Refusal, Sharing};
+use super::sharing::{Refusal, Sharing};
 use crate::error::TransferError;
 use crate::proto::transfer::keeping::{By, Find, ROWS_MAX, Row};
 use crate::proto::transfer::label::Label;

@@ -9,15 +9,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::Files;
-use super::get::{Getting, Progress};
-use super::options::GetOptions;
-use super::record::Holding;
-use super::sharing::{Load, Refusal, Sharing, read_token, told};
+use super::get::Progress;
+use super::sharing::{Refusal, Sharing, read_token, told};
+use super::upload::{Upload, upload_name};
 use crate::error::{Code, TransferError};
 use crate::files::private_folder;
 use crate::identity::PeerId;
@@ -27,14 +24,13 @@ use crate::proto::transfer::label::Label;
 use crate::proto::transfer::message::{Ask, What};
 use crate::proto::transfer::outline::FILE_MAX;
 use crate::proto::transfer::root::Root;
-use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Token};
 use crate::satellite::Responder;
 use crate::store::own_file;
 use crate::store::shelf::NewFile;
 
 /// Name of the folder in the data folder.
-const FOLDER: &str = "files";
+pub(super) const FOLDER: &str = "files";
 /// What each owner may keep if nothing else is said.
 const QUOTA: u64 = 1 << 30;
 /// How long an upload may stand still.
@@ -42,10 +38,6 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const LIFETIME_MIN: Duration = Duration::from_millis(200);
 /// Uploads that come in at once.
 const UPLOADS_MAX: usize = 16;
-/// How long the client may be away before it has to ask again.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the client is told how far it is.
-const TELL_EVERY: Duration = Duration::from_millis(200);
 /// How often what has expired is looked for, at least.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// So much of it in one go.
@@ -74,7 +66,8 @@ impl Default for KeepOptions {
 }
 
 impl KeepOptions {
-    /// How many bytes each owner may keep that has no limit of his own ([`Files::set_quota`]); nothing for no limit. Default 1 GiB.
+    /// How many bytes each owner may keep that has no limit of his own ([`Files::set_quota`]); nothing for no limit. A folder takes those of its
+    /// files, of its list, and 1 KiB for each file. Default 1 GiB.
     #[must_use]
     pub fn quota(mut self, bytes: Option<u64>) -> Self {
         self.quota = bytes;
@@ -167,16 +160,18 @@ impl Files {
     /// # Errors
     /// [`TransferError::BadInput`] without a data folder if no folder is given; [`TransferError::Path`] if it cannot be made; [`TransferError::Closed`].
     pub async fn keep(&self, options: KeepOptions) -> Result<(), TransferError> {
-        let inside = || Some(self.satellite.config().data_dir.as_ref()?.join(FOLDER));
         // What is in it, others may have put there: it gets a folder of its own.
         let given = options
             .folder
             .map(|folder| folder.join(self.sharing.local.to_string()));
-        let folder = given.or_else(inside).ok_or_else(|| {
-            TransferError::BadInput(
-                "files are kept in a folder: give one, or give the satellite a data folder".into(),
-            )
-        })?;
+        let folder = given
+            .or_else(|| self.sharing.kept_inside.clone())
+            .ok_or_else(|| {
+                TransferError::BadInput(
+                    "files are kept in a folder: give one, or give the satellite a data folder"
+                        .into(),
+                )
+            })?;
         let folder =
             std::path::absolute(&folder).map_err(|error| TransferError::io(&folder, &error))?;
         let made = folder.clone();
@@ -197,6 +192,12 @@ impl Files {
             lifetime: options.lifetime,
         });
         keeping.changed.notify_one();
+        // Some of what is kept may lie there now.
+        let sharing = Arc::clone(&self.sharing);
+        self.sharing.base.spawn(async move {
+            sharing.restored.cancelled().await;
+            sharing.recover().await;
+        });
         Ok(())
     }
 }
@@ -209,7 +210,7 @@ impl Sharing {
         }
         let done = match ask.what {
             What::Put(put) => self.take(&peer, put, &ask.token, &responder).await,
-            What::Find(find) => self.tell(&peer, find, &ask.token, &responder).await,
+            What::Find(find) => self.list(&peer, find, &ask.token, &responder).await,
             What::Remove { root } => self.drop_for(&peer, root, &ask.token).await,
             What::Get { .. } | What::Many { .. } => Err(Refusal::not_here()),
         };
@@ -240,7 +241,7 @@ impl Sharing {
         }
     }
 
-    async fn tell(
+    async fn list(
         &self,
         peer: &PeerId,
         find: Find,
@@ -249,8 +250,7 @@ impl Sharing {
     ) -> Result<(), Refusal> {
         let (owner, _) = self.shown(token, peer, None, Op::List)?;
         let rows = self.rows(owner, find).await?;
-        let answer = responder.reply(encode_rows(&rows)).await;
-        answer.map_err(|error| Refusal::new(Code::Cancelled, error.to_string()))
+        self.tell(responder, encode_rows(&rows)).await
     }
 
     async fn drop_for(&self, peer: &PeerId, root: Root, token: &[u8]) -> Result<(), Refusal> {
@@ -281,7 +281,7 @@ impl Sharing {
             );
             return Err(denied(Denied::TooLarge, text));
         }
-        let _slot = self.keeping.begin(put.root)?;
+        let slot = self.keeping.begin(put.root)?;
         if !self.has_already(&owner, &put).await? {
             let upload = Upload {
                 sharing: Arc::clone(self),
@@ -290,24 +290,21 @@ impl Sharing {
                 owner,
                 put,
                 terms,
+                progress: watch::channel(Progress::default()).0,
             };
-            // Counted first, so that too many are refused before any comes.
-            let counter = self.ledger.counter(token.claims());
-            if let Some(counter) = &counter {
-                counter.spend(upload.put.size).await?;
+            match self.ledger.counter(token.claims()) {
+                Some(counter) => upload.counted(&counter, &token, responder).await?,
+                None => upload.run(responder).await?,
             }
-            let taken = upload.run(responder).await;
-            if let (Err(_), Some(counter)) = (&taken, &counter) {
-                counter.unspend(upload.put.size).await;
-            }
-            taken?;
         }
+        // Not held for who does not listen.
+        drop(slot);
         let kept = Kept {
             kept: true,
             ..Kept::default()
         };
         // Who does not hear it asks again.
-        let _unheard = responder.reply(kept.encode()).await;
+        let _unheard = self.tell(responder, kept.encode()).await;
         Ok(())
     }
 
@@ -336,145 +333,12 @@ impl Sharing {
     }
 }
 
-/// What comes in.
-struct Upload {
-    sharing: Arc<Sharing>,
-    peer: PeerId,
-    owner: Label,
-    /// Under which room is reserved.
-    name: Label,
-    put: Put,
-    terms: Terms,
+pub(super) fn until_ms(lifetime: Duration) -> u64 {
+    let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    clock::now_ms().saturating_add(lifetime)
 }
 
-fn upload_name(root: &Root) -> Result<Label, Refusal> {
-    let name = root.to_string().parse();
-    name.map_err(|_| Refusal::new(Code::Internal, "64 digits are a label"))
-}
-
-impl Upload {
-    /// To the end: it is on the disk, and its owner's.
-    async fn run(&self, responder: &Responder) -> Result<(), Refusal> {
-        self.reserve().await?;
-        let done = self.fetch_and_settle(responder).await;
-        // Who comes back to go on finds his room; who cannot is not to take any.
-        if let Err(refusal) = &done
-            && Denied::of_status(refusal.status).is_some()
-        {
-            self.discard().await;
-            self.release().await;
-        }
-        done
-    }
-
-    async fn fetch_and_settle(&self, responder: &Responder) -> Result<(), Refusal> {
-        let load = self.fetch(responder).await?.closed();
-        let Put { root, size, .. } = self.put;
-        if load.root != root {
-            let text = "what came is not what was announced";
-            return Err(Refusal::new(Code::Conflict, text));
-        }
-        if load.about.size != size {
-            let text = format!("it has {} bytes, {size} were announced", load.about.size);
-            return Err(denied(Denied::Unfit, text));
-        }
-        let holding = Holding {
-            owner: self.owner.clone(),
-            name: self.put.name.clone(),
-            tags: self.put.tags.clone(),
-            guarded: true,
-            sha256: None,
-            upload: Some(self.name.clone()),
-        };
-        self.sharing.share(load, holding).await?;
-        Ok(())
-    }
-
-    async fn reserve(&self) -> Result<(), Refusal> {
-        let (size, lifetime) = (self.put.size, self.terms.lifetime);
-        let reserved = self
-            .sharing
-            .reserve(&self.owner, &self.name, size, lifetime);
-        Ok(reserved.await?)
-    }
-
-    /// What came of it is removed before its room is given back, or it would lie here and be nobody's.
-    async fn discard(&self) {
-        let (sharing, root) = (Arc::clone(&self.sharing), self.put.root);
-        let folder = self.terms.folder.clone();
-        let discarded = self.sharing.base.blocking(move || {
-            if sharing.about(&root).is_none() && matches!(sharing.shelf.blob(&root), Ok(None)) {
-                own_file::discard(&folder, &root);
-            }
-        });
-        // Nothing: it ends, and it is found when it stands still.
-        let _ended = discarded.await;
-    }
-
-    async fn release(&self) {
-        self.sharing.release(&self.owner, &self.name).await;
-    }
-
-    async fn fetch(&self, responder: &Responder) -> Result<Load, Refusal> {
-        let (tell, mut progress) = watch::channel(Progress::default());
-        let cancel = CancellationToken::new();
-        let destination = self.terms.folder.join(self.put.root.to_string());
-        let getting = Getting {
-            sharing: Arc::clone(&self.sharing),
-            root: self.put.root,
-            token: Bytes::new(),
-            size_max: self.put.size,
-            announced: self.put.root,
-            give_on: true,
-            destination,
-            options: GetOptions::default()
-                .sources([self.peer])
-                .patience(PATIENCE),
-            progress: tell,
-            cancel: cancel.clone(),
-        };
-        // What is here already does not come again; then it is seen whether he has it.
-        getting.proved_by(&self.peer).await?;
-        let fetching = getting.run(self.put.kind == Kind::Collection);
-        tokio::pin!(fetching);
-        let mut renew_at = clock::after(self.terms.lifetime / 4);
-        let mut before = 0;
-        let refused = loop {
-            tokio::select! {
-                got = &mut fetching => {
-                    let (_, load) = got?;
-                    return load.ok_or_else(Refusal::not_here);
-                }
-                () = self.sharing.base.sleep(TELL_EVERY.min(self.terms.lifetime / 8)) => {}
-            }
-            let Progress { bytes, rate, .. } = *progress.borrow_and_update();
-            let kept = Kept {
-                bytes,
-                rate,
-                kept: false,
-            };
-            if let Err(error) = responder.reply(kept.encode()).await {
-                break Refusal::new(Code::Cancelled, error.to_string());
-            }
-            if let Err(fault) = self.sharing.faults.strike() {
-                break fault;
-            }
-            // What stands still gets no more time.
-            if clock::now() >= renew_at && bytes > before {
-                (renew_at, before) = (clock::after(self.terms.lifetime / 4), bytes);
-                if let Err(refusal) = self.reserve().await {
-                    break refusal;
-                }
-            }
-        };
-        cancel.cancel();
-        // Until its threads have let go of the file.
-        let _cancelled = fetching.await;
-        Err(refused)
-    }
-}
-
-fn denied(why: Denied, text: String) -> Refusal {
+pub(super) fn denied(why: Denied, text: String) -> Refusal {
     Refusal {
         status: why as i32,
         text,
@@ -509,9 +373,7 @@ impl Sharing {
         bytes: u64,
         lifetime: Duration,
     ) -> Result<(), TransferError> {
-        let now_ms = clock::now_ms();
-        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        let until = now_ms.saturating_add(lifetime);
+        let (now_ms, until) = (clock::now_ms(), until_ms(lifetime));
         let (owner, upload) = (owner.clone(), upload.clone());
         let reserved = told(|done| {
             self.shelf

@@ -3,6 +3,9 @@
 //! The count on the disk is [`Shelf::count`]'s. So that a fetch does not wait for the disk at each piece, some are counted ahead and kept
 //! here; what is left of them when nobody moves anything under the token any more is given back. So the count is exact whenever
 //! the token is idle; a process that is killed has counted up to [`AHEAD`] too many.
+//!
+//! An upload is counted as a whole before it begins. What was counted for it is written down with it, so that going on costs nothing again, also after
+//! the process was killed; of one that breaks off, only what came stays counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +15,7 @@ use crate::error::Code;
 use crate::net::clock;
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::token::Claims;
-use crate::store::shelf::{Counted, Shelf};
+use crate::store::shelf::{Counted, Payment, Shelf};
 
 /// So many bytes are counted before they are needed.
 const AHEAD: u64 = 8 << 20;
@@ -91,9 +94,30 @@ impl Counter {
         Ok(())
     }
 
-    /// They did not move after all.
-    pub(super) async fn unspend(&self, bytes: u64) {
-        *self.ahead.lock().await += bytes;
+    /// Counts the bytes of an upload: all of them or none, and none twice. How many were counted before.
+    pub(super) async fn pay(&self, payment: Payment) -> Result<u64, Refusal> {
+        let mut ahead = self.ahead.lock().await;
+        let (limit, expires_ms) = (self.limit, self.expires_ms);
+        let paid = told(|done| {
+            let shelf = &self.ledger.shelf;
+            shelf.pay(payment, *ahead, limit, expires_ms, clock::now_ms(), done);
+        });
+        match paid.await {
+            Ok(Ok(paid)) => {
+                *ahead -= paid.from_ahead;
+                Ok(paid.before)
+            }
+            Ok(Err(counted)) => Err(Self::refused(counted, *ahead)),
+            Err(error) => Err(Refusal::new(Code::Busy, error.to_string())),
+        }
+    }
+
+    /// So many bytes of an upload have moved. The others are given back, and are counted when it `goes_on`.
+    pub(super) async fn paid(&self, payment: Payment, goes_on: bool) {
+        let paid = told(|done| self.ledger.shelf.paid(payment, goes_on, done)).await;
+        if let Err(error) = paid {
+            tracing::debug!(%error, "bytes of a token stay counted that did not move");
+        }
     }
 
     /// Counts so many, or what is left if that is enough.
@@ -106,27 +130,32 @@ impl Counter {
                     .shelf
                     .count(token, wanted, limit, expires_ms, now_ms, done);
             });
-            let refused = match counted.await {
+            return match counted.await {
                 Ok(Counted::Left(left)) => {
                     tracing::trace!(token = %self.token, left, "bytes of a token are counted");
-                    return Ok(wanted);
+                    Ok(wanted)
                 }
-                Ok(Counted::Over { used, limit }) => {
-                    let left = limit.saturating_sub(used);
-                    if left >= need && left < wanted {
-                        wanted = left;
-                        continue;
-                    }
-                    let moved = used.saturating_sub(ahead);
-                    format!("the token is for {limit} bytes, and {moved} were moved already")
+                Ok(Counted::Over { used, limit })
+                    if limit.saturating_sub(used) >= need
+                        && limit.saturating_sub(used) < wanted =>
+                {
+                    wanted = limit.saturating_sub(used);
+                    continue;
                 }
-                Ok(Counted::Full) => "too many tokens are in use here".to_owned(),
-                Err(error) => {
-                    return Err(Refusal::new(Code::Busy, error.to_string()));
-                }
+                Ok(counted) => Err(Self::refused(counted, ahead)),
+                Err(error) => Err(Refusal::new(Code::Busy, error.to_string())),
             };
-            return Err(Refusal::refused(refused));
         }
+    }
+
+    fn refused(counted: Counted, ahead: u64) -> Refusal {
+        Refusal::refused(match counted {
+            Counted::Over { used, limit } => {
+                let moved = used.saturating_sub(ahead);
+                format!("the token is for {limit} bytes, and {moved} were moved already")
+            }
+            Counted::Full | Counted::Left(_) => "too many tokens are in use here".to_owned(),
+        })
     }
 }
 

@@ -147,7 +147,8 @@ impl FileInfo {
 pub struct Quota {
     /// In bytes; nothing for no limit.
     pub limit: Option<u64>,
-    /// Bytes of files that others had kept here for him. What is shared where it lies costs nothing.
+    /// Bytes of files that others had kept here for him; folders cost their lists, and 1 KiB for each file, as well. What is shared where it
+    /// lies costs nothing.
     pub used: u64,
     /// Bytes reserved for uploads that are under way.
     pub reserved: u64,

@@ -5,12 +5,13 @@
 //! right is the tree's of [`crate::proto::transfer::outline`], and what is on the disk is [`crate::store::part_file`]'s.
 //!
 //! What outlives the run is written down by `record`, in [`crate::store::shelf`]. Who wants a file kept elsewhere (`put`) only says so: the
-//! server (`keep`) gets it by the same code as everybody. What comes to it over the wires of others goes through `intake`.
+//! server (`keep`, `upload`) gets it by the same code as everybody. What comes to it over the wires of others goes through `intake`.
 //!
 //! What satellites say to each other are requests of their sessions, in a namespace that applications cannot use, as those of the DHT.
 //! Pieces are answers: so windows, deadlines, cancelling and the account of memory are those that exist.
 
 mod conduct;
+mod destinations;
 mod faults;
 mod folder;
 mod get;
@@ -18,8 +19,9 @@ pub(crate) mod intake;
 mod keep;
 mod ledger;
 mod library;
+mod load;
 mod options;
-mod places;
+
 mod put;
 mod record;
 mod serve;
@@ -28,6 +30,7 @@ mod sharing;
 mod sources;
 mod ticket;
 mod token;
+mod upload;
 mod writing;
 
 use std::sync::Arc;

@@ -13,9 +13,9 @@ use super::Files;
 use super::conduct::JOB_MAX;
 use super::get::{Progress, Received, Transfer};
 use super::library::{FileInfo, Query, label};
+use super::load::Load;
 use super::record::label_of;
-use super::share;
-use super::sharing::{By, Load, Sharing};
+use super::sharing::{By, Sharing};
 use crate::error::{Code, RequestError, TransferError};
 use crate::identity::PeerId;
 use crate::net::clock;
@@ -280,12 +280,10 @@ struct Putting {
 
 impl Putting {
     async fn run(&self, cancelled: &CancellationToken) -> Result<Received, TransferError> {
-        let (path, stop) = (self.path.clone(), cancelled.clone());
-        let load = self
-            .sharing
-            .base
-            .blocking(move || share::load(&path, false, |_| !stop.is_cancelled()));
-        let (load, _) = load.await.ok_or(TransferError::Closed)??;
+        let (load, _) = tokio::select! {
+            loaded = self.sharing.load(self.path.clone(), false, |_| ()) => loaded?,
+            () = cancelled.cancelled() => return Err(TransferError::Cancelled),
+        };
         let lent = By::Lent(self.server);
         self.sharing.enter(&load, lent.clone());
         let kept = tokio::select! {
@@ -339,6 +337,7 @@ impl Putting {
 
     async fn ask(&self, load: &Load) -> Result<(), Failed> {
         let size = load.about.size;
+        let (list, entries) = load.listed();
         let ask = Ask {
             what: What::Put(Put {
                 root: load.root,
@@ -346,6 +345,8 @@ impl Putting {
                 kind: load.about.kind,
                 name: self.name.clone(),
                 tags: self.tags.clone(),
+                list,
+                entries: u32::try_from(entries).unwrap_or(u32::MAX),
             }),
             token: Bytes::copy_from_slice(self.options.token.as_bytes()),
         };

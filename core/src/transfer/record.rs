@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::sharing::{By, Load, Sharing, told};
+use super::load::Load;
+use super::sharing::{By, Sharing, told};
 use crate::error::TransferError;
 use crate::net::clock;
 use crate::proto::transfer::label::Label;
@@ -55,6 +56,7 @@ impl Sharing {
         let _changing = self.changing.read().await;
         let root = load.root;
         let own = holding.upload.is_some();
+        let cost = load.cost();
         let (outlines, shelf) = (self.outlines.clone(), self.shelf.clone());
         let written = self.base.blocking(move || {
             if !own
@@ -64,32 +66,12 @@ impl Sharing {
             {
                 return Ok((copy, None));
             }
-            let outline = outlines.map(|outlines| {
-                let files = load.blobs.iter().map(|file| &**file);
-                outlines.keep(&load.root, load.list.as_ref(), files)
-            });
-            let place = &load.about.path;
-            let print = Print::at(place)?;
-            let blob = Blob {
-                size: load.about.size,
-                kind: load.about.kind,
-                sha256: None,
-                place: Place {
-                    path: place.clone(),
-                    own,
-                    device: print.device,
-                    inode: print.inode,
-                    modified_ns: print.modified_ns(),
-                },
-                outboard: outline.transpose()?,
-                added_ms: clock::now_ms(),
-            };
+            let blob = written_down(&load, own, outlines)?;
             Ok::<_, TransferError>((blob, Some(load)))
         });
         // Without a load there is a copy already, which stays.
         let (blob, load) = written.await.ok_or(TransferError::Closed)??;
         let now_ms = clock::now_ms();
-        let size = blob.size;
         let blob = Blob {
             sha256: holding.sha256.or(blob.sha256),
             ..blob
@@ -99,7 +81,7 @@ impl Sharing {
             root,
             name: holding.name,
             tags: holding.tags,
-            charged: if own { size } else { 0 },
+            charged: if own { cost } else { 0 },
             guarded: holding.guarded,
         };
         // Both are handed over before either is waited for: they go into one transaction.
@@ -189,6 +171,75 @@ impl Sharing {
         }
     }
 
+    /// Gives the satellite's own copies that did not look like what they were: nobody else writes to them, and they were moved, or restored
+    /// from a copy. They show what they are when they are hashed.
+    pub(super) async fn recover(&self) {
+        let mut after = None;
+        loop {
+            let shelf = self.shelf.clone();
+            let Some(Ok(page)) = self.base.blocking(move || shelf.blobs(after, PAGE)).await else {
+                return;
+            };
+            after = page.last().map(|(root, _)| *root);
+            if after.is_none() {
+                return;
+            }
+            for (root, blob) in page {
+                if !blob.place.own || self.about(&root).is_some() {
+                    continue;
+                }
+                if let Err(error) = self.recover_one(root, &blob.place.path).await {
+                    tracing::warn!(%root, path = %blob.place.path.display(), %error, "is not given any more");
+                }
+            }
+        }
+    }
+
+    async fn recover_one(&self, root: Root, was_at: &Path) -> Result<(), TransferError> {
+        // In the folder as it is called now, or where it was.
+        let now = self.keeping.terms().map(|terms| terms.folder);
+        let folders = [now, self.kept_inside.clone()].into_iter().flatten();
+        let places = folders.map(|folder| folder.join(root.to_string()));
+        let places: Vec<_> = places.chain([was_at.to_owned()]).collect();
+        let found = move || {
+            let mut places = places.into_iter();
+            places.find(|place| place.symlink_metadata().is_ok())
+        };
+        let found = self
+            .base
+            .blocking(found)
+            .await
+            .ok_or(TransferError::Closed)?;
+        let place = found.unwrap_or_else(|| was_at.to_owned());
+        let (load, _) = self.load(place.clone(), false, |_| ()).await?;
+        if load.root != root {
+            return Err(TransferError::Changed { path: place });
+        }
+        // As in `restore`.
+        let _changing = self.changing.write().await;
+        let (shelf, outlines) = (self.shelf.clone(), self.outlines.clone());
+        let written = self.base.blocking(move || {
+            let owners = shelf.owners_of(&root)?;
+            let Some(blob) = shelf.blob(&root)?.filter(|_| !owners.is_empty()) else {
+                return Ok(None);
+            };
+            let blob = Blob {
+                added_ms: blob.added_ms,
+                ..written_down(&load, true, outlines)?
+            };
+            Ok::<_, TransferError>(Some((blob, load, owners)))
+        });
+        let Some((blob, load, owners)) = written.await.ok_or(TransferError::Closed)?? else {
+            return Ok(());
+        };
+        told(|done| self.shelf.add(root, blob, done)).await?;
+        for (owner, owned) in owners {
+            self.enter(&load, By::Owner(owner, owned.guarded));
+        }
+        self.announce(&root).await;
+        Ok(())
+    }
+
     /// Removes what was nobody's when the last run ended.
     async fn sweep(&self) -> Result<(), TransferError> {
         let mut after = None;
@@ -208,6 +259,30 @@ impl Sharing {
     }
 }
 
+/// Keeps the hashes of what is to be shared. What is to be known of it.
+fn written_down(load: &Load, own: bool, outlines: Option<Outlines>) -> Result<Blob, TransferError> {
+    let outboard = outlines.map(|outlines| {
+        let files = load.blobs.iter().map(|file| &**file);
+        outlines.keep(&load.root, load.list.as_ref(), files)
+    });
+    let place = &load.about.path;
+    let print = Print::at(place)?;
+    Ok(Blob {
+        size: load.about.size,
+        kind: load.about.kind,
+        sha256: None,
+        place: Place {
+            path: place.clone(),
+            own,
+            device: print.device,
+            inode: print.inode,
+            modified_ns: print.modified_ns(),
+        },
+        outboard: outboard.transpose()?,
+        added_ms: clock::now_ms(),
+    })
+}
+
 /// What of one page is shared again, and where the next one begins.
 struct Again {
     loads: Vec<(Load, Vec<By>)>,
@@ -224,26 +299,20 @@ fn page_again(
     let mut loads = Vec::new();
     for (root, blob) in blobs {
         let place = &blob.place.path;
-        let mut load = match outlines.restore(&root, place) {
+        let load = match outlines.restore(&root, place) {
             Ok(Restored::File(file)) => Ok(Load::file(file)),
             Ok(Restored::Folder(collection, files)) => Load::folder(place, &collection, files),
             Err(error) => Err(error),
         };
-        if blob.place.own {
-            // Nobody else writes there: what looks like another file was moved, or restored from a copy, and shows itself when it is hashed.
-            if load.is_err()
-                && let Ok((again, _)) = super::share::load(place, false, |_| true)
-                && again.root == root
-            {
-                load = Ok(again);
-            }
-            load = load.map(Load::closed);
-        }
         match load {
             Ok(load) => {
                 let owners = shelf.owners_of(&root)?.into_iter();
                 let by = owners.map(|(owner, owned)| By::Owner(owner, owned.guarded));
                 loads.push((load, by.collect()));
+            }
+            // They are looked at again.
+            Err(error) if blob.place.own => {
+                tracing::debug!(%root, path = %place.display(), %error, "is not given yet");
             }
             Err(error) => {
                 tracing::warn!(%root, path = %place.display(), %error, "is not shared any more");

@@ -5,35 +5,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::sharing::{Folder, Refusal, Right, Sharing};
+use super::load::{Copies, Folder};
+use super::sharing::{Refusal, Right, Sharing};
 use crate::config::BATCH_EVENTS;
 use crate::error::{Code, TransferError};
 use crate::proto::transfer::message::{Ask, HEAD, What, encode_batch};
 use crate::proto::transfer::outline::{GROUP, Piece, UNIT};
 use crate::proto::transfer::schedule::pieces;
+use crate::satellite::places::{Place, Places};
 use crate::satellite::{Event, Events, Responder};
 use crate::store::shared_file::SharedFile;
 
-/// Asks that are answered at once. Each has two pieces at most.
+/// Asks that are answered at once, and of them those of one peer. Each has two pieces at most.
 const SERVED_MAX: usize = 128;
+const SERVED_EACH: usize = 32;
 /// How long an answer may wait to be taken: a MiB over a line of 100 kbit/s.
 const TAKE_MAX: Duration = Duration::from_secs(90);
 /// Files of one answer: so many empty ones are no answer without end.
 const BATCH_FILES: u32 = 4096;
 
 pub(super) async fn serve(sharing: Arc<Sharing>, mut events: Events) {
-    let room = Arc::new(Semaphore::new(SERVED_MAX));
+    let room = Places::new(SERVED_MAX, SERVED_EACH);
     let mut batch = Vec::new();
     while events.next_batch(&mut batch, BATCH_EVENTS).await {
         for event in batch.drain(..) {
             let Ok(responder) = event.take_responder() else {
                 continue;
             };
-            match Arc::clone(&room).try_acquire_owned() {
-                Ok(permit) => sharing.serve(&event, responder, permit),
-                Err(_) => refuse(responder, Code::Busy, "it serves many at the moment"),
+            match room.take(*event.peer()) {
+                Some(place) => sharing.serve(&event, responder, place),
+                None => refuse(responder, Code::Busy, "it serves many at the moment"),
             }
         }
     }
@@ -44,7 +46,7 @@ fn refuse(responder: Responder, code: Code, text: &str) {
 }
 
 impl Sharing {
-    fn serve(self: &Arc<Self>, event: &Event, responder: Responder, permit: OwnedSemaphorePermit) {
+    pub(super) fn serve(self: &Arc<Self>, event: &Event, responder: Responder, place: Place) {
         let ask = match Ask::decode(event.content().clone()) {
             Ok(ask) => ask,
             Err(error) => return refuse(responder, Code::Protocol, &error.to_string()),
@@ -53,7 +55,7 @@ impl Sharing {
         let found = match ask.what {
             What::Get { root, range, piece } => self
                 .blob(&root, peer, &ask.token)
-                .map(|(file, right)| (Wanted::Bytes(file, range, piece), right)),
+                .map(|(copies, right)| (Wanted::Bytes(copies, range, piece), right)),
             What::Many { root, places } => self
                 .folder(&root, peer, &ask.token)
                 .map(|(folder, right)| (Wanted::Files(folder, places), right)),
@@ -61,7 +63,7 @@ impl Sharing {
                 let (sharing, peer) = (Arc::clone(self), *peer);
                 self.base.spawn(async move {
                     sharing.keeps(peer, ask, responder).await;
-                    drop(permit);
+                    drop(place);
                 });
                 return;
             }
@@ -73,7 +75,7 @@ impl Sharing {
         let sharing = Arc::clone(self);
         self.base.spawn(async move {
             sharing.send(wanted, &right, responder).await;
-            drop(permit);
+            drop(place);
         });
     }
 
@@ -84,10 +86,16 @@ impl Sharing {
         while let Some((rest, read)) = next {
             let (answer, bytes) = match read {
                 Ok(read) => read,
-                Err(error) => {
+                Err(error @ TransferError::Changed { .. }) => {
                     tracing::warn!(%error, "cannot be shared any more");
                     let text = "it was changed or removed there";
                     return refuse(responder, Code::NotFound, text);
+                }
+                Err(error) => {
+                    // As when too many files are open.
+                    tracing::warn!(%error, "cannot be read at the moment");
+                    let text = "it cannot be read there at the moment";
+                    return refuse(responder, Code::Busy, text);
                 }
             };
             if let Err(Refusal { status, text }) = self.faults.strike() {
@@ -97,20 +105,25 @@ impl Sharing {
                 return responder.end_with(status, &text);
             }
             // What comes next is read while this is sent.
-            let taken = async {
-                tokio::select! {
-                    sent = responder.reply(answer) => sent.is_ok(),
-                    () = self.base.sleep(TAKE_MAX) => false,
-                }
-            };
-            let (taken, read) = tokio::join!(taken, self.read(rest));
-            if !taken {
-                // They cancelled, are gone, or take nothing: others are waiting for the place.
+            let (taken, read) = tokio::join!(self.tell(&responder, answer), self.read(rest));
+            if taken.is_err() {
                 return;
             }
             next = read;
         }
         responder.end();
+    }
+
+    /// Hands over an answer. An error if they cancelled, are gone, or take nothing: others are waiting for the place.
+    pub(super) async fn tell(&self, responder: &Responder, answer: Bytes) -> Result<(), Refusal> {
+        let gone = tokio::select! {
+            told = responder.reply(answer) => match told {
+                Ok(()) => return Ok(()),
+                Err(error) => error.to_string(),
+            },
+            () = self.base.sleep(TAKE_MAX) => "its answers are not taken".to_owned(),
+        };
+        Err(Refusal::new(Code::Cancelled, gone))
     }
 
     /// The next answer and what is left behind it. A thread is held for one answer at a time: there are few, and others wait for them.
@@ -122,7 +135,7 @@ impl Sharing {
 
 /// What is to be sent.
 enum Wanted {
-    Bytes(Arc<SharedFile>, Range<u64>, u64),
+    Bytes(Copies, Range<u64>, u64),
     Files(Arc<Folder>, Range<u32>),
 }
 
@@ -132,13 +145,13 @@ type Read = Result<(Bytes, u64), TransferError>;
 impl Wanted {
     /// Who only wants to know the size spends nothing.
     fn is_counted(&self) -> bool {
-        !matches!(self, Self::Bytes(file, range, _) if range.start > file.size())
+        !matches!(self, Self::Bytes(copies, range, _) if range.start > copies.size())
     }
 
     fn begin(self) -> Left {
         match self {
-            Self::Bytes(file, range, size) => {
-                let end = file.size();
+            Self::Bytes(copies, range, size) => {
+                let end = copies.size();
                 let mut range = range.start.min(end)..range.end.min(end);
                 if range.is_empty() {
                     // The last group, or the nothing that an empty file has.
@@ -146,7 +159,7 @@ impl Wanted {
                 }
                 let empty = Some(Piece { start: 0, end: 0 }).filter(|_| range.is_empty());
                 let pieces = Box::new(pieces(range, size).chain(empty));
-                Left::Pieces(file, pieces)
+                Left::Pieces(copies, pieces)
             }
             Self::Files(folder, places) => Left::Files(folder, places),
         }
@@ -155,7 +168,7 @@ impl Wanted {
 
 /// What is still to be sent.
 enum Left {
-    Pieces(Arc<SharedFile>, Box<dyn Iterator<Item = Piece> + Send>),
+    Pieces(Copies, Box<dyn Iterator<Item = Piece> + Send>),
     Files(Arc<Folder>, Range<u32>),
 }
 
@@ -163,9 +176,10 @@ impl Left {
     /// Reads the next answer from the disk.
     fn next(&mut self) -> Option<Read> {
         match self {
-            Self::Pieces(file, pieces) => {
+            Self::Pieces(copies, pieces) => {
                 let piece = pieces.next()?;
-                Some(file.piece(piece).map(|bytes| (bytes, piece.len())))
+                let read = copies.read(|file| file.piece(piece));
+                Some(read.map(|bytes| (bytes, piece.len())))
             }
             Self::Files(folder, places) => read_files(folder, places),
         }

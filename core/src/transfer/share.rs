@@ -4,18 +4,17 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
 use super::Files;
 use super::library::label;
+use super::load::{About, Load};
 use super::options::ShareOptions;
 use super::record::{Holding, label_of};
-use super::sharing::{About, Load};
+use super::sharing::Sharing;
 use crate::error::TransferError;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
-use crate::store::folder;
-use crate::store::shared_file::SharedFile;
+use crate::store::hashing::{FileHashing, FolderHashing};
 
 /// A file or folder that is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,20 +76,12 @@ impl Files {
             sha256: None,
             upload: None,
         };
-        let unwanted = CancellationToken::new();
-        let wanted = unwanted.clone();
-        let _end = unwanted.drop_guard();
-        let work = move || {
-            let go_on = |bytes: &[u8]| {
-                if let Some(progress) = &progress {
-                    progress.0(bytes.len() as u64);
-                }
-                !wanted.is_cancelled()
-            };
-            load(&path, sha256, go_on)
+        let told = move |bytes| {
+            if let Some(progress) = &progress {
+                progress.0(bytes);
+            }
         };
-        let hashed = self.sharing.base.blocking(work).await;
-        let (load, digest) = hashed.ok_or(TransferError::Closed)??;
+        let (load, digest) = self.sharing.load(path, sha256, told).await?;
         let (root, about) = (load.root, load.about.clone());
         holding.sha256 = digest;
         self.sharing.share(load, holding).await?;
@@ -110,9 +101,10 @@ impl Files {
     /// [`TransferError::NotFound`] if it is not here, or a folder; [`TransferError::Changed`] and [`TransferError::Path`] if it is not what it was any
     /// more; [`TransferError::Closed`].
     pub async fn read(&self, root: &Root, offset: u64) -> Result<Bytes, TransferError> {
-        let file = self.sharing.own_blob(root);
-        let file = file.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
-        let read = self.sharing.base.blocking(move || file.unit_from(offset));
+        let copies = self.sharing.own_blob(root);
+        let mut copies = copies.ok_or_else(|| TransferError::NotFound(root.to_string()))?;
+        let read = move || copies.read(|file| file.unit_from(offset));
+        let read = self.sharing.base.blocking(read);
         read.await.ok_or(TransferError::Closed)?
     }
 
@@ -123,23 +115,71 @@ impl Files {
     }
 }
 
-/// Hashes a file or folder.
-pub(super) fn load(
-    path: &Path,
-    sha256: bool,
-    mut go_on: impl FnMut(&[u8]) -> bool,
-) -> Result<(Load, Option<[u8; 32]>), TransferError> {
-    if path.is_dir() {
-        let (collection, files) = folder::share(path, go_on)?;
-        return Ok((Load::folder(path, &collection, files)?, None));
+/// A file or folder that was hashed, and its SHA-256 if that was wanted of a file.
+pub(super) type Loaded = (Load, Option<[u8; 32]>);
+
+impl Sharing {
+    /// Hashes a file or folder. `told` is how many bytes more were read.
+    pub(super) async fn load(
+        &self,
+        path: PathBuf,
+        sha256: bool,
+        told: impl Fn(u64) + Send + 'static,
+    ) -> Result<Loaded, TransferError> {
+        let mut loading = Loading {
+            path,
+            digest: sha256.then(|| Context::new(&SHA256)),
+            hashing: None,
+        };
+        self.sliced(move || loading.slice(&told)).await
     }
-    let mut digest = sha256.then(|| Context::new(&SHA256));
-    let file = SharedFile::hash(path, |bytes| {
-        if let Some(digest) = &mut digest {
-            digest.update(bytes);
+}
+
+/// What is being hashed.
+struct Loading {
+    path: PathBuf,
+    digest: Option<Context>,
+    hashing: Option<Hashing>,
+}
+
+enum Hashing {
+    File(FileHashing),
+    Folder(FolderHashing),
+}
+
+impl Loading {
+    fn slice(&mut self, told: &impl Fn(u64)) -> Result<Option<Loaded>, TransferError> {
+        match &mut self.hashing {
+            None => {
+                self.hashing = Some(if self.path.is_dir() {
+                    Hashing::Folder(FolderHashing::begin(&self.path)?)
+                } else {
+                    Hashing::File(FileHashing::begin(&self.path)?)
+                });
+                Ok(None)
+            }
+            Some(Hashing::Folder(hashing)) => {
+                let hashed = hashing.slice(|bytes| told(bytes.len() as u64))?;
+                let Some((collection, files)) = hashed else {
+                    return Ok(None);
+                };
+                let load = Load::folder(&self.path, &collection, files)?;
+                Ok(Some((load, None)))
+            }
+            Some(Hashing::File(hashing)) => {
+                let file = hashing.slice(|bytes| {
+                    if let Some(digest) = &mut self.digest {
+                        digest.update(bytes);
+                    }
+                    told(bytes.len() as u64);
+                });
+                let Some(file) = file? else {
+                    return Ok(None);
+                };
+                let digest = self.digest.take().map(Context::finish);
+                let digest = digest.and_then(|digest| digest.as_ref().try_into().ok());
+                Ok(Some((Load::file(file.opened()), digest)))
+            }
         }
-        go_on(bytes)
-    })?;
-    let digest = digest.and_then(|digest| digest.finish().as_ref().try_into().ok());
-    Ok((Load::file(file), digest))
+    }
 }

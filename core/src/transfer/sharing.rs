@@ -1,28 +1,27 @@
 //! What this satellite shares, who may have it, and with whom it does not deal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::destinations::Destinations;
 use super::faults::Faults;
 use super::keep::{self, Keeping};
 use super::ledger::{Counter, Ledger};
-use super::places::Places;
+use super::load::{About, Copies, Folder, Load};
+
 use super::serve;
 use crate::error::{Code, StartError, StoreError, TransferError};
 use crate::identity::{PeerId, PublicKey};
 use crate::net::clock;
 use crate::proto::packet::PacketType;
-use crate::proto::transfer::collection::Collection;
 use crate::proto::transfer::label::Label;
 use crate::proto::transfer::message::NAMESPACE;
-use crate::proto::transfer::names::Name;
 use crate::proto::transfer::root::Root;
 use crate::proto::transfer::ticket::Kind;
 use crate::proto::transfer::token::{Op, Shown, Token};
@@ -36,6 +35,10 @@ use crate::store::shelf::{Shelf, ShelfLimits};
 const BAD_FOR: Duration = Duration::from_secs(600);
 /// So many of them are remembered.
 const BAD_MAX: usize = 1024;
+/// Slices of long work that are done at once: half of the threads that may block.
+const TURNS: usize = 2;
+/// In so many places one blob is looked for when it is read.
+const COPIES_MAX: usize = 8;
 
 /// See the module.
 pub(crate) struct Sharing {
@@ -50,13 +53,17 @@ pub(crate) struct Sharing {
     pub(super) shelf: Shelf,
     /// In the data folder, if there is one.
     pub(super) outlines: Option<Outlines>,
+    /// Where in the data folder files are kept for others.
+    pub(super) kept_inside: Option<PathBuf>,
+    /// Of work that takes long, a slice each; other threads are left for what is short.
+    turns: Semaphore,
     /// Held while what is shared is written down; alone by who removes.
     pub(super) changing: tokio::sync::RwLock<()>,
     pub(super) ledger: Arc<Ledger>,
     /// What it keeps for others, if it was told to.
     pub(super) keeping: Keeping,
     /// Where files are got to.
-    pub(super) places: Arc<Places>,
+    pub(super) destinations: Arc<Destinations>,
     /// What was shared before is shared again.
     pub(super) restored: CancellationToken,
     pub(super) faults: Faults,
@@ -68,20 +75,8 @@ pub(crate) struct Sharing {
 #[derive(Default)]
 struct Shares {
     shares: HashMap<Root, Share>,
-    /// All blobs of all shares, with the shares they are of.
-    blobs: HashMap<Root, (Arc<SharedFile>, HashSet<Root>)>,
-}
-
-/// A file or folder, with all that is needed to give it to others.
-#[derive(Clone)]
-pub(super) struct Load {
-    pub(super) root: Root,
-    pub(super) about: About,
-    /// Of a folder: its files, and the list of them.
-    folder: Option<Arc<Folder>>,
-    pub(super) list: Option<Bytes>,
-    /// All that can be asked for.
-    pub(super) blobs: Vec<Arc<SharedFile>>,
+    /// All blobs of all shares, each with where it can be read, by the share that it is of.
+    blobs: HashMap<Root, HashMap<Root, Arc<SharedFile>>>,
 }
 
 /// What is shared.
@@ -107,82 +102,6 @@ pub(super) enum By {
     Owner(Label, bool),
     /// This peer, for the moment.
     Lent(PeerId),
-}
-
-/// What is said of a share.
-#[derive(Clone, Debug)]
-pub(super) struct About {
-    pub(super) kind: Kind,
-    pub(super) size: u64,
-    pub(super) name: Option<Name>,
-    pub(super) path: PathBuf,
-}
-
-/// The files of a folder, in the order of its list; nothing for an empty folder in it.
-#[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) files: Vec<Option<Arc<SharedFile>>>,
-}
-
-impl Load {
-    pub(super) fn file(file: SharedFile) -> Self {
-        Self {
-            root: file.outline().root(),
-            about: About {
-                kind: Kind::File,
-                size: file.size(),
-                name: name_of(file.path()),
-                path: file.path().to_owned(),
-            },
-            folder: None,
-            list: None,
-            blobs: vec![Arc::new(file)],
-        }
-    }
-
-    /// The same, with no file that stays open.
-    pub(super) fn closed(mut self) -> Self {
-        if self.folder.is_none() {
-            let closed = |file: Arc<SharedFile>| match Arc::try_unwrap(file) {
-                Ok(file) => Arc::new(file.closed()),
-                Err(shared) => shared,
-            };
-            self.blobs = self.blobs.into_iter().map(closed).collect();
-        }
-        self
-    }
-
-    /// A folder: its list, and under it all its files.
-    pub(super) fn folder(
-        path: &Path,
-        collection: &Collection,
-        files: Vec<Option<SharedFile>>,
-    ) -> Result<Self, TransferError> {
-        let refused = |reason: String| TransferError::Path {
-            path: path.to_owned(),
-            reason,
-        };
-        let list = collection
-            .encode()
-            .map_err(|error| refused(error.to_string()))?;
-        let blob = SharedFile::memory(path, list.clone())
-            .ok_or_else(|| refused("it has too many files".into()))?;
-        let files: Vec<Option<Arc<SharedFile>>> =
-            files.into_iter().map(|file| file.map(Arc::new)).collect();
-        let blobs = files.iter().flatten().cloned();
-        Ok(Self {
-            root: blob.outline().root(),
-            about: About {
-                kind: Kind::Collection,
-                size: collection.size(),
-                name: name_of(path),
-                path: path.to_owned(),
-            },
-            blobs: blobs.chain([Arc::new(blob)]).collect(),
-            folder: Some(Arc::new(Folder { files })),
-            list: Some(list),
-        })
-    }
 }
 
 /// Why an ask is not answered, as its end says it.
@@ -255,6 +174,8 @@ impl Part for Sharing {
         self.base.spawn(async move {
             this.restore().await;
             this.restored.cancel();
+            let recovering = Arc::clone(&this);
+            this.base.spawn(async move { recovering.recover().await });
             serve::serve(this, asked).await;
         });
     }
@@ -281,15 +202,42 @@ impl Sharing {
             ledger: Ledger::new(shelf.clone()),
             shelf,
             outlines: satellite.config().data_dir.as_deref().map(Outlines::of),
+            kept_inside: (satellite.config().data_dir.as_ref()).map(|data| data.join(keep::FOLDER)),
+            turns: Semaphore::new(TURNS),
             changing: tokio::sync::RwLock::default(),
             keeping: Keeping::default(),
-            places: Arc::default(),
+            destinations: Arc::default(),
             restored: CancellationToken::new(),
             faults: Faults::default(),
             asked: Mutex::new(base.events(PacketType::Request, NAMESPACE)),
             this: this.clone(),
             base,
         }))
+    }
+
+    /// Work that takes as long as it takes, a slice at a time: who is waiting for a thread has his turn in between. Dropping this ends it
+    /// with the slice that is being done.
+    pub(super) async fn sliced<T: Send + 'static>(
+        &self,
+        mut slice: impl FnMut() -> Result<Option<T>, TransferError> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        loop {
+            let turn = self.turns.acquire().await;
+            let work = move || {
+                let done = slice();
+                (slice, done)
+            };
+            let (back, done) = self
+                .base
+                .blocking(work)
+                .await
+                .ok_or(TransferError::Closed)?;
+            drop(turn);
+            if let Some(done) = done? {
+                return Ok(done);
+            }
+            slice = back;
+        }
     }
 
     fn take_asked(&self) -> Option<Events> {
@@ -368,13 +316,13 @@ impl Sharing {
     }
 
     /// A blob that is here, for this satellite itself.
-    pub(super) fn own_blob(&self, root: &Root) -> Option<Arc<SharedFile>> {
+    pub(super) fn own_blob(&self, root: &Root) -> Option<Copies> {
         let shares = self.shares();
         shares
             .shares
             .get(root)
             .filter(|share| share.load.folder.is_none())?;
-        Some(Arc::clone(&shares.blobs.get(root)?.0))
+        shares.copies(root)
     }
 
     /// A blob, for somebody who asks for it.
@@ -383,14 +331,14 @@ impl Sharing {
         root: &Root,
         by: &PeerId,
         token: &[u8],
-    ) -> Result<(Arc<SharedFile>, Right), Refusal> {
+    ) -> Result<(Copies, Right), Refusal> {
         let shares = self.shares();
-        let (file, of) = shares.blobs.get(root).ok_or_else(Refusal::not_here)?;
-        let file = Arc::clone(file);
+        let copies = shares.copies(root).ok_or_else(Refusal::not_here)?;
         // Any share that it belongs to will do.
-        let of: Vec<Root> = of.iter().copied().collect();
+        let of = shares.blobs.get(root).into_iter().flatten();
+        let of: Vec<Root> = of.map(|(share, _)| *share).collect();
         drop(shares);
-        Ok((file, self.right(&of, by, token)?))
+        Ok((copies, self.right(&of, by, token)?))
     }
 
     /// The files of a folder, for somebody who asks for them.
@@ -507,18 +455,17 @@ impl Share {
 }
 
 impl Shares {
+    fn copies(&self, root: &Root) -> Option<Copies> {
+        let copies = self.blobs.get(root)?.values().take(COPIES_MAX);
+        Some(Copies(copies.cloned().collect()))
+    }
+
     fn add(&mut self, load: &Load, by: By) {
         let root = load.root;
         let before = self.remove(&root);
         for file in &load.blobs {
-            let blob = file.outline().root();
-            let (kept, of) = self
-                .blobs
-                .entry(blob)
-                .or_insert_with(|| (Arc::clone(file), HashSet::new()));
-            // The newer one was there a moment ago.
-            *kept = Arc::clone(file);
-            of.insert(root);
+            let copies = self.blobs.entry(file.outline().root()).or_default();
+            copies.insert(root, Arc::clone(file));
         }
         let (owners, lent) =
             before.map_or_else(Default::default, |share| (share.owners, share.lent));
@@ -545,9 +492,9 @@ impl Shares {
         let share = self.shares.remove(root)?;
         for file in &share.load.blobs {
             let blob = file.outline().root();
-            if let Some((_, of)) = self.blobs.get_mut(&blob) {
-                of.remove(root);
-                if of.is_empty() {
+            if let Some(copies) = self.blobs.get_mut(&blob) {
+                copies.remove(root);
+                if copies.is_empty() {
                     self.blobs.remove(&blob);
                 }
             }
@@ -560,9 +507,4 @@ impl Shares {
 pub(super) fn read_token(token: &[u8]) -> Result<Token, Refusal> {
     let text = std::str::from_utf8(token).map_err(|error| Refusal::refused(error.to_string()))?;
     Token::parse(text).map_err(|error| Refusal::refused(error.to_string()))
-}
-
-/// What a ticket calls it.
-fn name_of(path: &Path) -> Option<Name> {
-    path.file_name()?.to_str()?.parse().ok()
 }

@@ -319,7 +319,8 @@ pub unsafe extern "C" fn psfs_quotas_limit(quotas: *const psfs_quotas, index: us
     shield(|| unsafe { at(quotas, index) }.map_or(0, |row| row.quota.limit.unwrap_or(u64::MAX)))
 }
 
-/// Bytes of files that others had kept here for him. What is shared where it lies costs nothing.
+/// Bytes of files that others had kept here for him; folders cost their lists, and 1 KiB for each file, as well. What is shared where it lies costs
+/// nothing.
 ///
 /// Ownership: borrows the list.
 /// Errors: 0 for NULL and behind the last.

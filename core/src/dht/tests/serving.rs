@@ -196,7 +196,8 @@ fn one_node_that_has_nothing_does_not_decide_for_all() {
         // One of them is new.
         let emptied = &keepers[0].dht().node;
         for options in [options().sequence(3), options().if_sequence(0)] {
-            let _was_there = emptied.remove(six.key(), author.peer_id()).await.unwrap();
+            let root = blake3::hash(b"six").into();
+            let _was_there = emptied.forget(six.key(), root, author.peer_id()).await;
             let error = dht.store_signed(b"", "other", options).await.unwrap_err();
             assert_eq!(error.code(), Code::Conflict, "{error}");
         }

@@ -248,6 +248,14 @@ impl Lookup {
         }
     }
 
+    /// In which network a node really is, whatever those said who named it.
+    pub(crate) fn comes_from(&mut self, peer: &PeerId, group: Group) {
+        let at = self.by_peer.get(peer);
+        if let Some(node) = at.and_then(|at| self.nodes.get_mut(*at)) {
+            node.contact.group = group;
+        }
+    }
+
     /// A node answered; `contacts` are those it named.
     pub(crate) fn answered(
         &mut self,

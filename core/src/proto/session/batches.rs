@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
+use super::super::merkle::{self, Hash};
 use super::super::packet::{self, Encoded, PacketType};
 use super::super::parts::PartError;
-use super::super::{frame, keys, merkle, wire};
+use super::super::{frame, keys, wire};
 use super::{Incoming, Output, Session, TAG_MAX, Violation};
 use crate::config::{EVENT_COST, Signing};
 
@@ -57,6 +58,12 @@ impl Lane {
     }
 }
 
+/// Packets that wait for a signature at most. What waits are parts of contents that go on: nobody is told of them before the last one is
+/// there, which is signed, and one signature then stands for all of them.
+const UNSIGNED_MAX: usize = 64;
+
+const UNSIGNED: &str = "a batch without the signature that is due";
+
 fn is_reply(packet_type: PacketType) -> bool {
     matches!(packet_type, PacketType::Response | PacketType::EndResponse)
 }
@@ -66,32 +73,47 @@ impl Session {
     pub(crate) fn seal(&mut self, packets: &[Encoded], confirm: bool, out: &mut Vec<Bytes>) -> u64 {
         let first = self.next_out;
         self.next_out += packets.len() as u64;
-        let signature = match &self.greeting {
-            Some(greeting) if greeting.signing != Signing::Lazy => {
-                let root = merkle::root_of_encoded(packets);
-                let message = keys::batch_message(
-                    &greeting.session,
-                    &self.config.identity.peer_id(),
-                    &self.config.remote,
-                    self.config.epoch,
-                    first,
-                    &root,
-                );
-                match greeting.signing {
-                    Signing::Rsa => self.config.identity.sign(&message),
-                    _ => self.config.delegated.sign(&message).to_vec(),
-                }
-            }
-            _ => Vec::new(),
-        };
+        let signature = self.signature(first, packets, confirm);
         frame::encode_batch(first, packets, confirm, &signature, out);
         self.next_out - 1
     }
 
-    pub(super) fn on_batch(&mut self, batch: wire::Batch) -> Result<(), Violation> {
+    /// What stands for a batch, and for all before it that have none. None: a later one stands for it, or nothing is signed.
+    fn signature(&mut self, first: u64, packets: &[Encoded], confirm: bool) -> Vec<u8> {
         let Some(greeting) = &self.greeting else {
-            return Err(Violation::protocol("Batch before Hello"));
+            return Vec::new();
         };
+        if greeting.signing == Signing::Lazy {
+            return Vec::new();
+        }
+        let leaves = packets.iter().map(merkle::leaf_of);
+        if !confirm
+            && self.unsigned_out.len() + packets.len() <= UNSIGNED_MAX
+            && packets.iter().all(Encoded::is_unfinished)
+        {
+            self.unsigned_out.extend(leaves);
+            return Vec::new();
+        }
+        let signed_from = first - self.unsigned_out.len() as u64;
+        let root = merkle::fold(self.unsigned_out.drain(..).chain(leaves));
+        let message = keys::batch_message(
+            &greeting.session,
+            &self.config.identity.peer_id(),
+            &self.config.remote,
+            self.config.epoch,
+            signed_from,
+            &root,
+        );
+        match greeting.signing {
+            Signing::Rsa => self.config.identity.sign(&message),
+            _ => self.config.delegated.sign(&message).to_vec(),
+        }
+    }
+
+    pub(super) fn on_batch(&mut self, batch: wire::Batch) -> Result<(), Violation> {
+        if self.greeting.is_none() {
+            return Err(Violation::protocol("Batch before Hello"));
+        }
         // It would have no number of its own, so it could be sent again and again.
         if batch.packets.is_empty() {
             return Err(Violation::protocol("a batch without packets"));
@@ -102,31 +124,55 @@ impl Session {
                 batch.first_sequence, self.next_in
             )));
         }
-        if greeting.signing != Signing::Lazy {
-            let root = merkle::root(batch.packets.iter().map(AsRef::as_ref));
-            let message = keys::batch_message(
-                &greeting.session,
-                &self.config.remote,
-                &self.config.identity.peer_id(),
-                greeting.epoch,
-                batch.first_sequence,
-                &root,
-            );
-            let holds = match (greeting.signing, &greeting.delegation) {
-                (Signing::Rsa, _) => greeting.key.verify(&message, &batch.signature),
-                (_, Some(delegation)) => delegation.verify(&message, &batch.signature),
-                (_, None) => false,
-            };
-            if !holds {
-                return Err(Violation::protocol("the signature of a batch is wrong"));
-            }
-        }
+        let unsigned = self.check_signature(&batch)?;
         self.next_in += batch.packets.len() as u64;
         for encoded in batch.packets {
             self.on_packet(encoded)?;
         }
+        self.unsigned_in.extend(unsigned);
         self.ack_due |= batch.confirm;
         Ok(())
+    }
+
+    /// Checks what stands for a batch. The leaves of its packets if they wait for the signature of a later one.
+    fn check_signature(&mut self, batch: &wire::Batch) -> Result<Vec<Hash>, Violation> {
+        let greeting = match &self.greeting {
+            Some(greeting) if greeting.signing != Signing::Lazy => greeting,
+            _ => return Ok(Vec::new()),
+        };
+        let leaves = batch.packets.iter().map(|packet| merkle::leaf(packet));
+        if batch.signature.is_empty() {
+            if batch.confirm || self.unsigned_in.len() + batch.packets.len() > UNSIGNED_MAX {
+                return Err(Violation::protocol(UNSIGNED));
+            }
+            for encoded in &batch.packets {
+                let packet = packet::decode(encoded.clone())?;
+                if !packet::is_unfinished(packet.part, packet.parts) {
+                    return Err(Violation::protocol(UNSIGNED));
+                }
+            }
+            return Ok(leaves.collect());
+        }
+        let signed_from = batch.first_sequence - self.unsigned_in.len() as u64;
+        let root = merkle::fold(self.unsigned_in.iter().copied().chain(leaves));
+        let message = keys::batch_message(
+            &greeting.session,
+            &self.config.remote,
+            &self.config.identity.peer_id(),
+            greeting.epoch,
+            signed_from,
+            &root,
+        );
+        let holds = match (greeting.signing, &greeting.delegation) {
+            (Signing::Rsa, _) => greeting.key.verify(&message, &batch.signature),
+            (_, Some(delegation)) => delegation.verify(&message, &batch.signature),
+            (_, None) => false,
+        };
+        if !holds {
+            return Err(Violation::protocol("the signature of a batch is wrong"));
+        }
+        self.unsigned_in.clear();
+        Ok(Vec::new())
     }
 
     fn on_packet(&mut self, encoded: Bytes) -> Result<(), Violation> {

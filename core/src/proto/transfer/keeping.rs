@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::collection::{BYTES_MAX, ENTRIES_MAX};
 use super::label::{Label, TAGS_MAX};
 use super::message::{Malformed, root_of};
 use super::root::Root;
@@ -16,6 +17,9 @@ use crate::proto::wire;
 pub(crate) const ROWS_MAX: u32 = 1000;
 /// An answer ends with the row that makes it longer than this, in bytes.
 pub(crate) const ROWS_BYTES: usize = 128 * 1024;
+
+/// What a file of a folder takes of a quota beside its bytes: a place on the disk, and what is known of it.
+const ENTRY_COST: u64 = 1024;
 
 /// Why a file is not kept, beside what the library's codes say: the status of the answer's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +50,28 @@ pub(crate) struct Put {
     pub(crate) kind: Kind,
     pub(crate) name: Label,
     pub(crate) tags: Vec<Label>,
+    /// Of a folder: bytes of its list, and the most entries that it has.
+    pub(crate) list: u64,
+    pub(crate) entries: u32,
+}
+
+/// What a file or folder takes of a quota: its bytes, those of its list, and something for each file, however small.
+pub(crate) fn cost(size: u64, list: u64, entries: usize) -> u64 {
+    let entries = (entries as u64).saturating_mul(ENTRY_COST);
+    size.saturating_add(list).saturating_add(entries)
 }
 
 impl Put {
+    /// What it takes of a quota, at most.
+    pub(crate) fn cost(&self) -> u64 {
+        cost(self.size, self.list, self.entries as usize)
+    }
+
+    /// Bytes that are to come.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.size.saturating_add(self.list)
+    }
+
     pub(super) fn to_wire(&self) -> wire::FilePut {
         wire::FilePut {
             root: bytes_of(&self.root),
@@ -56,16 +79,31 @@ impl Put {
             kind: kind_number(self.kind),
             name: self.name.to_string(),
             tags: self.tags.iter().map(ToString::to_string).collect(),
+            list: self.list,
+            entries: self.entries,
         }
     }
 
     pub(super) fn from_wire(put: wire::FilePut) -> Result<Self, Malformed> {
+        let kind = kind_of(put.kind)?;
+        let (list_max, entries_max) = match kind {
+            Kind::File => (0, 0),
+            Kind::Collection => (BYTES_MAX as u64, ENTRIES_MAX),
+        };
+        if put.list > list_max {
+            return Err(Malformed::Field("bytes of the list"));
+        }
+        if put.entries as usize > entries_max {
+            return Err(Malformed::Field("number of entries"));
+        }
         Ok(Self {
             root: root_of(&put.root)?,
             size: put.size,
-            kind: kind_of(put.kind)?,
+            kind,
             name: label(&put.name, "name")?,
             tags: labels(&put.tags)?,
+            list: put.list,
+            entries: put.entries,
         })
     }
 }
@@ -285,17 +323,19 @@ mod tests {
                 most: number,
             })
         };
-        let put = |kind| {
+        let put = |(kind, list)| {
             What::Put(Put {
                 root,
                 size: 9,
                 kind,
                 name: "n".parse().unwrap(),
                 tags: labels_of(&["a", "b"]),
+                list,
+                entries: list as u32 / 40,
             })
         };
         let asks = (0..).zip(by).map(find);
-        let asks = asks.chain([Kind::File, Kind::Collection].map(put));
+        let asks = asks.chain([(Kind::File, 0), (Kind::Collection, 400)].map(put));
         for what in asks.chain([What::Remove { root }]) {
             let ask = Ask {
                 what,
@@ -338,9 +378,47 @@ mod tests {
             kind: 0,
             name: "n".into(),
             tags: Vec::new(),
+            list: 0,
+            entries: 0,
         };
         assert!(Put::from_wire(put.clone()).is_ok());
+        let folder = wire::FilePut {
+            kind: 1,
+            list: BYTES_MAX as u64,
+            entries: ENTRIES_MAX as u32,
+            ..put.clone()
+        };
+        let most = Put::from_wire(folder.clone()).unwrap();
+        assert_eq!(most.cost(), 1 + (256 << 20) + 1_024_000_000);
         let cases = [
+            (
+                wire::FilePut {
+                    list: 1,
+                    ..put.clone()
+                },
+                "bytes of the list",
+            ),
+            (
+                wire::FilePut {
+                    entries: 1,
+                    ..put.clone()
+                },
+                "number of entries",
+            ),
+            (
+                wire::FilePut {
+                    list: BYTES_MAX as u64 + 1,
+                    ..folder.clone()
+                },
+                "bytes of the list",
+            ),
+            (
+                wire::FilePut {
+                    entries: ENTRIES_MAX as u32 + 1,
+                    ..folder
+                },
+                "number of entries",
+            ),
             (
                 wire::FilePut {
                     kind: 2,

@@ -2,7 +2,8 @@
 //!
 //! Asks are jobs: a range, at one source, which comes in order in pieces. A source gets more at once the faster it is, so that a slow line
 //! is cut rarely into pieces that are lost, and a fast one never waits. What a source owes when it is gone, stalls or lies goes to others.
-//! Near the end, whoever has nothing to do is asked for the second half of what is slowest: the last bytes come from who is faster.
+//! Near the end, whoever has nothing to do is asked for the second half of what is slowest, again and again: the last bytes come from who is
+//! faster.
 //!
 //! It asks nobody itself. The engine calls [`Schedule::next`] until that says nothing, and hands in what came of it.
 
@@ -60,8 +61,6 @@ struct Job {
     /// Where its next piece begins.
     next: u64,
     last: Now,
-    /// Somebody else was asked for the end of it.
-    halved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -161,27 +160,34 @@ impl Schedule {
         let idle = self.sources.iter().find(|(_, source)| source.jobs == 0);
         let (&id, source) = idle?;
         let piece = source.piece();
-        let (&slowest, _) = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.source != id && !job.halved && job.next < job.range.end)
-            .max_by(|a, b| self.left_of(a.1).total_cmp(&self.left_of(b.1)))?;
-        let job = self.jobs.get_mut(&slowest)?;
-        job.halved = true;
-        let left = job.range.end - job.next;
-        let middle = if left <= 2 * GROUP {
-            job.next
+        let others = self.jobs.iter().filter(|(_, job)| job.source != id);
+        let (left, _) = others
+            .filter_map(|(other, job)| self.left_of(*other, job))
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let length = left.end - left.start;
+        let middle = if length <= 2 * GROUP {
+            left.start
         } else {
-            (job.next + left / 2) / GROUP * GROUP
+            (left.start + length / 2) / GROUP * GROUP
         };
-        let range = middle.max(job.next)..job.range.end;
+        let range = middle.max(left.start)..left.end;
         Some(self.ask(id, range, piece, now))
     }
 
-    /// How long a job will take, in seconds; who has no rate is slow.
-    fn left_of(&self, job: &Job) -> f64 {
+    /// What a job owes with which nobody helps yet, and how long it will take, in seconds; who has no rate is slow. What others brought of its
+    /// end is not owed any more: so the rest can be halved again, until nothing is left to who is slowest.
+    fn left_of(&self, id: JobId, job: &Job) -> Option<(Range<u64>, f64)> {
+        let missing = self.came.missing(job.next..job.range.end);
+        let left = job.next..missing.iter().last()?.end;
+        let helps = |(other, helper): (&JobId, &Job)| {
+            *other > id && helper.next < left.end && left.start < helper.range.end
+        };
+        if self.jobs.iter().any(helps) {
+            return None;
+        }
         let rate = self.rate(job.source).unwrap_or(1.0).max(1.0);
-        (job.range.end - job.next) as f64 / rate
+        let seconds = (left.end - left.start) as f64 / rate;
+        Some((left, seconds))
     }
 
     fn ask(&mut self, id: SourceId, range: Range<u64>, piece: u64, now: Now) -> Ask {
@@ -197,7 +203,6 @@ impl Schedule {
             next: range.start,
             range: range.clone(),
             last: now,
-            halved: false,
         };
         self.jobs.insert(self.last_job, job);
         Ask {

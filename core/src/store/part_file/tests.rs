@@ -19,7 +19,7 @@ impl Setting {
         let path = folder.path().join("source");
         fs::write(&path, &content).unwrap();
         Self {
-            shared: SharedFile::hash(&path, |_| true).unwrap(),
+            shared: SharedFile::hash(&path).unwrap(),
             folder,
             content,
         }

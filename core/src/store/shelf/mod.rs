@@ -10,6 +10,7 @@
 //! | files and tags ([`owners`]) | a blob that is somebody's, under a name and any number of tags |
 //! | accounts ([`owners`]) | quota, bytes in use, bytes reserved for uploads that are under way |
 //! | counters ([`counters`]) | bytes moved under a token |
+//! | payments ([`counters`]) | which of them were counted for an upload that may go on |
 //!
 //! A blob is *held* by its owners; what nobody holds is garbage ([`Shelf::garbage`]), and goes when it is told to ([`Shelf::forget`]). How
 //! far a file is that is being received says the part file itself.
@@ -162,6 +163,26 @@ pub(crate) enum Counted {
     Over { used: u64, limit: u64 },
     /// As many tokens are counted as are kept.
     Full,
+}
+
+/// What is counted under a token for an upload.
+#[derive(Clone, Debug)]
+pub(crate) struct Payment {
+    pub(crate) owner: Label,
+    pub(crate) upload: Label,
+    pub(crate) token: Label,
+    pub(crate) bytes: u64,
+    /// For so long it is known that they were.
+    pub(crate) until_ms: u64,
+}
+
+/// How an upload was paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paid {
+    /// Bytes that were counted for it before.
+    pub(crate) before: u64,
+    /// Bytes that were taken of those that are counted ahead.
+    pub(crate) from_ahead: u64,
 }
 
 /// What became of a blob that was to go.
@@ -463,9 +484,38 @@ impl Shelf {
         self.change(None, change, done);
     }
 
+    /// Counts the bytes of an upload, as [`count`](Self::count): those that were not counted for it already, by the same token, before it broke off.
+    /// `ahead` are counted and not needed for anything else.
+    pub(crate) fn pay(
+        &self,
+        payment: Payment,
+        ahead: u64,
+        limit: u64,
+        expires_ms: u64,
+        now_ms: u64,
+        done: impl FnOnce(Result<Result<Paid, Counted>, StoreError>) + Send + 'static,
+    ) {
+        let change = move |tables: &mut Open<'_>, _: &_| {
+            counters::pay(tables, &payment, ahead, limit, expires_ms, now_ms)
+        };
+        self.change(Some(now_ms), change, done);
+    }
+
+    /// An upload broke off, or ended: so many of its bytes have moved, the others are given back. Those are counted again if it `goes_on`, and
+    /// these are not.
+    pub(crate) fn paid(
+        &self,
+        payment: Payment,
+        goes_on: bool,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) {
+        let change = move |tables: &mut Open<'_>, _: &_| counters::paid(tables, &payment, goes_on);
+        self.change(None, change, done);
+    }
+
     // All.
 
-    /// Returns up to `most` reservations that have expired, and forgets as many counters. How many these were: with
+    /// Returns up to `most` reservations that have expired, and forgets as many counters and payments. How many these were: with
     /// `most` there may be more.
     pub(crate) fn expire(
         &self,

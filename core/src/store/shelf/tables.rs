@@ -14,6 +14,7 @@
 //! | `file_tags` | owner ‖ root ‖ tag | nothing: the way back |
 //! | `reservations` | owner ‖ upload | bytes, until when |
 //! | `counters` | token's name | bytes, until when |
+//! | `payments` | owner ‖ upload ‖ token's name | bytes, until when |
 //! | `until` | until when (8, big-endian) ‖ what for (1) ‖ key | nothing: what goes next |
 
 use std::ops::Bound;
@@ -37,6 +38,7 @@ pub(super) const TAGS: Definition<'_, ()> = TableDefinition::new("tags");
 pub(super) const FILE_TAGS: Definition<'_, ()> = TableDefinition::new("file_tags");
 pub(super) const RESERVATIONS: Definition<'_, (u64, u64)> = TableDefinition::new("reservations");
 pub(super) const COUNTERS: Definition<'_, (u64, u64)> = TableDefinition::new("counters");
+pub(super) const PAYMENTS: Definition<'_, (u64, u64)> = TableDefinition::new("payments");
 pub(super) const UNTIL: Definition<'_, ()> = TableDefinition::new("until");
 
 pub(in crate::store) fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
@@ -57,6 +59,7 @@ pub(in crate::store) struct Open<'t> {
     pub(super) file_tags: Rows<'t, ()>,
     pub(super) reservations: Rows<'t, (u64, u64)>,
     pub(super) counters: Rows<'t, (u64, u64)>,
+    pub(super) payments: Rows<'t, (u64, u64)>,
     until: Rows<'t, ()>,
 }
 
@@ -66,6 +69,7 @@ pub(in crate::store) struct Open<'t> {
 pub(super) enum Ends {
     Reservation = 0,
     Counter = 1,
+    Payment = 2,
 }
 
 impl writer::Tables for ShelfLimits {
@@ -93,6 +97,7 @@ impl<'t> Open<'t> {
             file_tags: transaction.open_table(FILE_TAGS)?,
             reservations: transaction.open_table(RESERVATIONS)?,
             counters: transaction.open_table(COUNTERS)?,
+            payments: transaction.open_table(PAYMENTS)?,
             until: transaction.open_table(UNTIL)?,
         })
     }
@@ -131,6 +136,8 @@ impl<'t> Open<'t> {
             };
             if *what == Ends::Reservation as u8 {
                 owners::return_reserved(self, key)?;
+            } else if *what == Ends::Payment as u8 {
+                self.payments.remove(key)?;
             } else {
                 self.counters.remove(key)?;
             }

@@ -140,7 +140,7 @@ impl Shelf {
             for table in [BLOBS, DIGESTS, OWNERS, FILES] {
                 rows += transaction.open_table(table)?.len()?;
             }
-            for table in [RESERVATIONS, COUNTERS] {
+            for table in [RESERVATIONS, COUNTERS, PAYMENTS] {
                 rows += transaction.open_table(table)?.len()?;
             }
             Ok(rows)
@@ -168,6 +168,7 @@ fn a_store_of_an_older_program_gets_the_tables() {
         .write(|transaction| {
             transaction.delete_table(tables::BLOBS)?;
             transaction.delete_table(tables::UNTIL)?;
+            transaction.delete_table(tables::PAYMENTS)?;
             let mut meta = transaction.open_table(crate::store::META)?;
             meta.insert(crate::store::META_SCHEMA, 2)?;
             Ok(())

@@ -18,6 +18,7 @@ const SIGNED: u8 = 2;
 const DELETED: u8 = 4;
 const INLINE: u8 = 8;
 const GROUP: u8 = 16;
+const SEVERAL: u8 = 32;
 
 /// An entry, and what only this satellite knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) struct Record {
     pub(super) stored_ms: u64,
     /// A copy that gives way to values that have to be kept.
     pub(super) cached: bool,
+    /// Others than its publisher have stored it as well.
+    pub(super) several: bool,
     /// The network of who brought it, which pays for it.
     pub(super) group: Option<IpAddr>,
 }
@@ -50,7 +53,8 @@ impl Record {
                 | flag(proof.is_some(), SIGNED)
                 | flag(self.entry.is_deleted(), DELETED)
                 | flag(inline.is_some(), INLINE)
-                | flag(self.group.is_some(), GROUP),
+                | flag(self.group.is_some(), GROUP)
+                | flag(self.several, SEVERAL),
         ];
         row.extend(size.to_be_bytes());
         row.extend(root);
@@ -123,6 +127,7 @@ impl Record {
             entry,
             stored_ms,
             cached: flags & CACHED != 0,
+            several: flags & SEVERAL != 0,
             group: (flags & GROUP != 0).then_some(group),
         };
         whole.then_some((record, inline))
@@ -165,12 +170,12 @@ mod tests {
         ]);
         let rest = (
             proptest::option::of(proof),
-            any::<bool>(),
+            any::<[bool; 2]>(),
             group,
             bytes(100),
         );
         (fields, times, rest).prop_map(|((key, kind, root, fill), times, rest)| {
-            let (proof, cached, group, content) = rest;
+            let (proof, [cached, several], group, content) = rest;
             let mut publisher = [fill; 34];
             publisher[..2].copy_from_slice(&[0x12, 0x20]);
             let entry = Entry {
@@ -187,6 +192,7 @@ mod tests {
                 entry,
                 stored_ms: times.2,
                 cached,
+                several,
                 group,
             };
             (record, content)

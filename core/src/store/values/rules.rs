@@ -42,6 +42,7 @@ pub(super) fn judge(
         entry: entry.clone(),
         stored_ms: now_ms,
         cached: brought.cached,
+        several: false,
         group: brought.group,
     };
     if let Some(held) = held
@@ -84,7 +85,10 @@ fn same(held: &Entry, new: &Entry) -> bool {
 fn again(held: &Record, new: Record) -> Verdict {
     let later = new.entry.expires_ms > held.entry.expires_ms;
     let needed = held.cached && !new.cached;
-    if !later && !needed {
+    // A copy is nobody's, so whoever stores it is the first.
+    let one_more =
+        !held.cached && !new.cached && !held.several && held.entry.publisher != new.entry.publisher;
+    if !later && !needed && !one_more {
         return Verdict::Had;
     }
     let mut refreshed = if needed { new.clone() } else { held.clone() };
@@ -94,7 +98,7 @@ fn again(held: &Record, new: Record) -> Verdict {
         // The proof covers the expiry.
         refreshed.entry = newest.clone();
     } else {
-        refreshed.entry.publisher = held.entry.publisher;
+        refreshed.several |= one_more;
         refreshed.entry.expires_ms = newest.expires_ms;
     }
     Verdict::Refresh(refreshed)

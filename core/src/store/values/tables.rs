@@ -14,10 +14,10 @@ use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransact
 
 use super::record::{Record, group_bytes};
 use super::rules::{Verdict, judge};
-use super::{Brought, Held, OVERHEAD, Put, Usage, ValueLimits};
+use super::{Brought, Held, OVERHEAD, Put, Removed, Usage, ValueLimits};
 use crate::identity::PeerId;
 use crate::key::Key;
-use crate::proto::dht::value::{Entry, Reason};
+use crate::proto::dht::value::{Entry, Reason, Root};
 use crate::store::writer;
 
 /// Contents up to here stand in the record: one page to read, one to write.
@@ -445,24 +445,44 @@ impl<'t> Tables<'t> {
         }
     }
 
-    /// Whether there was one, of this publisher if it has to be his.
-    pub(super) fn remove(&mut self, key: &Key, by: Option<PeerId>) -> Result<bool, redb::Error> {
+    /// Removes what this publisher stored, and nobody else.
+    pub(super) fn forget(
+        &mut self,
+        key: &Key,
+        root: &Root,
+        by: &PeerId,
+    ) -> Result<Removed, redb::Error> {
+        let held = row(&self.values, key)?.filter(|(held, _)| held.entry.root == *root);
+        Ok(match held {
+            None => Removed::NotHere,
+            Some((held, _)) if held.entry.publisher != *by => Removed::OfAnother,
+            Some((held, _)) if held.several => Removed::OfSeveral,
+            Some((held, _)) => {
+                self.remove(&held)?;
+                Removed::Gone
+            }
+        })
+    }
+
+    fn remove(&mut self, record: &Record) -> Result<(), redb::Error> {
+        self.index(Some(record), None)?;
+        self.remove_pieces(&record.entry)?;
+        self.values.remove(record.entry.key.as_bytes())?;
+        Ok(())
+    }
+
+    fn remove_at(&mut self, key: &Key) -> Result<bool, redb::Error> {
         let Some((record, _)) = row(&self.values, key)? else {
             return Ok(false);
         };
-        if by.is_some_and(|by| by != record.entry.publisher) {
-            return Ok(false);
-        }
-        self.index(Some(&record), None)?;
-        self.remove_pieces(&record.entry)?;
-        self.values.remove(key.as_bytes())?;
+        self.remove(&record)?;
         Ok(true)
     }
 
     pub(super) fn expire(&mut self, now_ms: u64, most: usize) -> Result<usize, redb::Error> {
         let keys = expired(&self.expiry, now_ms, most)?;
         for key in &keys {
-            self.remove(key, None)?;
+            self.remove_at(key)?;
         }
         Ok(keys.len())
     }
@@ -478,7 +498,7 @@ impl<'t> Tables<'t> {
         if new.cached && next >= new.expiry() {
             return Ok(false);
         }
-        self.remove(&key_of(&next), None)
+        self.remove_at(&key_of(&next))
     }
 
     fn replace(

@@ -141,9 +141,13 @@ impl Values {
         answer.recv().unwrap().unwrap()
     }
 
-    fn removes(&self, key: Key, by: Option<PeerId>) -> bool {
+    /// What `content` is under a key, taken back by who stored it.
+    fn forgets(&self, key: Key, content: &[u8], by: u8) -> Removed {
         let (done, answer) = sync_channel(1);
-        self.remove(key, by, move |result| done.send(result).unwrap());
+        let root = blake3::hash(content).into();
+        self.forget(key, root, peer(by), move |result| {
+            done.send(result).unwrap();
+        });
         answer.recv().unwrap().unwrap()
     }
 

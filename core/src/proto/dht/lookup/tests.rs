@@ -218,6 +218,26 @@ fn one_public_network_gets_two_places_among_the_nearest() {
 }
 
 #[test]
+fn who_is_named_at_a_private_address_counts_for_the_network_it_answers_from() {
+    let all = sorted(1..40);
+    let mut lookup = lookup(&all, Plan::new(Goal::Nodes));
+    loop {
+        let asked = asks(&mut lookup);
+        if asked.is_empty() {
+            break;
+        }
+        for peer in asked {
+            if all[..20].iter().any(|hidden| hidden.peer == peer) {
+                lookup.comes_from(&peer, group(7));
+            }
+            lookup.answered(&peer, &[], false, T0);
+        }
+    }
+    let expected = [&all[..2], &all[20..26]].concat();
+    assert_eq!(peers(&lookup.closest()), peers(&expected));
+}
+
+#[test]
 fn who_names_what_is_not_there_is_not_believed_for_long() {
     let real = sorted(1..20);
     let mut next = 1000;

@@ -1,5 +1,7 @@
 //! What batches are refused, and what is said of those that are taken.
 
+use super::super::super::parts::PART_BYTES;
+use super::super::super::proof::{BatchPlace, BatchProof};
 use super::*;
 
 /// It has no number of its own, so the same one could be sent for ever.
@@ -175,6 +177,136 @@ fn packets_of_a_batch_keep_their_order_and_number() {
         two.ends[B].ended = false;
     }
     two.give(B, &bytes).unwrap();
+}
+
+/// The batches of a content in parts, one each, and what they are signed with.
+fn content_in_batches(two: &mut Two, parts: usize) -> Vec<wire::Batch> {
+    let encoded = parts_of(parts);
+    let sealed = encoded
+        .iter()
+        .map(|part| two.sealed(A, std::slice::from_ref(part)));
+    sealed
+        .map(|bytes| match frames(&bytes)[0].kind.clone() {
+            Some(Kind::Batch(batch)) => batch,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn parts_of(count: usize) -> Vec<Encoded> {
+    parts(PacketType::Message, 0, count * PART_BYTES)
+}
+
+/// One signature costs as much as hashing several parts.
+#[test]
+fn the_last_part_of_a_content_is_signed_for_all_of_them() {
+    for signing in [Signing::Every, Signing::Rsa] {
+        let mut two = Two::open(|_, config| config.signing = signing);
+        let batches = content_in_batches(&mut two, 4);
+        let signed: Vec<bool> = batches
+            .iter()
+            .map(|batch| !batch.signature.is_empty())
+            .collect();
+        assert_eq!(signed, [false, false, false, true]);
+        let greeting = two.ends[B].greeting.as_ref().unwrap();
+        let place = BatchPlace {
+            session: greeting.session,
+            source: identities()[A].peer_id(),
+            destination: identities()[B].peer_id(),
+            epoch: 100,
+            first_sequence: 1,
+        };
+        let delegation = (signing == Signing::Every).then(|| DELEGATED[A].delegation());
+        for (sequence, index) in (1..).zip(0..4) {
+            let proof = BatchProof::new(place, &batches, index, &greeting.key, delegation);
+            let proved = proof.unwrap().verify().unwrap();
+            assert_eq!(
+                (proved.sequence, proved.packet.part),
+                (sequence, index as u32)
+            );
+        }
+        let mut whole = Vec::new();
+        for batch in batches {
+            assert!(
+                whole.is_empty(),
+                "before the signature nothing is handed out"
+            );
+            whole = two.tell(B, Kind::Batch(batch)).unwrap();
+            whole.retain(|output| matches!(output, Output::Packet(_)));
+        }
+        assert_eq!(packets(&whole)[0].content.len(), 4 * PART_BYTES);
+        // What follows is signed by itself again.
+        assert_eq!(packets(&two.send(A, &[message(b"x")]).unwrap()).len(), 1);
+    }
+}
+
+#[test]
+fn what_another_packet_interrupts_is_signed_with_it() {
+    let mut two = Two::open(|_, _| {});
+    let [first, last] = parts_of(2).try_into().unwrap();
+    two.send(A, &[first]).unwrap();
+    assert_eq!(two.ends[B].unsigned_in.len(), 1);
+    assert_eq!(
+        packets(&two.send(A, &[message(b"small")]).unwrap()).len(),
+        1
+    );
+    assert_eq!(two.ends[B].unsigned_in.len(), 0);
+    assert_eq!(packets(&two.send(A, &[last]).unwrap()).len(), 1);
+}
+
+#[test]
+fn nothing_but_parts_of_what_goes_on_waits_for_a_signature() {
+    let refused = |change: fn(&mut Vec<wire::Batch>)| {
+        let mut two = Two::open(|_, _| {});
+        let mut batches = content_in_batches(&mut two, 3);
+        change(&mut batches);
+        let mut told = batches
+            .into_iter()
+            .map(|batch| two.tell(B, Kind::Batch(batch)));
+        told.find_map(Result::err).map(|violation| violation.text)
+    };
+    assert_eq!(refused(|_| {}), None);
+    // The last part; what asks to be told that it arrived; small packets.
+    let due = Some("a batch without the signature that is due".to_owned());
+    assert_eq!(refused(|batches| batches[2].signature = Bytes::new()), due);
+    assert_eq!(refused(|batches| batches[1].confirm = true), due);
+    let small =
+        |batches: &mut Vec<wire::Batch>| batches[1].packets = vec![message(b"x").to_bytes()];
+    assert_eq!(refused(small), due);
+    // A part that was changed on the way is found out by the signature of the last.
+    let changed = |batches: &mut Vec<wire::Batch>| {
+        let mut part = batches[0].packets[0].to_vec();
+        *part.last_mut().unwrap() ^= 1;
+        batches[0].packets[0] = part.into();
+    };
+    let wrong = Some("the signature of a batch is wrong".to_owned());
+    assert_eq!(refused(changed), wrong);
+}
+
+#[test]
+fn packets_do_not_wait_for_a_signature_without_an_end() {
+    let mut two = Two::open(|_, config| {
+        config.limits.window = 1 << 30;
+        config.limits.content = 1 << 30;
+    });
+    let batches = content_in_batches(&mut two, 70);
+    let signed: Vec<usize> = (0..70)
+        .filter(|at| !batches[*at].signature.is_empty())
+        .collect();
+    assert_eq!(signed, [64, 69]);
+    for (at, mut batch) in batches.into_iter().enumerate() {
+        if at < 64 {
+            two.tell(B, Kind::Batch(batch)).unwrap();
+            continue;
+        }
+        batch.signature = Bytes::new();
+        let refused = two.tell(B, Kind::Batch(batch));
+        assert_eq!(
+            violation(refused).1,
+            "a batch without the signature that is due"
+        );
+        break;
+    }
 }
 
 /// Under every policy, also where nothing is signed.

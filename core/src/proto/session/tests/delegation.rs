@@ -125,7 +125,14 @@ fn a_packet_of_a_session_can_be_proved_to_a_third_party() {
             first_sequence: batch.first_sequence,
         };
         let delegation = (signing == Signing::Every).then(|| DELEGATED[A].delegation());
-        let proof = BatchProof::new(place, batch, 1, &greeting.key, delegation).unwrap();
+        let proof = BatchProof::new(
+            place,
+            std::slice::from_ref(batch),
+            1,
+            &greeting.key,
+            delegation,
+        )
+        .unwrap();
         two.give(B, &bytes).unwrap();
 
         let proved = proof.verify().unwrap();

@@ -13,6 +13,8 @@ struct Simulated {
     /// Ends what it is asked, or sends nothing any more, from here on.
     leaves: Option<Now>,
     stalls: Option<Now>,
+    /// From then on it sends pieces of so many bytes, in so much time each, of its jobs in turn.
+    slows: Option<(Now, u64, Now)>,
     /// So many of 1,000 pieces are wrong; a source is dropped at the first.
     lies: u64,
     jobs: VecDeque<(JobId, VecDeque<Piece>)>,
@@ -26,6 +28,7 @@ impl Simulated {
             rate,
             leaves: None,
             stalls: None,
+            slows: None,
             lies: 0,
             jobs: VecDeque::new(),
             free_at: Now::ZERO,
@@ -69,8 +72,9 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
             .filter_map(|(id, source)| {
                 let (_, pieces) = source.jobs.front()?;
                 let bytes = pieces.front().map_or(0, |piece| piece.len());
-                let at =
-                    source.free_at + Duration::from_secs_f64(bytes as f64 / source.rate as f64);
+                let time = Duration::from_secs_f64(bytes as f64 / source.rate as f64);
+                let slow = source.slows.filter(|(from, ..)| source.free_at >= *from);
+                let at = source.free_at + slow.map_or(time, |(_, _, time)| time);
                 let at = if source.stalls.is_some_and(|from| at >= from) {
                     return None;
                 } else {
@@ -107,11 +111,21 @@ fn run(size: u64, mut sources: Vec<Simulated>, seed: u64) -> Outcome {
         };
         let job = *job;
         source.free_at = now;
-        let Some(piece) = pieces.pop_front() else {
+        let Some(mut piece) = pieces.pop_front() else {
             source.jobs.pop_front();
             schedule.ended(job);
             continue;
         };
+        if let Some((from, bytes, _)) = source.slows
+            && now >= from
+        {
+            if piece.len() > bytes {
+                let start = piece.start + bytes;
+                pieces.push_front(Piece { start, ..piece });
+                piece.end = start;
+            }
+            source.jobs.rotate_left(1);
+        }
         sent += piece.len();
         let lied = rng.chance(source.lies);
         match schedule.came(job, piece, now) {
@@ -237,6 +251,24 @@ fn what_is_there_already_is_not_asked_for() {
     }
     assert_eq!(asked, missing);
     assert!(schedule.has_all());
+}
+
+#[test]
+fn who_becomes_slow_does_not_hold_the_end() {
+    for seed in 0..200 {
+        let mut rng = Rng::new(seed);
+        // As little as is no stall: of each of two jobs a group, or a MiB, in nine seconds.
+        let slow = [GROUP, MIB][rng.below(2) as usize];
+        let from = Now::from_millis(500 + rng.below(4000));
+        let mut sources = vec![Simulated::of(64 * MIB), Simulated::of(4 * MIB)];
+        sources[0].slows = Some((from, slow, Now::from_millis(4500)));
+        sources.extend((0..rng.below(2)).map(|_| Simulated::of(8 * MIB)));
+        let outcome = run(400 * MIB, sources, seed);
+        assert!(outcome.whole, "seed {seed}");
+        // What is left goes at the rate of the others, and a stall is noticed in ten seconds.
+        let most = Now::from_secs(100 + 30);
+        assert!(outcome.took < most, "seed {seed}: {:?}", outcome.took);
+    }
 }
 
 #[test]

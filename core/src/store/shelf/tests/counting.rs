@@ -74,6 +74,62 @@ fn what_did_not_move_can_move_later() {
     assert_eq!(shelf.counts("x", 30, 100, ends), Counted::Left(0));
 }
 
+#[test]
+fn what_was_counted_for_an_upload_is_not_counted_for_it_again() {
+    let disk = Sparse::default();
+    let ends = NOW + 2 * DAY;
+    let payment = |token: &str, bytes| Payment {
+        owner: label("anna"),
+        upload: label("film"),
+        token: label(token),
+        bytes,
+        until_ms: NOW + DAY,
+    };
+    let pays = |shelf: &Shelf, token: &str, bytes, ahead| {
+        let payment = payment(token, bytes);
+        wait(|done| shelf.pay(payment, ahead, 100, ends, NOW, done))
+    };
+    let paid = |shelf: &Shelf, token: &str, bytes, goes_on| {
+        wait(|done| shelf.paid(payment(token, bytes), goes_on, done))
+    };
+    let used = |shelf: &Shelf, token: &str| match shelf.counts(token, u64::MAX, 100, ends) {
+        Counted::Over { used, .. } => used,
+        other => panic!("{other:?}"),
+    };
+    let all = |before, from_ahead| Ok(Paid { before, from_ahead });
+    let shelf = Shelf::open(&on(&disk), ShelfLimits::new(None)).unwrap();
+    assert_eq!(pays(&shelf, "x", 100, 0), all(0, 0));
+    drop(shelf);
+    // It was killed.
+    let shelf = Shelf::open(&on(&disk), ShelfLimits::new(None)).unwrap();
+    assert_eq!(pays(&shelf, "x", 100, 0), all(100, 0));
+    assert_eq!(used(&shelf, "x"), 100);
+    // It broke off: what had come stays counted.
+    paid(&shelf, "x", 70, true);
+    assert_eq!(used(&shelf, "x"), 70);
+    assert_eq!(shelf.counts("x", 20, 100, ends), Counted::Left(10));
+    let over = Counted::Over {
+        used: 90,
+        limit: 100,
+    };
+    assert_eq!(pays(&shelf, "x", 100, 0), Err(over));
+    assert_eq!(pays(&shelf, "x", 100, 25), all(70, 25));
+    assert_eq!(used(&shelf, "x"), 95);
+    // By another token it costs all.
+    assert_eq!(pays(&shelf, "y", 100, 0), all(0, 0));
+    paid(&shelf, "y", 0, true);
+    assert_eq!(used(&shelf, "y"), 0);
+    // At the end it is known no more, and the next one costs.
+    paid(&shelf, "x", 100, false);
+    assert_eq!(used(&shelf, "x"), 95);
+    let next = pays(&shelf, "x", 100, 0).unwrap_err();
+    assert!(matches!(next, Counted::Over { used: 95, .. }), "{next:?}");
+    assert_eq!(pays(&shelf, "x", 5, 0), all(0, 0));
+    assert_eq!(shelf.expires(NOW + DAY + 1, 9), 1);
+    assert_eq!(shelf.expires(ends + 1, 9), 2);
+    assert_eq!(shelf.rows(), 0);
+}
+
 /// What waits is bounded: the rest is told so, at once.
 #[test]
 fn more_than_is_held_is_refused_as_busy() {

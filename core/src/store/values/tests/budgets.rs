@@ -46,7 +46,11 @@ fn a_publisher_has_a_budget() {
         &who,
     );
     // What goes makes room.
-    assert!(values.removes(Key::of_content(&content(0, 488)), None));
+    let first = content(0, 488);
+    assert_eq!(
+        values.forgets(Key::of_content(&first), &first, 1),
+        Removed::Gone
+    );
     assert_eq!(fill(&values, 20..21, 1, by(1)), [Put::Refreshed]);
 }
 

@@ -147,8 +147,9 @@ fn a_full_disk_is_an_error_and_the_store_goes_on() {
     let put = values.try_put(&entry, &late, by(1), NOW + 2 * writer::FULL_CALM);
     assert_eq!(put.unwrap(), Put::Kept);
     for number in &kept[..10] {
-        let key = Key::of_content(&content(*number, 3000));
-        assert!(values.removes(key, None));
+        let content = content(*number, 3000);
+        let key = Key::of_content(&content);
+        assert_eq!(values.forgets(key, &content, 1), Removed::Gone);
     }
     assert!(store.next_epoch(5).unwrap() >= 5);
     drop((values, store));
@@ -253,7 +254,8 @@ fn values_are_there_after_a_restart() {
         Held {
             entry: tombstone,
             stored_ms: NOW,
-            cached: true
+            cached: true,
+            several: false
         }
     );
     assert_eq!(

@@ -92,9 +92,17 @@ proptest! {
                     values.try_put(&entry, &content, brought, now).unwrap();
                 }
                 Step::Remove(number, length) => {
-                    let key = Key::of_content(&content(number, length));
-                    let there = values.entry(&key).unwrap().is_some();
-                    prop_assert_eq!(values.removes(key, None), there);
+                    let content = content(number, length);
+                    let key = Key::of_content(&content);
+                    let held = values.entry(&key).unwrap();
+                    let expected = match &held {
+                        None => Removed::NotHere,
+                        Some(held) if held.entry.publisher != peer(1) => Removed::OfAnother,
+                        Some(held) if held.several => Removed::OfSeveral,
+                        Some(_) => Removed::Gone,
+                    };
+                    prop_assert_eq!(values.forgets(key, &content, 1), expected);
+                    prop_assert_eq!(values.entry(&key).unwrap(), held.filter(|_| expected != Removed::Gone));
                 }
                 Step::Expire(most) => prop_assert!(values.expires(now, most) <= most),
                 Step::Later(by) => now += by,

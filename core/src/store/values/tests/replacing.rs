@@ -39,8 +39,10 @@ fn a_cached_value_that_is_stored_is_kept_from_then_on() {
     assert_eq!(values.puts(&entry, &content, cached()), Put::Had);
     let held = values.entry(&entry.key).unwrap().unwrap();
     assert!(!held.cached);
-    // Who came with the copy was there first.
-    assert_eq!(held.entry.publisher, peer(1));
+    // Whoever left the copy has no say in what another stored.
+    assert_eq!(held.entry.publisher, peer(2));
+    assert!(!held.several);
+    assert_eq!(values.forgets(entry.key, &content, 1), Removed::OfAnother);
     assert_eq!(held.entry.expires_ms, NOW + 2 * DAY);
     assert_eq!(
         values.shares(),
@@ -245,18 +247,44 @@ fn a_signed_value_that_lives_longer_is_kept_with_the_signature_that_says_so() {
 }
 
 #[test]
-fn a_value_is_removed_by_its_publisher_or_by_oneself() {
+fn a_value_is_taken_back_by_its_publisher_alone() {
     let values = memory(LIMITS);
     let large = content(1, 300_000);
     let entries = [plain(&large, 1, NOW + DAY), raw("name", b"raw", 1)];
     values.puts(&entries[0], &large, from([10, 0, 0, 0]));
     values.puts(&entries[1], b"raw", by(1));
-    assert!(!values.removes(entries[0].key, Some(peer(2))));
+    let key = entries[0].key;
+    assert_eq!(values.forgets(key, &large, 2), Removed::OfAnother);
+    // Something else is there by now.
+    assert_eq!(values.forgets(key, b"other", 1), Removed::NotHere);
     assert_eq!(values.usage().unwrap().values, 2);
-    assert!(values.removes(entries[0].key, Some(peer(1))));
-    assert!(!values.removes(entries[0].key, Some(peer(1))));
-    assert!(values.removes(entries[1].key, None));
+    assert_eq!(values.forgets(key, &large, 1), Removed::Gone);
+    assert_eq!(values.forgets(key, &large, 1), Removed::NotHere);
+    assert_eq!(values.forgets(entries[1].key, b"raw", 1), Removed::Gone);
     assert_eq!(values.rows(), [0; 4]);
+}
+
+#[test]
+fn what_a_second_one_stored_too_is_not_taken_back_by_the_first() {
+    let values = memory(LIMITS);
+    for length in [10, 100_000] {
+        let content = content(1, length);
+        let first = plain(&content, 1, NOW + 2 * DAY);
+        let key = first.key;
+        assert_eq!(values.puts(&first, &content, by(1)), Put::Kept);
+        // Offered once more in the name of the first, as by who hands it over.
+        assert_eq!(values.puts(&first, &content, by(3)), Put::Had);
+        assert!(!values.entry(&key).unwrap().unwrap().several);
+        // It lives no longer for the second, and still he was promised that it stays.
+        let second = plain(&content, 2, NOW + DAY);
+        assert_eq!(values.puts(&second, &content, by(2)), Put::Refreshed);
+        assert_eq!(values.puts(&second, &content, by(2)), Put::Had);
+        assert_eq!(values.forgets(key, &content, 1), Removed::OfSeveral);
+        assert_eq!(values.forgets(key, &content, 2), Removed::OfAnother);
+        let held = values.entry(&key).unwrap().unwrap();
+        assert_eq!((held.entry, held.several), (first, true));
+        assert_eq!(values.content(&key).unwrap(), content);
+    }
 }
 
 #[test]

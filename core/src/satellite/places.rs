@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::identity::PeerId;
 
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     most: usize,
     each: usize,
     taken: Mutex<Taken>,
@@ -21,19 +21,19 @@ struct Taken {
 
 /// Free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     of: Arc<Places>,
     peer: PeerId,
 }
 
 impl Places {
-    pub(super) fn new(most: usize, each: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, each: usize) -> Arc<Self> {
         let taken = Mutex::default();
         Arc::new(Self { most, each, taken })
     }
 
     /// A place, if there is one for this peer.
-    pub(super) fn take(self: &Arc<Self>, peer: PeerId) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, peer: PeerId) -> Option<Place> {
         let mut taken = self.taken();
         if taken.all >= self.most || taken.by.get(&peer).is_some_and(|own| *own >= self.each) {
             return None;

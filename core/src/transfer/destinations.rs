@@ -13,27 +13,27 @@ use crate::error::TransferError;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Places(Mutex<HashMap<PathBuf, Place>>);
+pub(super) struct Destinations(Mutex<HashMap<PathBuf, Getter>>);
 
 #[derive(Clone, Debug)]
-struct Place {
+struct Getter {
     cancel: CancellationToken,
     left: CancellationToken,
 }
 
-/// A place that is taken until this is dropped.
+/// A destination that is taken until this is dropped.
 #[derive(Debug)]
 pub(super) struct Taken {
-    places: Arc<Places>,
+    destinations: Arc<Destinations>,
     path: PathBuf,
 }
 
-impl Places {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Place>> {
+impl Destinations {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Getter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place, for who can be cancelled with `cancel`. Waits for whoever was cancelled there.
+    /// Takes one, for who can be cancelled with `cancel`. Waits for whoever was cancelled there.
     pub(super) async fn take(
         self: &Arc<Self>,
         path: &Path,
@@ -41,20 +41,20 @@ impl Places {
     ) -> Result<Taken, TransferError> {
         loop {
             let left = {
-                let mut places = self.lock();
-                match places.get(path) {
+                let mut destinations = self.lock();
+                match destinations.get(path) {
                     None => {
-                        let place = Place {
+                        let getter = Getter {
                             cancel: cancel.clone(),
                             left: CancellationToken::new(),
                         };
-                        places.insert(path.to_owned(), place);
+                        destinations.insert(path.to_owned(), getter);
                         return Ok(Taken {
-                            places: Arc::clone(self),
+                            destinations: Arc::clone(self),
                             path: path.to_owned(),
                         });
                     }
-                    Some(place) if place.cancel.is_cancelled() => place.left.clone(),
+                    Some(getter) if getter.cancel.is_cancelled() => getter.left.clone(),
                     Some(_) => {
                         return Err(TransferError::Busy {
                             path: path.to_owned(),
@@ -72,8 +72,8 @@ impl Places {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        if let Some(place) = self.places.lock().remove(&self.path) {
-            place.left.cancel();
+        if let Some(getter) = self.destinations.lock().remove(&self.path) {
+            getter.left.cancel();
         }
     }
 }
@@ -88,26 +88,29 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_cancelled_is_waited_for_and_nobody_else() {
-        let places = Arc::new(Places::default());
+        let destinations = Arc::new(Destinations::default());
         let (first, second) = (CancellationToken::new(), CancellationToken::new());
         let path = Path::new("a/file");
-        let taken = places.take(path, &first).await.unwrap();
-        let busy = places.take(path, &second).await.unwrap_err();
+        let taken = destinations.take(path, &first).await.unwrap();
+        let busy = destinations.take(path, &second).await.unwrap_err();
         assert!(matches!(busy, TransferError::Busy { .. }), "{busy}");
-        places.take(Path::new("b/file"), &second).await.unwrap();
+        destinations
+            .take(Path::new("b/file"), &second)
+            .await
+            .unwrap();
         first.cancel();
-        let mut waits = pin!(places.take(path, &second));
+        let mut waits = pin!(destinations.take(path, &second));
         assert!(poll!(&mut waits).is_pending());
         drop(taken);
         let taken = waits.await.unwrap();
         // Who waits can be cancelled, too.
         second.cancel();
         let third = CancellationToken::new();
-        let mut waits = pin!(places.take(path, &third));
+        let mut waits = pin!(destinations.take(path, &third));
         assert!(poll!(&mut waits).is_pending());
         third.cancel();
         assert_eq!(waits.await.unwrap_err(), TransferError::Cancelled);
         drop(taken);
-        assert!(places.lock().is_empty());
+        assert!(destinations.lock().is_empty());
     }
 }
