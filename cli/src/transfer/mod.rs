@@ -10,7 +10,7 @@ mod qr;
 mod serve;
 mod share;
 
-use psfs_core::{Config, Progress, Received, Satellite, Transfer, TransferError};
+use psfs_core::{Config, Progress, Received, Satellite, Signing, Transfer, TransferError};
 use serde_json::json;
 
 pub(crate) use files::run as files;
@@ -33,7 +33,8 @@ fn satellite(
     rendezvous: Option<&str>,
     with: impl FnOnce(Config) -> Config,
 ) -> Result<Satellite, Failure> {
-    let mut config = own::config(&meeting.network(rendezvous))?;
+    // What moves here proves itself, to anybody who has its root: signatures on top would only cost time. A peer that signs is signed to.
+    let mut config = own::config(&meeting.network(rendezvous))?.signing(Signing::Lazy);
     for address in &meeting.listen {
         config = config.listen(address);
     }

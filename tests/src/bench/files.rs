@@ -28,7 +28,7 @@ const NGINX: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 pub fn share(path: &str) -> Result<(), Failure> {
     let (runtime, path) = (runtime()?, PathBuf::from(path));
     let satellite = run(&runtime, async move {
-        let satellite = Satellite::new(serve::config(Signing::Every))?;
+        let satellite = Satellite::new(serve::config(Signing::Lazy))?;
         satellite.start().await?;
         let shared = satellite
             .files()
@@ -51,6 +51,8 @@ pub enum How {
     Durable,
     /// To the page cache, as curl does.
     Cached,
+    /// The same, with every packet signed.
+    Signed,
     /// A folder, to the disk.
     Folder,
     /// To the disk, and the process ends in the middle, as if it was killed.
@@ -58,9 +60,10 @@ pub enum How {
 }
 
 impl How {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 5] = [
         ("durable", Self::Durable),
         ("cached", Self::Cached),
+        ("signed", Self::Signed),
         ("folder", Self::Folder),
         ("half", Self::Half),
     ];
@@ -93,12 +96,17 @@ pub fn get(address: &str, root: &str, to: &str, how: How) -> Result<(), Failure>
     };
     let address = address.to_owned();
     let seconds = run(&runtime, async move {
-        let satellite = Satellite::new(serve::config(Signing::Every))?;
+        // As `psfs share` and `psfs get` do it: the pieces prove themselves. Where one side signs, both do.
+        let signing = match how {
+            How::Signed => Signing::Every,
+            _ => Signing::Lazy,
+        };
+        let satellite = Satellite::new(serve::config(signing))?;
         satellite.start().await?;
         let start = now();
         let options = GetOptions::default()
             .addresses([address])
-            .durable(how != How::Cached);
+            .durable(!matches!(how, How::Cached | How::Signed));
         if how == How::Half {
             let mut transfer = satellite.files().get(wanted, &to, options)?;
             while let Some(progress) = transfer.advanced().await {
@@ -233,10 +241,15 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
     let (mut ours, mut curls, mut copies) =
         (Rounds::default(), Rounds::default(), Rounds::default());
     let (mut durable, mut synced) = (Rounds::default(), Rounds::default());
+    let mut signed = Rounds::default();
     let mut resumed = Rounds::default();
     let mut peak = 0.0_f64;
     while ours.go_on() {
-        for (rounds, how) in [(&mut ours, How::Cached), (&mut durable, How::Durable)] {
+        for (rounds, how) in [
+            (&mut ours, How::Cached),
+            (&mut signed, How::Signed),
+            (&mut durable, How::Durable),
+        ] {
             let getting = Child::start(&["get", &address, &root, &target, how.name()])?;
             rounds.add(getting.hear_number("took")?);
             peak = peak.max(getting.hear_number("peak")?);
@@ -265,7 +278,7 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
         copies.add(timed("cp", &[&text(&file), &target])?);
         fs::remove_file(&to)?;
     }
-    let unbroken = durable.median();
+    let (unbroken, by_curl) = (durable.median(), curls.median());
     beside(
         &format!("transfer_1g_s_{place}"),
         unbroken,
@@ -275,7 +288,13 @@ pub fn measure(place: &str, folder: &Path) -> Result<(), Failure> {
     beside(
         &format!("transfer_1g_nosync_s_{place}"),
         ours.median(),
-        curls.median(),
+        by_curl,
+        "s",
+    )?;
+    beside(
+        &format!("transfer_1g_signed_s_{place}"),
+        signed.median(),
+        by_curl,
         "s",
     )?;
     figure(&format!("cp_1g_s_{place}"), copies.median(), "s")?;
