@@ -268,7 +268,8 @@ pub unsafe extern "C" fn psfs_dht_publish_key(
 }
 
 /// Deletes what this satellite stored. A signed value leaves its number behind, so that no older one comes back; of others the nodes that keep
-/// it are asked to forget it, and `*out` has what each answered.
+/// it are asked to forget it, over sessions with them and not through proxies. What somebody else has stored as well they keep. `*out` has what
+/// each answered.
 ///
 /// Ownership: everything is borrowed for the call. Free `*out` with psfs_stored_free; `out` may be NULL.
 /// Errors: PSFS_E_NULL, PSFS_E_FORKED, PSFS_E_UTF8, PSFS_E_BAD_INPUT (no key), PSFS_E_NOT_FOUND, PSFS_E_NO_PEERS, PSFS_E_REFUSED (no node did;

@@ -88,7 +88,7 @@ static void reading(const psfs_satellite *ann) {
     psfs_file_free(album);
     make_file("changed", 20);
     file = share(ann, "changed", NULL);
-    make_file("changed", 30);
+    make_file("changed", 10);
     EXPECT(PSFS_E_CONFLICT, psfs_transfer_read(ann, psfs_file_root(file), 0, buffer, 8, &length, &err));
     psfs_file_free(file);
 }

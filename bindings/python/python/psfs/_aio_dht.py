@@ -119,7 +119,8 @@ class Dht:
         return result
 
     async def delete(self, key: str, *, timeout: float | None = 30.0) -> Stored:
-        """Deletes what this satellite stored. Of a signed value its number stays, so that no older one comes back.
+        """Deletes what this satellite stored. Of a signed value its number stays, so that no older one comes back. What somebody else has
+        stored as well the nodes keep.
 
         Gives a Stored that tells how many nodes did; raises NotFound when there is none, and Refused when no node did."""
         result: Stored = await self._done(lambda dht: dht.delete(key, timeout))
