@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -33,12 +34,16 @@ impl Destinations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one, for who can be cancelled with `cancel`. Waits for whoever was cancelled there.
+    /// Takes one, for who can be cancelled with `cancel`. Waits for whoever was cancelled there; until `patience` is over also for others, as who
+    /// cancels on another thread may be believed a moment before it is so.
     pub(super) async fn take(
         self: &Arc<Self>,
         path: &Path,
         cancel: &CancellationToken,
+        patience: impl Future<Output = ()>,
     ) -> Result<Taken, TransferError> {
+        let mut patience = pin!(patience);
+        let mut patient = true;
         loop {
             let left = {
                 let mut destinations = self.lock();
@@ -54,7 +59,7 @@ impl Destinations {
                             path: path.to_owned(),
                         });
                     }
-                    Some(getter) if getter.cancel.is_cancelled() => getter.left.clone(),
+                    Some(getter) if patient || getter.cancel.is_cancelled() => getter.left.clone(),
                     Some(_) => {
                         return Err(TransferError::Busy {
                             path: path.to_owned(),
@@ -65,6 +70,7 @@ impl Destinations {
             tokio::select! {
                 () = left.cancelled() => {}
                 () = cancel.cancelled() => return Err(TransferError::Cancelled),
+                () = &mut patience, if patient => patient = false,
             }
         }
     }
@@ -80,7 +86,7 @@ impl Drop for Taken {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::future::{pending, ready};
 
     use futures::poll;
 
@@ -91,22 +97,29 @@ mod tests {
         let destinations = Arc::new(Destinations::default());
         let (first, second) = (CancellationToken::new(), CancellationToken::new());
         let path = Path::new("a/file");
-        let taken = destinations.take(path, &first).await.unwrap();
-        let busy = destinations.take(path, &second).await.unwrap_err();
+        let taken = destinations.take(path, &first, ready(())).await.unwrap();
+        let busy = destinations
+            .take(path, &second, ready(()))
+            .await
+            .unwrap_err();
         assert!(matches!(busy, TransferError::Busy { .. }), "{busy}");
         destinations
-            .take(Path::new("b/file"), &second)
+            .take(Path::new("b/file"), &second, ready(()))
             .await
             .unwrap();
+        // Who was told that it is cancelled waits a moment for that.
+        let mut waits = pin!(destinations.take(path, &second, pending()));
+        assert!(poll!(&mut waits).is_pending());
         first.cancel();
-        let mut waits = pin!(destinations.take(path, &second));
+        let mut later = pin!(destinations.take(path, &second, ready(())));
+        assert!(poll!(&mut later).is_pending());
         assert!(poll!(&mut waits).is_pending());
         drop(taken);
         let taken = waits.await.unwrap();
         // Who waits can be cancelled, too.
         second.cancel();
         let third = CancellationToken::new();
-        let mut waits = pin!(destinations.take(path, &third));
+        let mut waits = pin!(destinations.take(path, &third, ready(())));
         assert!(poll!(&mut waits).is_pending());
         third.cancel();
         assert_eq!(waits.await.unwrap_err(), TransferError::Cancelled);

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -12,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use super::conduct::JOB_MAX;
-use super::get::{CONNECT_TIMEOUT, Getting, Got, Most, Progress, Received, Search};
+use super::get::{CONNECT_TIMEOUT, Getting, Got, LET_GO, Most, Progress, Received, Search};
 use super::sources::{Failure, Sources};
 use crate::error::TransferError;
 use crate::identity::PeerId;
@@ -35,8 +34,6 @@ const ASK_FILES: usize = 4096;
 const LOOKED_AT: usize = 64;
 /// Asks of one source at once.
 const ASKS: usize = 2;
-/// How long a place is waited for that somebody else has.
-const LET_GO: Duration = Duration::from_secs(2);
 
 impl Getting {
     /// A folder, from the root of its list.

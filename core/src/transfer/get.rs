@@ -41,6 +41,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long after a search for others the next one comes.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_LAST: Duration = Duration::from_secs(30);
+/// How long a get waits for an earlier one that may be about to leave its place.
+pub(super) const LET_GO: Duration = Duration::from_secs(2);
 /// Groups that show that somebody has a file.
 const PROOFS: usize = 4;
 /// What the threads told and nobody took yet.
@@ -299,7 +301,11 @@ impl Getting {
         let sharing = Arc::clone(&self.sharing);
         let _taken = sharing
             .destinations
-            .take(&self.destination, &self.cancel)
+            .take(
+                &self.destination,
+                &self.cancel,
+                self.sharing.base.sleep(LET_GO),
+            )
             .await?;
         let (received, load) = self.run(folder).await?;
         if let Some(load) = load {
