@@ -2224,7 +2224,8 @@ psfs_status psfs_dht_publish_key(const psfs_satellite *satellite,
                                  psfs_error **err);
 
 // Deletes what this satellite stored. A signed value leaves its number behind, so that no older one
-// comes back; of others the nodes that keep it are asked to forget it, and `*out` has what each
+// comes back; of others the nodes that keep it are asked to forget it, over sessions with them and
+// not through proxies. What somebody else has stored as well they keep. `*out` has what each
 // answered.
 //
 // Ownership: everything is borrowed for the call. Free `*out` with psfs_stored_free; `out` may be
@@ -3644,14 +3645,15 @@ const char *psfs_quotas_owner(const psfs_quotas *quotas, size_t index);
 // Since: 0.1.0
 uint64_t psfs_quotas_limit(const psfs_quotas *quotas, size_t index);
 
-// Bytes of files that others had kept here for him; folders cost their lists, and 1 KiB for each file, as well. What is shared where it lies costs
-// nothing.
+// Bytes of files that others had kept here for him; folders cost their lists, and 1 KiB for each
+// file, as well. What is shared where it lies costs nothing.
 //
 // Ownership: borrows the list.
 // Errors: 0 for NULL and behind the last.
 // Thread: any.
 // Since: 0.1.0
-uint64_t psfs_quotas_used(const psfs_quotas *quotas, size_t index);
+uint64_t psfs_quotas_used(const psfs_quotas *quotas,
+                          size_t index);
 
 // Bytes reserved for uploads that are under way.
 //
