@@ -72,7 +72,9 @@ async fn hostile_packets_of_the_wrong_session() {
         .await;
 
     // Signed by another key, and not signed at all although it was agreed.
-    for (number, signature) in [(3, vec![1; 256]), (4, Vec::new())] {
+    let wrong = "the signature of a batch is wrong";
+    let missing = "a batch without the signature that is due";
+    for (number, signature, reason) in [(3, vec![1; 256], wrong), (4, Vec::new(), missing)] {
         let mut raw = Raw::session(&siege.victim, number, RSA).await;
         let batch = raw.batch(&[Packet::new(MESSAGE, "n", "pay me 100")]);
         raw.send(Kind::Batch(Batch {
@@ -80,9 +82,7 @@ async fn hostile_packets_of_the_wrong_session() {
             ..batch
         }))
         .await;
-        siege
-            .ends(&mut raw, "the signature of a batch is wrong")
-            .await;
+        siege.ends(&mut raw, reason).await;
     }
     assert!(
         tokio::time::timeout(Duration::from_millis(100), messages.next())
@@ -104,7 +104,7 @@ async fn hostile_downgrade_to_lazy_by_one_side_alone() {
     raw.agreed.as_mut().unwrap().policy = LAZY;
     raw.packets(&[Packet::new(MESSAGE, "n", "unsigned")]).await;
     siege
-        .ends(&mut raw, "the signature of a batch is wrong")
+        .ends(&mut raw, "a batch without the signature that is due")
         .await;
     siege.unnoticed().await;
 }
